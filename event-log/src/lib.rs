@@ -1,0 +1,9 @@
+//! The log: where events are kept (`store`), and how its readers are fed (`topic`). Writer and reader of each format live
+//! side by side here.
+//!
+//! Not here: what an event is (`events`), which events a command makes (`command-service`), what is made of them (`host`).
+
+pub mod store;
+pub mod topic;
+
+pub use store::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError};

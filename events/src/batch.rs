@@ -1,0 +1,197 @@
+//! Many events in one piece of memory: fixed-size records, and one heap for all that varies in length. This is the form in
+//! which events travel from a source through the host into a plugin; nothing is allocated per event.
+
+use uuid::Uuid;
+
+use crate::{CanonicalJson, Event, EventKind, StreamId, Timestamp, stream};
+
+/// `length` bytes of a heap, from `offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// First byte.
+    pub offset: u32,
+    /// Number of bytes.
+    pub length: u32,
+}
+
+#[derive(Debug, Clone)]
+struct Record {
+    position: u64,
+    version: u64,
+    recorded_at: i64,
+    id: Uuid,
+    schema: u16,
+    stream: Span,
+    kind: Span,
+    payload: Span,
+    metadata: Span,
+}
+
+/// Events in the order of their positions.
+#[derive(Debug, Clone, Default)]
+pub struct EventBatch {
+    records: Vec<Record>,
+    heap: Vec<u8>,
+}
+
+/// One event of a batch, borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRef<'a> {
+    /// See [`Event::position`].
+    pub position: u64,
+    /// See [`Event::version`].
+    pub version: u64,
+    /// See [`Event::id`].
+    pub id: Uuid,
+    /// The stream's id, as text.
+    pub stream: &'a str,
+    /// The kind, as text.
+    pub kind: &'a str,
+    /// See [`Event::schema`].
+    pub schema: u16,
+    /// Microseconds since the epoch, UTC.
+    pub recorded_at: i64,
+    /// Canonical JSON; empty where the event was redacted.
+    pub payload: &'a str,
+    /// A canonical JSON object; empty where there is none.
+    pub metadata: &'a str,
+}
+
+impl EventBatch {
+    /// An empty batch.
+    #[must_use]
+    pub fn new() -> EventBatch {
+        EventBatch::default()
+    }
+
+    /// How many events.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there is no event.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Bytes of text in the heap: what bounds a batch in memory.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.heap.len()
+    }
+
+    /// Adds an event behind the last.
+    pub fn push(&mut self, event: EventRef<'_>) {
+        let record = Record {
+            position: event.position,
+            version: event.version,
+            recorded_at: event.recorded_at,
+            id: event.id,
+            schema: event.schema,
+            stream: self.store(event.stream),
+            kind: self.store(event.kind),
+            payload: self.store(event.payload),
+            metadata: self.store(event.metadata),
+        };
+        self.records.push(record);
+    }
+
+    /// The event at `index`.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`EventBatch::len`].
+    #[must_use]
+    pub fn get(&self, index: usize) -> EventRef<'_> {
+        let record = &self.records[index];
+        EventRef {
+            position: record.position,
+            version: record.version,
+            id: record.id,
+            stream: self.text(record.stream),
+            kind: self.text(record.kind),
+            schema: record.schema,
+            recorded_at: record.recorded_at,
+            payload: self.text(record.payload),
+            metadata: self.text(record.metadata),
+        }
+    }
+
+    /// All events, first to last.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
+        (0..self.len()).map(|index| self.get(index))
+    }
+
+    fn store(&mut self, text: &str) -> Span {
+        let offset = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
+        self.heap.extend_from_slice(text.as_bytes());
+        Span { offset, length: text.len() as u32 }
+    }
+
+    fn text(&self, span: Span) -> &str {
+        let bytes = &self.heap[span.offset as usize..][..span.length as usize];
+        std::str::from_utf8(bytes).expect("only whole texts are stored")
+    }
+}
+
+impl<'a> EventRef<'a> {
+    /// The key part of the stream's id.
+    #[must_use]
+    pub fn stream_key(&self) -> &'a str {
+        stream::key_of(self.stream)
+    }
+
+    /// The same event, owned.
+    ///
+    /// # Panics
+    /// Where stream or kind are not of the form that the log accepts; a batch read from a log holds no such event.
+    #[must_use]
+    pub fn to_event(&self) -> Event {
+        Event {
+            position: self.position,
+            version: self.version,
+            id: self.id,
+            stream: StreamId::new(self.stream).expect("checked at append"),
+            kind: EventKind::new(self.kind).expect("checked at append"),
+            schema: self.schema,
+            recorded_at: Timestamp::from_micros(self.recorded_at),
+            payload: CanonicalJson::trusted(self.payload),
+            metadata: CanonicalJson::trusted(self.metadata),
+        }
+    }
+}
+
+impl Event {
+    /// The same event, borrowed.
+    #[must_use]
+    pub fn as_ref(&self) -> EventRef<'_> {
+        EventRef {
+            position: self.position,
+            version: self.version,
+            id: self.id,
+            stream: self.stream.as_str(),
+            kind: self.kind.as_str(),
+            schema: self.schema,
+            recorded_at: self.recorded_at.micros(),
+            payload: self.payload.as_str(),
+            metadata: self.metadata.as_str(),
+        }
+    }
+}
+
+impl<'a> Extend<EventRef<'a>> for EventBatch {
+    fn extend<I: IntoIterator<Item = EventRef<'a>>>(&mut self, events: I) {
+        for event in events {
+            self.push(event);
+        }
+    }
+}
+
+impl<'a> FromIterator<EventRef<'a>> for EventBatch {
+    fn from_iter<I: IntoIterator<Item = EventRef<'a>>>(events: I) -> EventBatch {
+        let mut batch = EventBatch::new();
+        batch.extend(events);
+        batch
+    }
+}

@@ -1,0 +1,18 @@
+//! Events as everybody sees them: the event itself, its identifiers, the packed batch that travels through the host, and
+//! every format an event is written in (CloudEvents JSON, Kafka headers, the stored commit). Pure: no I/O, no clock.
+//!
+//! Not here: where events are kept (`event-log`), and what is made of them (`host/projector`).
+
+mod batch;
+pub mod canonical;
+pub mod cloud_events;
+mod event;
+pub mod stored;
+mod stream;
+mod timestamp;
+
+pub use batch::{EventBatch, EventRef, Span};
+pub use canonical::CanonicalJson;
+pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
+pub use stream::{StreamId, StreamIdError};
+pub use timestamp::{Timestamp, TimestampError};

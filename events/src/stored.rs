@@ -1,0 +1,1 @@
+//! The stored form of a commit's events.

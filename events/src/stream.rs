@@ -1,0 +1,90 @@
+//! The id of a stream: its form, its two parts, and the hash that decides which partition (and shard) it falls into.
+
+use std::fmt;
+
+/// `post-4711`, `file:src/main.rs`: a category up to the first `-` or `:`, then the key. 1 to 512 bytes of UTF-8 without
+/// control characters; both parts are non-empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(Box<str>);
+
+/// A text that is no stream id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stream id {0:?} must be CATEGORY-KEY or CATEGORY:KEY, at most 512 bytes, without control characters")]
+pub struct StreamIdError(pub String);
+
+impl StreamId {
+    /// The longest id, in bytes.
+    pub const MAX_BYTES: usize = 512;
+
+    /// Checks `text`.
+    ///
+    /// # Errors
+    /// Where it is not of the form that the type's documentation gives.
+    pub fn new(text: &str) -> Result<StreamId, StreamIdError> {
+        let fits = text.len() <= Self::MAX_BYTES
+            && !text.chars().any(char::is_control)
+            && separator(text).is_some_and(|at| at > 0 && at + 1 < text.len());
+        if fits { Ok(StreamId(text.into())) } else { Err(StreamIdError(text.chars().take(80).collect())) }
+    }
+
+    /// The whole id.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// `post` of `post-4711`.
+    #[must_use]
+    pub fn category(&self) -> &str {
+        &self.0[..separator(&self.0).expect("checked in new")]
+    }
+
+    /// `4711` of `post-4711`.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        key_of(&self.0)
+    }
+
+    /// The partition that this stream's events go to, out of `partitions`: Kafka's own default (murmur2, sign bit dropped).
+    #[must_use]
+    pub fn partition(&self, partitions: u32) -> u32 {
+        (murmur2(self.0.as_bytes()) & 0x7fff_ffff) % partitions.max(1)
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn separator(text: &str) -> Option<usize> {
+    text.find(['-', ':'])
+}
+
+/// The key part of a stream id that was checked before; the whole text where it has no separator.
+pub(crate) fn key_of(stream: &str) -> &str {
+    separator(stream).map_or(stream, |at| &stream[at + 1..])
+}
+
+/// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils.murmur2`): seed 0x9747b28c, little-endian words.
+fn murmur2(data: &[u8]) -> u32 {
+    const M: u32 = 0x5bd1_e995;
+    let mut hash = 0x9747_b28c_u32 ^ data.len() as u32;
+    let mut words = data.chunks_exact(4);
+    for word in &mut words {
+        let mut k = u32::from_le_bytes(word.try_into().expect("chunks of four")).wrapping_mul(M);
+        k ^= k >> 24;
+        hash = hash.wrapping_mul(M) ^ k.wrapping_mul(M);
+    }
+    let tail = words.remainder();
+    if !tail.is_empty() {
+        for (i, byte) in tail.iter().enumerate() {
+            hash ^= u32::from(*byte) << (8 * i);
+        }
+        hash = hash.wrapping_mul(M);
+    }
+    hash ^= hash >> 13;
+    hash = hash.wrapping_mul(M);
+    hash ^ (hash >> 15)
+}
