@@ -1,1 +1,15 @@
-//! Not yet written.
+//! What a projection means, without any I/O of its own: the manifest, the domain of values, the change algebra, the run loop
+//! and its failure policy; and the ports that the loop needs: [`Plugin`], [`ReadModel`], [`Source`].
+//!
+//! Not here: WebAssembly (`host/plugin`), SQL (`host/read-model`), where events come from (`event-log`), who runs loops
+//! (`host/server`).
+
+pub mod change;
+pub mod manifest;
+pub mod ports;
+pub mod value;
+
+pub use change::{Cell, Change, KeyValues, Merge, Operation, Refusal, Row, RowFilter, TableWrites, Writes};
+pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};
+pub use ports::{ApplyError, Checkpoint, Plugin, ReadModel, ReadModelError, Sink, Source, SourceError};
+pub use value::{DomainError, Value, ValueRef};

@@ -1,0 +1,73 @@
+//! The values that rows are made of, owned and borrowed. What a column accepts is decided in `manifest::column`, in one place
+//! for all databases.
+
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+/// A value inside the domain that all databases share. Compares and hashes by content.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// Any of the integer types; the column's width was checked.
+    Int(i64),
+    /// Finite, never −0.
+    Double(f64),
+    /// At most 18 digits; carries exactly the column's scale.
+    Decimal(Decimal),
+    /// UTF-8 without NUL.
+    Text(Box<str>),
+    /// Any bytes.
+    Bytes(Box<[u8]>),
+    /// Canonical JSON.
+    Json(Box<str>),
+    /// A UUID.
+    Uuid(Uuid),
+    /// Days since 1970-01-01.
+    Date(i32),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// Microseconds since the epoch, UTC.
+    Timestamp(i64),
+}
+
+/// A value as a plugin sent it: nothing of it is checked yet but that its bytes exist.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ValueRef<'a> {
+    /// No value.
+    Null,
+    /// True or false.
+    Boolean(bool),
+    /// An integer of any width.
+    Int(i64),
+    /// May be NaN or infinite.
+    Double(f64),
+    /// Base 10, "-12.340"; may be anything.
+    Decimal(&'a [u8]),
+    /// May not be UTF-8.
+    Text(&'a [u8]),
+    /// Any bytes.
+    Bytes(&'a [u8]),
+    /// May not be JSON.
+    Json(&'a [u8]),
+    /// May not have 16 bytes.
+    Uuid(&'a [u8]),
+    /// Days since 1970-01-01, of any year.
+    Date(i32),
+    /// Microseconds since midnight, of any size.
+    Time(i64),
+    /// Microseconds since the epoch, of any year.
+    Timestamp(i64),
+}
+
+/// Why a column does not take a value. The event that brought it is at fault, on every database alike.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {reason}")]
+pub struct DomainError {
+    /// The column's name.
+    pub column: String,
+    /// What was found, and what the column takes.
+    pub reason: String,
+}
