@@ -181,6 +181,17 @@ pub enum DeadLetterReason {
     Held,
 }
 
+/// What to do with an event that cannot be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailurePolicy {
+    /// Stop the projection in front of it.
+    Halt,
+    /// Put the event aside as a dead letter, and go on.
+    Skip,
+    /// Put the event and all later ones of its stream aside; the other streams go on.
+    Park,
+}
+
 /// Why a commit did not happen; nothing of it was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
