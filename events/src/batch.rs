@@ -31,7 +31,7 @@ struct Record {
 #[derive(Debug, Clone, Default)]
 pub struct EventBatch {
     records: Vec<Record>,
-    heap: Vec<u8>,
+    heap: String,
 }
 
 /// One event of a batch, borrowed.
@@ -125,13 +125,15 @@ impl EventBatch {
 
     fn store(&mut self, text: &str) -> Span {
         let offset = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
-        self.heap.extend_from_slice(text.as_bytes());
-        Span { offset, length: text.len() as u32 }
+        self.heap.push_str(text);
+        Span {
+            offset,
+            length: text.len() as u32,
+        }
     }
 
     fn text(&self, span: Span) -> &str {
-        let bytes = &self.heap[span.offset as usize..][..span.length as usize];
-        std::str::from_utf8(bytes).expect("only whole texts are stored")
+        &self.heap[span.offset as usize..][..span.length as usize]
     }
 }
 
@@ -193,5 +195,44 @@ impl<'a> FromIterator<EventRef<'a>> for EventBatch {
         let mut batch = EventBatch::new();
         batch.extend(events);
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let event = EventRef {
+            position: 7,
+            version: 3,
+            id: Uuid::from_u128(42),
+            stream: "file:straße",
+            kind: "file-added",
+            schema: 2,
+            recorded_at: -5,
+            payload: r#"{"a":"é"}"#,
+            metadata: "",
+        };
+        let batch: EventBatch = [
+            event,
+            EventRef {
+                position: 8,
+                version: 4,
+                ..event
+            },
+        ]
+        .into_iter()
+        .collect();
+        assert_eq!(batch.len(), 2);
+        assert_eq!(batch.get(0), event);
+        assert_eq!(batch.iter().map(|event| event.version).collect::<Vec<_>>(), [3, 4]);
+        assert_eq!(
+            batch.heap_bytes(),
+            2 * ("file:straße".len() + "file-added".len() + event.payload.len())
+        );
+        assert_eq!(batch.get(1).stream_key(), "straße");
+        assert_eq!(event.to_event().as_ref(), event);
     }
 }

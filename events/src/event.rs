@@ -70,7 +70,10 @@ pub struct LogPoint {
 
 impl LogPoint {
     /// Before the first event of any log.
-    pub const START: LogPoint = LogPoint { position: 0, event: Uuid::nil() };
+    pub const START: LogPoint = LogPoint {
+        position: 0,
+        event: Uuid::nil(),
+    };
 }
 
 /// The kind of an event: 1 to 128 characters, letters, digits and `. _ - / :`, beginning with a letter or digit.
@@ -89,10 +92,11 @@ impl EventKind {
     /// # Errors
     /// Where it is not of the form that the type's documentation gives.
     pub fn new(text: &str) -> Result<EventKind, KindError> {
-        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/:".contains(&b);
-        let bytes = text.as_bytes();
-        let fits = (1..=128).contains(&bytes.len()) && bytes[0].is_ascii_alphanumeric() && bytes.iter().all(|b| allowed(*b));
-        if fits { Ok(EventKind(text.into())) } else { Err(KindError(text.chars().take(140).collect())) }
+        if is_kind(text.as_bytes()) {
+            Ok(EventKind(text.into()))
+        } else {
+            Err(KindError(text.chars().take(140).collect()))
+        }
     }
 
     /// The kind as text.
@@ -105,5 +109,26 @@ impl EventKind {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// Whether these bytes are an event kind.
+pub(crate) fn is_kind(bytes: &[u8]) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-/:".contains(&b);
+    (1..=128).contains(&bytes.len()) && bytes[0].is_ascii_alphanumeric() && bytes.iter().all(|b| allowed(*b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds() {
+        for good in ["post-created", "a", "0", "com.example/v1:x_y", &"k".repeat(128)] {
+            assert_eq!(EventKind::new(good).unwrap().as_str(), good);
+        }
+        for bad in ["", "-a", "a b", "é", "a\n", "*", &"k".repeat(129)] {
+            assert!(EventKind::new(bad).is_err(), "{bad:?}");
+        }
     }
 }

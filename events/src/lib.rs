@@ -12,7 +12,7 @@ mod stream;
 mod timestamp;
 
 pub use batch::{EventBatch, EventRef, Span};
-pub use canonical::CanonicalJson;
+pub use canonical::{CanonicalError, CanonicalJson};
 pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
 pub use stream::{StreamId, StreamIdError};
 pub use timestamp::{Timestamp, TimestampError};

@@ -21,10 +21,11 @@ impl StreamId {
     /// # Errors
     /// Where it is not of the form that the type's documentation gives.
     pub fn new(text: &str) -> Result<StreamId, StreamIdError> {
-        let fits = text.len() <= Self::MAX_BYTES
-            && !text.chars().any(char::is_control)
-            && separator(text).is_some_and(|at| at > 0 && at + 1 < text.len());
-        if fits { Ok(StreamId(text.into())) } else { Err(StreamIdError(text.chars().take(80).collect())) }
+        if is_stream_id(text) {
+            Ok(StreamId(text.into()))
+        } else {
+            Err(StreamIdError(text.chars().take(80).collect()))
+        }
     }
 
     /// The whole id.
@@ -58,6 +59,13 @@ impl fmt::Display for StreamId {
     }
 }
 
+/// Whether this text is a stream id.
+pub(crate) fn is_stream_id(text: &str) -> bool {
+    text.len() <= StreamId::MAX_BYTES
+        && !text.chars().any(char::is_control)
+        && separator(text).is_some_and(|at| at > 0 && at + 1 < text.len())
+}
+
 fn separator(text: &str) -> Option<usize> {
     text.find(['-', ':'])
 }
@@ -87,4 +95,48 @@ fn murmur2(data: &[u8]) -> u32 {
     hash ^= hash >> 13;
     hash = hash.wrapping_mul(M);
     hash ^ (hash >> 15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn murmur2_is_kafkas() {
+        let known = [
+            ("21", -973_932_308),
+            ("foobar", -790_332_482),
+            ("a-little-bit-long-string", -985_981_536),
+            ("a-little-bit-longer-string", -1_486_304_829),
+            ("lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58_897_971),
+            ("abc", 479_470_107),
+        ];
+        for (text, hash) in known {
+            assert_eq!(murmur2(text.as_bytes()) as i32, hash, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_partition_is_the_hash_without_its_sign() {
+        let stream = StreamId::new("a-little-bit-long-string").unwrap();
+        assert_eq!(stream.partition(8), (-985_981_536_i32 & 0x7fff_ffff) as u32 % 8);
+        assert_eq!(stream.partition(0), 0);
+    }
+
+    #[test]
+    fn ids_have_two_parts() {
+        for (text, category, key) in [
+            ("post-4711", "post", "4711"),
+            ("file:a-b", "file", "a-b"),
+            ("a-:", "a", ":"),
+        ] {
+            let id = StreamId::new(text).unwrap();
+            assert_eq!((id.category(), id.key()), (category, key));
+        }
+        let longest = format!("a-{}", "x".repeat(510));
+        assert!(StreamId::new(&longest).is_ok());
+        for bad in ["", "post", "-x", "x-", "a-\0", "a-\u{85}", &format!("{longest}x")] {
+            assert!(StreamId::new(bad).is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,0 +1,197 @@
+//! CloudEvents 1.0 in Kafka's binary content mode: `ce_` headers, key = stream, value = payload. Writer and reader of Reel's
+//! own topic; both borrow, so that nothing is allocated per message.
+//!
+//! Metadata travel whole in `ce_metadata`, as canonical JSON: header values are plain text, so attributes of their own would
+//! lose whether `1` was a number.
+
+use std::fmt::{self, Write};
+
+use uuid::Uuid;
+
+use crate::{
+    EventRef, KindError, LogId, StreamIdError, Timestamp,
+    cloud_events::{CloudEventError, OUR_SOURCE, invalid},
+    event::is_kind,
+    stream::is_stream_id,
+};
+
+/// Where a message stands among those of its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Placement {
+    /// The log that the event's position is in.
+    pub log: LogId,
+    /// The greatest lower position of the same partition under the same layout; 0 where there is none.
+    pub previous: u64,
+    /// The position from which on the message's layout holds.
+    pub layout: u64,
+}
+
+/// Names of the headers, in the order in which they are written.
+pub const HEADERS: [&str; 13] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_subject",
+    "ce_time",
+    "ce_schema",
+    "ce_position",
+    "ce_version",
+    "ce_previous",
+    "ce_layout",
+    "ce_log",
+    "content-type",
+];
+
+/// The header that is there only where the event has metadata.
+pub const METADATA_HEADER: &str = "ce_metadata";
+
+/// Hands every header of the event's message to `sink`, in order. The message's key is [`EventRef::stream`], its value
+/// [`EventRef::payload`].
+pub fn write(event: EventRef<'_>, placement: Placement, mut sink: impl FnMut(&'static str, &str)) {
+    let mut text = Line::default();
+    sink("ce_specversion", "1.0");
+    sink("ce_id", text.of(event.id));
+    sink("ce_source", OUR_SOURCE);
+    sink("ce_type", event.kind);
+    sink("ce_subject", event.stream);
+    sink("ce_time", text.of(Timestamp::from_micros(event.recorded_at)));
+    sink("ce_schema", text.of(event.schema));
+    sink("ce_position", text.of(event.position));
+    sink("ce_version", text.of(event.version));
+    sink("ce_previous", text.of(placement.previous));
+    sink("ce_layout", text.of(placement.layout));
+    sink("ce_log", text.of(placement.log));
+    sink("content-type", "application/json");
+    if !event.metadata.is_empty() {
+        sink(METADATA_HEADER, event.metadata);
+    }
+}
+
+/// Reads a message of Reel's own topic. Key and value are the message's; headers that are not known here are passed over.
+///
+/// # Errors
+/// Where the message is not one that [`write`] describes; the header is named, and what was expected.
+pub fn read<'a>(
+    key: &'a [u8],
+    value: &'a [u8],
+    headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+) -> Result<(EventRef<'a>, Placement), CloudEventError> {
+    let found = Found::collect(headers)?;
+    if found.require("specversion")? != "1.0" {
+        return Err(invalid("specversion", "\"1.0\"", found.require("specversion")?));
+    }
+    let kind = found.require("type")?;
+    if !is_kind(kind.as_bytes()) {
+        return Err(CloudEventError::Kind(KindError(kind.to_owned())));
+    }
+    let time = Timestamp::parse(found.require("time")?).map_err(CloudEventError::Time)?;
+    let event = EventRef {
+        position: found.number("position")?,
+        version: found.number("version")?,
+        id: found.uuid("id")?,
+        stream: stream(key, &found)?,
+        kind,
+        schema: found.number("schema")?,
+        recorded_at: time.micros(),
+        payload: text("data", value)?,
+        metadata: found.get("metadata").unwrap_or_default(),
+    };
+    let log = LogId(found.uuid("log")?);
+    Ok((
+        event,
+        Placement {
+            log,
+            previous: found.number("previous")?,
+            layout: found.number("layout")?,
+        },
+    ))
+}
+
+fn stream<'a>(key: &'a [u8], found: &Found<'a>) -> Result<&'a str, CloudEventError> {
+    let stream = text("the message's key", key)?;
+    if found.require("subject")? != stream {
+        return Err(invalid(
+            "subject",
+            "the same as the message's key",
+            found.require("subject")?,
+        ));
+    }
+    if is_stream_id(stream) {
+        Ok(stream)
+    } else {
+        Err(CloudEventError::Stream(StreamIdError(stream.to_owned())))
+    }
+}
+
+fn text<'a>(attribute: &str, bytes: &'a [u8]) -> Result<&'a str, CloudEventError> {
+    std::str::from_utf8(bytes).map_err(|_| invalid(attribute, "UTF-8", &String::from_utf8_lossy(bytes)))
+}
+
+/// The attributes that are read here, in the order of [`NAMES`].
+struct Found<'a>([Option<&'a str>; NAMES.len()]);
+
+/// Without `ce_`.
+const NAMES: [&str; 12] = [
+    "specversion",
+    "id",
+    "type",
+    "subject",
+    "time",
+    "schema",
+    "position",
+    "version",
+    "previous",
+    "layout",
+    "log",
+    "metadata",
+];
+
+impl<'a> Found<'a> {
+    fn collect(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Found<'a>, CloudEventError> {
+        let mut found = Found([None; NAMES.len()]);
+        for (header, value) in headers {
+            let Some(name) = header.strip_prefix("ce_") else {
+                continue;
+            };
+            let Some(index) = NAMES.iter().position(|known| *known == name) else {
+                continue;
+            };
+            if found.0[index].replace(text(name, value)?).is_some() {
+                return Err(CloudEventError::Repeated(name.to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    fn get(&self, name: &str) -> Option<&'a str> {
+        self.0[NAMES.iter().position(|known| *known == name).expect("one of the names")]
+    }
+
+    fn require(&self, name: &'static str) -> Result<&'a str, CloudEventError> {
+        self.get(name).ok_or(CloudEventError::Missing(name))
+    }
+
+    fn number<N: std::str::FromStr>(&self, name: &'static str) -> Result<N, CloudEventError> {
+        let text = self.require(name)?;
+        text.parse().map_err(|_| invalid(name, "a whole number from 0", text))
+    }
+
+    fn uuid(&self, name: &'static str) -> Result<Uuid, CloudEventError> {
+        let text = self.require(name)?;
+        Uuid::try_parse(text).map_err(|_| invalid(name, "a UUID", text))
+    }
+}
+
+/// Room for one short text, used again and again.
+#[derive(Default)]
+struct Line(String);
+
+impl Line {
+    fn of(&mut self, value: impl fmt::Display) -> &str {
+        self.0.clear();
+        // Writing into a string cannot fail.
+        let _ = write!(self.0, "{value}");
+        &self.0
+    }
+}
