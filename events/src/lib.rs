@@ -10,6 +10,7 @@ mod event;
 pub mod stored;
 mod stream;
 mod timestamp;
+pub mod token;
 
 pub use batch::{EventBatch, EventRef, Span};
 pub use canonical::{CanonicalError, CanonicalJson};
