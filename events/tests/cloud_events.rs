@@ -1,6 +1,8 @@
 //! CloudEvents in JSON and in Kafka's headers, beyond the golden files: what is refused and how it is said, and that whatever
 //! the log can hold comes back from an export as it was.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use proptest::prelude::*;
 use reel_events::{
     CanonicalJson, EventRef, LogId, Timestamp,

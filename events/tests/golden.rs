@@ -1,6 +1,8 @@
 //! Bytes that were written once and must be read for ever, in every format that an event is written in. A released golden
 //! file never changes; a new format gets a new file beside it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use reel_events::{

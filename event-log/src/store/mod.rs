@@ -4,6 +4,8 @@
 //! versions. Positions are global, from 1, gapless, and become visible in order: who has seen position N will never see
 //! anything new at or below N.
 
+pub mod sqlite;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -123,7 +125,10 @@ pub struct Limits {
 impl Default for Limits {
     /// 512 KiB an event, 12 MiB a commit: what fits one MongoDB document and one Kafka message.
     fn default() -> Limits {
-        Limits { event_bytes: 512 << 10, commit_bytes: 12 << 20 }
+        Limits {
+            event_bytes: 512 << 10,
+            commit_bytes: 12 << 20,
+        }
     }
 }
 
@@ -140,7 +145,10 @@ impl ReadLimit {
     /// `events` events, and 64 MiB.
     #[must_use]
     pub fn events(events: usize) -> ReadLimit {
-        ReadLimit { events, bytes: 64 << 20 }
+        ReadLimit {
+            events,
+            bytes: 64 << 20,
+        }
     }
 }
 

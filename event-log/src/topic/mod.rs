@@ -1,1 +1,5 @@
-//! The topic port: events in order of position, from a place in the log, waiting for more at its end.
+//! The topic: how readers are fed with events as they come. Here the embedded one: the store itself, tailed in this process.
+
+mod tail;
+
+pub use tail::{Tail, Tailed, TopicError};

@@ -1,0 +1,260 @@
+//! One commit: made ready by its caller, then appended within the transaction that its group shares.
+
+use std::{collections::HashMap, iter::Peekable};
+
+use reel_events::{NewEvent, StreamId, Timestamp, stored};
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
+use uuid::Uuid;
+
+use super::{
+    number::{signed, unsigned},
+    reader::End,
+};
+use crate::store::{AppendError, Appended, ExpectedVersion, FoundCommit, Limits, NewCommit};
+
+/// What one transaction takes at most, but for a single commit that is larger.
+pub(super) const MOST_COMMITS: usize = 8192;
+/// The same in bytes.
+pub(super) const MOST_BYTES: usize = 32 << 20;
+/// Streams whose version is remembered; beyond that, all are forgotten and looked up again.
+const REMEMBERED_STREAMS: usize = 1 << 16;
+
+/// A commit that keeps the limits, its events in their stored form.
+pub(super) struct Prepared {
+    id: Uuid,
+    stream: StreamId,
+    expected: ExpectedVersion,
+    digest: [u8; 32],
+    event_ids: Vec<Uuid>,
+    events: Vec<u8>,
+}
+
+impl Prepared {
+    pub(super) fn size(&self) -> usize {
+        self.events.len()
+    }
+
+    fn new(commit: NewCommit, limits: Limits) -> Result<Prepared, AppendError> {
+        check(&commit.events, limits)?;
+        Ok(Prepared {
+            id: commit.id,
+            stream: commit.stream,
+            expected: commit.expected,
+            digest: commit.digest,
+            event_ids: commit.events.iter().map(|event| event.id).collect(),
+            events: stored::encode(&commit.events),
+        })
+    }
+}
+
+fn check(events: &[NewEvent], limits: Limits) -> Result<(), AppendError> {
+    if events.is_empty() {
+        return Err(AppendError::Empty);
+    }
+    let size = |event: &NewEvent| event.payload.as_str().len() + event.metadata.as_str().len();
+    for (nth, event) in events.iter().enumerate() {
+        if size(event) > limits.event_bytes {
+            let what = format!("event {} of the commit", nth + 1);
+            return Err(AppendError::TooLarge {
+                what,
+                bytes: size(event),
+                limit: limits.event_bytes,
+            });
+        }
+    }
+    let bytes = events.iter().map(size).sum();
+    if bytes > limits.commit_bytes {
+        return Err(AppendError::TooLarge {
+            what: "the commit".to_owned(),
+            bytes,
+            limit: limits.commit_bytes,
+        });
+    }
+    Ok(())
+}
+
+/// Commits for one transaction, and those among them that are refused before.
+pub(super) struct Portion {
+    pub(super) fitting: Vec<Prepared>,
+    /// One entry a commit: why it is refused, or nothing where it is in `fitting`.
+    pub(super) refusals: Vec<Option<AppendError>>,
+}
+
+/// Takes as many commits as fit one transaction, at least one where there is one.
+pub(super) fn portion(commits: &mut Peekable<std::vec::IntoIter<NewCommit>>, limits: Limits) -> Portion {
+    let mut portion = Portion {
+        fitting: Vec::new(),
+        refusals: Vec::new(),
+    };
+    let mut bytes = 0;
+    while portion.refusals.len() < MOST_COMMITS
+        && bytes < MOST_BYTES
+        && let Some(commit) = commits.next()
+    {
+        portion.refusals.push(match Prepared::new(commit, limits) {
+            Ok(prepared) => {
+                bytes += prepared.size();
+                portion.fitting.push(prepared);
+                None
+            }
+            Err(refusal) => Some(refusal),
+        });
+    }
+    portion
+}
+
+/// Looks a commit up by its id.
+pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<FoundCommit>> {
+    let select = "SELECT position, version, count, recorded_at, digest FROM commits WHERE id = ?1";
+    find_with(&mut connection.prepare_cached(select)?, id)
+}
+
+fn find_with(select: &mut CachedStatement<'_>, id: Uuid) -> rusqlite::Result<Option<FoundCommit>> {
+    let found = select.query_row([id.as_bytes().as_slice()], |row| {
+        let appended = Appended {
+            first_position: unsigned(row, 0)?,
+            first_version: unsigned(row, 1)?,
+            count: row.get(2)?,
+            recorded_at: Timestamp::from_micros(row.get(3)?),
+            repeated: true,
+        };
+        Ok(FoundCommit {
+            appended,
+            digest: row.get(4)?,
+        })
+    });
+    found.optional()
+}
+
+/// The versions of streams that were written or looked up lately. Right as long as nobody else writes, and forgotten whenever
+/// a transaction fails.
+#[derive(Default)]
+pub(super) struct StreamHeads(HashMap<StreamId, u64>);
+
+impl StreamHeads {
+    pub(super) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    fn remember(&mut self, stream: &StreamId, version: u64) {
+        match self.0.get_mut(stream) {
+            Some(known) => *known = version,
+            None => {
+                if self.0.len() >= REMEMBERED_STREAMS {
+                    self.forget();
+                }
+                self.0.insert(stream.clone(), version);
+            }
+        }
+    }
+}
+
+/// The commits of one transaction, one after the other.
+pub(super) struct Round<'c> {
+    find: CachedStatement<'c>,
+    head: CachedStatement<'c>,
+    claim: CachedStatement<'c>,
+    release: CachedStatement<'c>,
+    insert: CachedStatement<'c>,
+    heads: &'c mut StreamHeads,
+    /// Where the log ends with the commits so far.
+    end: End,
+}
+
+impl<'c> Round<'c> {
+    /// Begins behind `end`; every commit is recorded at the time that `end` carries.
+    pub(super) fn new(connection: &'c Connection, heads: &'c mut StreamHeads, end: End) -> rusqlite::Result<Round<'c>> {
+        let prepare = |sql| connection.prepare_cached(sql);
+        Ok(Round {
+            find: prepare("SELECT position, version, count, recorded_at, digest FROM commits WHERE id = ?1")?,
+            head: prepare("SELECT version + count - 1 FROM commits WHERE stream = ?1 ORDER BY version DESC LIMIT 1")?,
+            claim: prepare("INSERT OR IGNORE INTO event_ids VALUES (?1, ?2)")?,
+            release: prepare("DELETE FROM event_ids WHERE id = ?1")?,
+            insert: prepare("INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?,
+            heads,
+            end,
+        })
+    }
+
+    pub(super) fn end(&self) -> End {
+        self.end
+    }
+
+    /// Appends one commit. A refusal leaves the transaction as it was; only an error of SQLite spoils it.
+    pub(super) fn append(&mut self, commit: &Prepared) -> rusqlite::Result<Result<Appended, AppendError>> {
+        if let Some(found) = find_with(&mut self.find, commit.id)? {
+            let same = found.digest == commit.digest;
+            return Ok(if same {
+                Ok(found.appended)
+            } else {
+                Err(AppendError::CommitReused { id: commit.id })
+            });
+        }
+        let actual = self.stream_head(&commit.stream)?;
+        if let ExpectedVersion::Exactly(expected) = commit.expected
+            && expected != actual
+        {
+            return Ok(Err(AppendError::Conflict {
+                stream: commit.stream.clone(),
+                expected,
+                actual,
+            }));
+        }
+        if let Some(id) = self.claim_event_ids(&commit.event_ids)? {
+            return Ok(Err(AppendError::EventExists { id }));
+        }
+        let appended = Appended {
+            first_position: self.end.position + 1,
+            first_version: actual + 1,
+            count: u32::try_from(commit.event_ids.len()).expect("a commit of 12 MiB has fewer events"),
+            recorded_at: Timestamp::from_micros(self.end.recorded_at),
+            repeated: false,
+        };
+        self.insert(commit, &appended)?;
+        Ok(Ok(appended))
+    }
+
+    fn insert(&mut self, commit: &Prepared, appended: &Appended) -> rusqlite::Result<()> {
+        self.insert.execute((
+            signed(appended.first_position),
+            commit.id.as_bytes().as_slice(),
+            appended.count,
+            commit.stream.as_str(),
+            signed(appended.first_version),
+            appended.recorded_at.micros(),
+            commit.digest.as_slice(),
+            commit.events.as_slice(),
+        ))?;
+        self.heads.remember(&commit.stream, appended.last_version());
+        self.end.position = appended.last_position();
+        self.end.event = *commit.event_ids.last().expect("checked: not empty");
+        Ok(())
+    }
+
+    fn stream_head(&mut self, stream: &StreamId) -> rusqlite::Result<u64> {
+        if let Some(version) = self.heads.0.get(stream) {
+            return Ok(*version);
+        }
+        let version = self
+            .head
+            .query_row([stream.as_str()], |row| unsigned(row, 0))
+            .optional()?
+            .unwrap_or(0);
+        self.heads.remember(stream, version);
+        Ok(version)
+    }
+
+    /// Enters the ids of a commit's events; where one is taken, none of them is entered and that one is returned.
+    fn claim_event_ids(&mut self, ids: &[Uuid]) -> rusqlite::Result<Option<Uuid>> {
+        for (nth, id) in ids.iter().enumerate() {
+            let position = signed(self.end.position + 1 + nth as u64);
+            if self.claim.execute((id.as_bytes().as_slice(), position))? == 0 {
+                for entered in &ids[..nth] {
+                    self.release.execute([entered.as_bytes().as_slice()])?;
+                }
+                return Ok(Some(*id));
+            }
+        }
+        Ok(None)
+    }
+}
