@@ -1,0 +1,323 @@
+//! From a command to its answer: load the stream, fold it, decide, append. Every kind of aggregate goes through the one
+//! [`Mediator`], as do events that somebody else decided on.
+//!
+//! Not here: the rules (`domain`), and how commands come in (`http`).
+
+use std::sync::Arc;
+
+use reel_event_log::{
+    AppendError, Appended, EventStore, ExpectedVersion, NewCommit, ReadLimit, StoreError, store::FoundCommit,
+};
+use reel_events::{CanonicalJson, EventBatch, EventKind, NewEvent, StreamId};
+use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+use crate::domain::{Aggregate, DomainEvent, Rejection};
+
+/// How often a command is decided anew because another process wrote the stream, before its sender is asked to try again.
+const ATTEMPTS: usize = 16;
+/// Commands on one stream take turns within this process; streams share this many queues.
+const QUEUES: u32 = 256;
+/// How much of a stream is in memory at once while it is folded.
+const PAGE: ReadLimit = ReadLimit {
+    events: 1_000,
+    bytes: 4 << 20,
+};
+
+/// Dispatches commands to the aggregates that decide on them, and keeps what was decided.
+#[derive(Clone)]
+pub struct Mediator {
+    store: Arc<dyn EventStore>,
+    queues: Arc<[Mutex<()>]>,
+}
+
+/// A command, and all that came with it.
+#[derive(Debug, Clone)]
+pub struct Order<C> {
+    /// The stream to act on.
+    pub stream: StreamId,
+    /// What is asked.
+    pub command: C,
+    /// How the order is kept.
+    pub terms: Terms,
+}
+
+/// How an order is kept: once, on which version, with which metadata.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The idempotency key.
+    pub key: Key,
+    /// The version that the sender has seen; the order is refused on any other.
+    pub expected: Option<u64>,
+    /// Kept with every event: a canonical object, or empty.
+    pub metadata: CanonicalJson,
+}
+
+/// The idempotency key of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// The sender's: it may come again.
+    Given(Uuid),
+    /// Made here: it cannot.
+    Fresh(Uuid),
+}
+
+impl Key {
+    /// The key itself.
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Key::Given(id) | Key::Fresh(id) => id,
+        }
+    }
+}
+
+/// What became of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The stream acted on.
+    pub stream: StreamId,
+    /// Where it stands.
+    pub version: u64,
+    /// Position of the last event that matters to the sender.
+    pub position: u64,
+    /// How many events there are of it.
+    pub events: u32,
+    /// Whether this is the answer to an earlier sending of the same order.
+    pub repeated: bool,
+}
+
+/// Why an order was not kept, by what its sender does next.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Ask for something else.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// As the store says.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// Try again later.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Try again: others were faster, again and again.
+    #[error("stream {stream} is written by others so often that {ATTEMPTS} attempts came too late")]
+    Contended {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A person must look: an event in the stream is not what its kind says.
+    #[error("event {version} of stream {stream}, a {kind}, has a payload that this kind does not have")]
+    Unreadable {
+        /// The stream.
+        stream: StreamId,
+        /// Version of the event.
+        version: u64,
+        /// Its kind.
+        kind: String,
+        /// What does not fit.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// An aggregate's state, and how far it is folded.
+#[derive(Default)]
+struct Folded<A> {
+    state: A,
+    version: u64,
+    position: u64,
+}
+
+impl Mediator {
+    /// A mediator that keeps events in `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>) -> Mediator {
+        Mediator {
+            store,
+            queues: (0..QUEUES).map(|_| Mutex::new(())).collect(),
+        }
+    }
+
+    /// Decides on a command and keeps its events. Decided anew as long as others write the stream in between, unless the sender
+    /// named the version it must stand at. A repeat of an order is answered as the first one was.
+    ///
+    /// # Errors
+    /// Where a rule forbids it, the stream is not where the sender expects it, or the store fails.
+    pub async fn dispatch<A: Aggregate>(&self, order: &Order<A::Command>) -> Result<Outcome, CommandError> {
+        let digest = digest(&order.stream, order.terms.expected, &order.command);
+        if let Some(first) = self.first_answer(&order.stream, &order.terms, &digest).await? {
+            return Ok(first);
+        }
+        let _turn = self.turn(&order.stream).await;
+        match self.decide_and_append::<A>(order, digest).await {
+            // The same order may have been on its way twice, and this one saw the effects of the other.
+            Err(refused @ CommandError::Rejected(_)) => {
+                let first = self.first_answer(&order.stream, &order.terms, &digest).await?;
+                first.ok_or(refused)
+            }
+            other => other,
+        }
+    }
+
+    /// Appends events that somebody else decided on.
+    ///
+    /// # Errors
+    /// As [`EventStore::append`].
+    pub async fn append(
+        &self,
+        stream: StreamId,
+        terms: &Terms,
+        events: Vec<NewEvent>,
+        digest: [u8; 32],
+    ) -> Result<Outcome, CommandError> {
+        let commit = commit(stream.clone(), terms.key, expected(terms.expected), (digest, events));
+        let appended = self.store.append(commit).await?;
+        Ok(outcome(&stream, &appended))
+    }
+
+    async fn decide_and_append<A: Aggregate>(
+        &self,
+        order: &Order<A::Command>,
+        digest: [u8; 32],
+    ) -> Result<Outcome, CommandError> {
+        let Order { stream, command, terms } = order;
+        let mut folded = Folded::<A>::default();
+        for _ in 0..ATTEMPTS {
+            self.catch_up(stream, &mut folded).await?;
+            if let Some(expected) = terms.expected.filter(|expected| *expected != folded.version) {
+                // Only the store knows whether this is a repeat, so it is asked with nothing decided.
+                return match self.first_answer(stream, terms, &digest).await? {
+                    Some(first) => Ok(first),
+                    None => Err(AppendError::Conflict {
+                        stream: stream.clone(),
+                        expected,
+                        actual: folded.version,
+                    }
+                    .into()),
+                };
+            }
+            let events = folded.state.decide(command)?;
+            if events.is_empty() {
+                return Ok(unchanged(stream, &folded));
+            }
+            let events = events.iter().map(|event| written(event, &terms.metadata)).collect();
+            let at = ExpectedVersion::Exactly(folded.version);
+            match self
+                .store
+                .append(commit(stream.clone(), terms.key, at, (digest, events)))
+                .await
+            {
+                Ok(appended) => return Ok(outcome(stream, &appended)),
+                Err(AppendError::Conflict { .. }) if terms.expected.is_none() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(CommandError::Contended { stream: stream.clone() })
+    }
+
+    /// Folds what the stream has beyond what is folded already, page by page.
+    async fn catch_up<A: Aggregate>(&self, stream: &StreamId, folded: &mut Folded<A>) -> Result<(), CommandError> {
+        loop {
+            let page = self.store.read_stream(stream, folded.version, PAGE).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            fold_page(stream, &page, folded)?;
+        }
+    }
+
+    /// What the order was answered with when it came before.
+    async fn first_answer(
+        &self,
+        stream: &StreamId,
+        terms: &Terms,
+        digest: &[u8; 32],
+    ) -> Result<Option<Outcome>, CommandError> {
+        let Key::Given(id) = terms.key else { return Ok(None) };
+        match self.store.find_commit(id).await? {
+            None => Ok(None),
+            Some(FoundCommit {
+                appended,
+                digest: first,
+            }) if first == *digest => Ok(Some(outcome(stream, &appended))),
+            Some(_) => Err(AppendError::CommitReused { id }.into()),
+        }
+    }
+
+    async fn turn(&self, stream: &StreamId) -> MutexGuard<'_, ()> {
+        self.queues[stream.partition(QUEUES) as usize].lock().await
+    }
+}
+
+/// Digest of a request: tells a repeat from another request under the same key.
+pub fn digest(stream: &StreamId, expected: Option<u64>, request: &impl serde::Serialize) -> [u8; 32] {
+    let bytes = serde_json::to_vec(&(stream.as_str(), expected, request)).expect("commands are plain data");
+    *blake3::hash(&bytes).as_bytes()
+}
+
+fn fold_page<A: Aggregate>(stream: &StreamId, page: &EventBatch, folded: &mut Folded<A>) -> Result<(), CommandError> {
+    for event in page.iter() {
+        let read = A::Event::read(event.kind, event.payload).map_err(|source| CommandError::Unreadable {
+            stream: stream.clone(),
+            version: event.version,
+            kind: event.kind.to_owned(),
+            source,
+        })?;
+        if let Some(read) = read {
+            folded.state = std::mem::take(&mut folded.state).evolve(read);
+        }
+        (folded.version, folded.position) = (event.version, event.position);
+    }
+    Ok(())
+}
+
+fn written(event: &impl DomainEvent, metadata: &CanonicalJson) -> NewEvent {
+    NewEvent {
+        id: Uuid::now_v7(),
+        kind: EventKind::new(event.kind()).expect("the domains' kinds are event kinds"),
+        schema: 1,
+        recorded_at: None,
+        payload: CanonicalJson::from_serialize(&event.payload()).expect("the domains' texts hold no NUL"),
+        metadata: metadata.clone(),
+    }
+}
+
+fn commit(
+    stream: StreamId,
+    key: Key,
+    expected: ExpectedVersion,
+    (digest, events): ([u8; 32], Vec<NewEvent>),
+) -> NewCommit {
+    NewCommit {
+        id: key.id(),
+        stream,
+        expected,
+        digest,
+        events,
+    }
+}
+
+fn expected(version: Option<u64>) -> ExpectedVersion {
+    version.map_or(ExpectedVersion::Any, ExpectedVersion::Exactly)
+}
+
+fn outcome(stream: &StreamId, appended: &Appended) -> Outcome {
+    Outcome {
+        stream: stream.clone(),
+        version: appended.last_version(),
+        position: appended.last_position(),
+        events: appended.count,
+        repeated: appended.repeated,
+    }
+}
+
+fn unchanged<A>(stream: &StreamId, folded: &Folded<A>) -> Outcome {
+    let (version, position) = (folded.version, folded.position);
+    Outcome {
+        stream: stream.clone(),
+        version,
+        position,
+        events: 0,
+        repeated: false,
+    }
+}
