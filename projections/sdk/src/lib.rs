@@ -8,10 +8,14 @@ mod event;
 #[cfg(target_arch = "wasm32")]
 pub mod guest;
 pub mod manifest;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod native;
 mod projection;
 mod reject;
 pub mod rows;
 mod table;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 pub mod value;
 
 pub use column::{Assignment, Assignments, Column, Key};

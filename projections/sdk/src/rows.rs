@@ -31,7 +31,11 @@ pub trait Host {
 impl<'host> Rows<'host> {
     /// Rows whose changes go to `host`. For derived code and the test kit.
     pub fn new(host: &'host mut dyn Host) -> Rows<'host> {
-        Rows { batch: ChangeBatch::default(), event: 0, host }
+        Rows {
+            batch: ChangeBatch::default(),
+            event: 0,
+            host,
+        }
     }
 
     /// From here on changes belong to the event at `index` of the batch. For derived code.
@@ -142,8 +146,16 @@ impl<'host> Rows<'host> {
         let key: Vec<Value> = self.batch.cells.iter().map(|cell| cell.value).collect();
         let answer = self.host.get(self.event, T::INDEX, &key, &self.batch.heap);
         self.batch.clear();
-        let found = *answer.found.first().expect("the host answers with one flag for each key");
-        found.then(|| T::read(&mut RowReader { values: answer.values.into_iter(), heap: &answer.heap }))
+        let found = *answer
+            .found
+            .first()
+            .expect("the host answers with one flag for each key");
+        found.then(|| {
+            T::read(&mut RowReader {
+                values: answer.values.into_iter(),
+                heap: &answer.heap,
+            })
+        })
     }
 
     #[inline]
@@ -160,13 +172,21 @@ impl<'host> Rows<'host> {
 
     #[inline]
     fn push<T: Declared>(&mut self, operation: Operation, cells: u16) {
-        self.batch.changes.push(Change { event: self.event, table: T::INDEX, operation, cells });
+        self.batch.changes.push(Change {
+            event: self.event,
+            table: T::INDEX,
+            operation,
+            cells,
+        });
     }
 }
 
 impl std::fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("event", &self.event).field("batch", &self.batch).finish_non_exhaustive()
+        f.debug_struct("Rows")
+            .field("event", &self.event)
+            .field("batch", &self.batch)
+            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +224,10 @@ impl<'a> RowReader<'a> {
     /// Reads the row that `values` are, whose spans point into `heap`.
     #[must_use]
     pub fn new(values: Vec<Value>, heap: &'a [u8]) -> RowReader<'a> {
-        RowReader { values: values.into_iter(), heap }
+        RowReader {
+            values: values.into_iter(),
+            heap,
+        }
     }
 
     /// The next column's value.
@@ -212,7 +235,10 @@ impl<'a> RowReader<'a> {
     /// # Panics
     /// Where the host sent too few values or one of another type.
     pub fn next<V: ColumnValue>(&mut self, column: &str) -> V {
-        let value = self.values.next().unwrap_or_else(|| panic!("the host sent no value for column {column}"));
+        let value = self
+            .values
+            .next()
+            .unwrap_or_else(|| panic!("the host sent no value for column {column}"));
         V::read(value, self.heap).unwrap_or_else(|| panic!("the host sent {value:?} for column {column}"))
     }
 }

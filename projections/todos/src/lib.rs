@@ -5,21 +5,21 @@ use reel_sdk::{Event, Events, Reject, Rows, Table, Timestamp, projection};
 /// A todo that was not removed.
 #[derive(Debug, Clone, PartialEq, Table)]
 #[table(name = "todos", owner = id, index(owner, completed))]
-pub struct Todo {
+struct Todo {
     /// Key of its stream.
     #[key(length = 36)]
-    pub id: String,
+    id: String,
     /// What is to be done.
-    pub title: String,
+    title: String,
     /// Who is to do it.
     #[length(64)]
-    pub owner: String,
+    owner: String,
     /// Whether it is done.
-    pub completed: bool,
+    completed: bool,
     /// When it was added.
-    pub added_at: Timestamp,
+    added_at: Timestamp,
     /// When it was done; NULL while it is not.
-    pub completed_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
 }
 
 /// What happens to todos.
@@ -54,7 +54,14 @@ pub fn todos(event: Event<TodoEvent>, rows: &mut Rows) -> Result<(), Reject> {
     let at = event.recorded_at;
     match event.payload {
         TodoEvent::Added { title, owner } => {
-            rows.upsert(Todo { id: id.to_owned(), title, owner, completed: false, added_at: at, completed_at: None });
+            rows.upsert(Todo {
+                id: id.to_owned(),
+                title,
+                owner,
+                completed: false,
+                added_at: at,
+                completed_at: None,
+            });
         }
         TodoEvent::Renamed { title } => rows.patch(Todo::key(id), Todo::TITLE.set(title)),
         TodoEvent::Completed => rows.patch(Todo::key(id), (Todo::COMPLETED.set(true), Todo::COMPLETED_AT.set(at))),
@@ -63,3 +70,6 @@ pub fn todos(event: Event<TodoEvent>, rows: &mut Rows) -> Result<(), Reject> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,16 +46,29 @@ pub(crate) enum PayloadInput {
 impl EventsInput {
     pub(crate) fn parse(input: &DeriveInput) -> Result<EventsInput> {
         let Data::Enum(data) = &input.data else {
-            return Err(Error::new(input.ident.span(), "the events of a projection are an enum: a variant for each kind"));
+            return Err(Error::new(
+                input.ident.span(),
+                "the events of a projection are an enum: a variant for each kind",
+            ));
         };
         let lifetime = lifetime(input)?;
-        let variants: Vec<VariantInput> =
-            data.variants.iter().map(|variant| VariantInput::parse(variant, lifetime.as_ref())).collect::<Result<_>>()?;
+        let variants: Vec<VariantInput> = data
+            .variants
+            .iter()
+            .map(|variant| VariantInput::parse(variant, lifetime.as_ref()))
+            .collect::<Result<_>>()?;
         if variants.is_empty() {
-            return Err(Error::new(input.ident.span(), "a projection handles at least one kind of event: add a variant"));
+            return Err(Error::new(
+                input.ident.span(),
+                "a projection handles at least one kind of event: add a variant",
+            ));
         }
         check_reachable(variants.iter().flat_map(|variant| &variant.kinds))?;
-        Ok(EventsInput { ident: input.ident.clone(), lifetime, variants })
+        Ok(EventsInput {
+            ident: input.ident.clone(),
+            lifetime,
+            variants,
+        })
     }
 }
 
@@ -77,9 +90,11 @@ fn check_reachable<'a>(kinds: impl Iterator<Item = &'a LitStr>) -> Result<()> {
     for kind in kinds {
         let text = kind.value();
         let plain = text.strip_suffix('*').unwrap_or(&text);
-        let covers = |earlier: &&String| **earlier == text || earlier.strip_suffix('*').is_some_and(|p| plain.starts_with(p));
+        let covers =
+            |earlier: &&String| **earlier == text || earlier.strip_suffix('*').is_some_and(|p| plain.starts_with(p));
         if let Some(earlier) = before.iter().find(covers) {
-            let said = format!("{text:?} never gets an event: {earlier:?} before it takes them; put it first or remove it");
+            let said =
+                format!("{text:?} never gets an event: {earlier:?} before it takes them; put it first or remove it");
             return Err(Error::new(kind.span(), said));
         }
         before.push(text);
@@ -91,22 +106,39 @@ impl VariantInput {
     fn parse(variant: &Variant, lifetime: Option<&Lifetime>) -> Result<VariantInput> {
         let mut kinds = Vec::new();
         let mut upcast = None;
-        for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("kind")) {
+        for attribute in variant
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("kind"))
+        {
             let arguments: KindArguments = attribute.parse_args()?;
             kinds.extend(arguments.kinds);
             upcast = upcast.or(arguments.upcast);
         }
         if kinds.is_empty() {
-            let said = "which events is this? Say it with #[kind(\"post-created\")], #[kind(\"post-*\")] or #[kind(\"*\")]";
+            let said =
+                "which events is this? Say it with #[kind(\"post-created\")], #[kind(\"post-*\")] or #[kind(\"*\")]";
             return Err(Error::new(variant.span(), said));
         }
-        let serde = variant.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")).cloned().collect();
+        let serde = variant
+            .attrs
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("serde"))
+            .cloned()
+            .collect();
         let payload = PayloadInput::parse(variant, lifetime)?;
         if let (Some(_), PayloadInput::Members { borrows: true, .. }) = (&upcast, &payload) {
-            let said = "a payload that may be upcast cannot be borrowed from: use owned types such as String in this variant";
+            let said =
+                "a payload that may be upcast cannot be borrowed from: use owned types such as String in this variant";
             return Err(Error::new(variant.span(), said));
         }
-        Ok(VariantInput { ident: variant.ident.clone(), kinds, upcast, payload, serde })
+        Ok(VariantInput {
+            ident: variant.ident.clone(),
+            kinds,
+            upcast,
+            payload,
+            serde,
+        })
     }
 }
 
@@ -114,7 +146,9 @@ impl PayloadInput {
     fn parse(variant: &Variant, lifetime: Option<&Lifetime>) -> Result<PayloadInput> {
         match &variant.fields {
             Fields::Unit => Ok(PayloadInput::Ignored),
-            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => Ok(PayloadInput::Whole(fields.unnamed[0].ty.clone())),
+            Fields::Unnamed(fields) if fields.unnamed.len() == 1 => {
+                Ok(PayloadInput::Whole(fields.unnamed[0].ty.clone()))
+            }
             Fields::Unnamed(fields) => Err(Error::new(
                 fields.span(),
                 "a variant has named fields (members of the payload), one unnamed field (the whole payload) or none",
@@ -122,7 +156,10 @@ impl PayloadInput {
             Fields::Named(fields) => {
                 let fields: Vec<Field> = fields.named.iter().cloned().collect();
                 let mentions = |field: &Field| lifetime.is_some_and(|own| mentions(field.ty.to_token_stream(), own));
-                Ok(PayloadInput::Members { borrows: fields.iter().any(mentions), fields })
+                Ok(PayloadInput::Members {
+                    borrows: fields.iter().any(mentions),
+                    fields,
+                })
             }
         }
     }
@@ -161,7 +198,12 @@ impl Parse for KindArguments {
                 match argument.to_string().as_str() {
                     "schema" => schema = Some(input.parse()?),
                     "upcast" => function = Some(input.parse()?),
-                    _ => return Err(Error::new(argument.span(), "#[kind(…)] takes kinds, and schema = N with upcast = function")),
+                    _ => {
+                        return Err(Error::new(
+                            argument.span(),
+                            "#[kind(…)] takes kinds, and schema = N with upcast = function",
+                        ));
+                    }
                 }
             }
             if !input.is_empty() {
@@ -172,7 +214,8 @@ impl Parse for KindArguments {
             (Some(schema), Some(function)) => Some(Upcast { schema, function }),
             (None, None) => None,
             _ => {
-                let said = "schema and upcast go together: #[kind(\"post-created\", schema = 2, upcast = from_version_1)]";
+                let said =
+                    "schema and upcast go together: #[kind(\"post-created\", schema = 2, upcast = from_version_1)]";
                 return Err(input.error(said));
             }
         };
@@ -202,8 +245,14 @@ mod tests {
         })
         .unwrap();
         assert!(events.variants[0].upcast.is_some());
-        assert!(matches!(events.variants[0].payload, PayloadInput::Members { borrows: false, .. }));
-        assert!(matches!(events.variants[1].payload, PayloadInput::Members { borrows: true, .. }));
+        assert!(matches!(
+            events.variants[0].payload,
+            PayloadInput::Members { borrows: false, .. }
+        ));
+        assert!(matches!(
+            events.variants[1].payload,
+            PayloadInput::Members { borrows: true, .. }
+        ));
         assert_eq!(events.variants[2].kinds.len(), 2);
         assert!(matches!(events.variants[3].payload, PayloadInput::Whole(_)));
     }
@@ -215,7 +264,12 @@ mod tests {
 
     #[test]
     fn a_kind_that_an_earlier_one_covers_is_refused() {
-        for (first, second) in [("*", "a"), ("post-*", "post-created"), ("post-*", "post-a*"), ("a", "a")] {
+        for (first, second) in [
+            ("*", "a"),
+            ("post-*", "post-created"),
+            ("post-*", "post-a*"),
+            ("a", "a"),
+        ] {
             let said = refusal(parse_quote! { enum E { #[kind(#first)] A, #[kind(#second)] B } });
             assert!(said.contains("never gets an event"), "{first} {second}: {said}");
         }

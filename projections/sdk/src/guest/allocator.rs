@@ -1,6 +1,9 @@
 //! Memory that is handed out from one end and never collected: an instance lives for one batch, so freeing would be work for
 //! nobody. Only the block handed out last is taken back or grown in place, which is what growing vectors and temporaries do.
-#![expect(unsafe_code, reason = "an allocator is an unsafe trait; the proof is at its implementation")]
+#![expect(
+    unsafe_code,
+    reason = "an allocator is an unsafe trait; the proof is at its implementation"
+)]
 
 use std::{
     alloc::{GlobalAlloc, Layout},
@@ -10,7 +13,10 @@ use std::{
 };
 
 #[global_allocator]
-static ALLOCATOR: Bump = Bump { next: Cell::new(0), end: Cell::new(0) };
+static ALLOCATOR: Bump = Bump {
+    next: Cell::new(0),
+    end: Cell::new(0),
+};
 
 const PAGE: usize = 65_536;
 /// Memory is taken from the host in steps of at least 1 MiB: each step is a call.
@@ -39,7 +45,11 @@ impl Bump {
         let missing = (wanted - self.end.get()).div_ceil(PAGE);
         // Grown by somebody else in between, our end would no longer be the memory's: nobody else does.
         let grown = memory_grow::<0>(missing.max(STEP));
-        let before = if grown == usize::MAX { memory_grow::<0>(missing) } else { grown };
+        let before = if grown == usize::MAX {
+            memory_grow::<0>(missing)
+        } else {
+            grown
+        };
         if before != have {
             return false;
         }
@@ -67,7 +77,9 @@ unsafe impl GlobalAlloc for Bump {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let start = self.first_free().next_multiple_of(layout.align());
-        let Some(end) = start.checked_add(layout.size()) else { return ptr::null_mut() };
+        let Some(end) = start.checked_add(layout.size()) else {
+            return ptr::null_mut();
+        };
         if !self.reach(end) {
             return ptr::null_mut();
         }
@@ -86,7 +98,9 @@ unsafe impl GlobalAlloc for Bump {
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         let start = block.addr();
         if start + layout.size() == self.next.get() {
-            let Some(end) = start.checked_add(new_size) else { return ptr::null_mut() };
+            let Some(end) = start.checked_add(new_size) else {
+                return ptr::null_mut();
+            };
             if !self.reach(end) {
                 return ptr::null_mut();
             }

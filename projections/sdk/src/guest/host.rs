@@ -1,6 +1,9 @@
 //! The host's functions, called with the SDK's own batches: these lie in memory as the Component Model wants them, so nothing is
 //! written twice on the way out, and what comes back is taken over where the host put it.
-#![expect(unsafe_code, reason = "calls across the boundary take addresses; each one states why they are right")]
+#![expect(
+    unsafe_code,
+    reason = "calls across the boundary take addresses; each one states why they are right"
+)]
 
 use std::ptr;
 
@@ -54,7 +57,16 @@ impl Host for ComponentHost {
     fn emit(&mut self, batch: &ChangeBatch) {
         let ChangeBatch { changes, cells, heap } = batch;
         // SAFETY: each pair is a live vector of the layout that `abi` asserts; the host only reads, and only during the call.
-        unsafe { emit(changes.as_ptr(), changes.len(), cells.as_ptr(), cells.len(), heap.as_ptr(), heap.len()) };
+        unsafe {
+            emit(
+                changes.as_ptr(),
+                changes.len(),
+                cells.as_ptr(),
+                cells.len(),
+                heap.as_ptr(),
+                heap.len(),
+            )
+        };
     }
 
     fn get(&mut self, event: u32, table: u16, key: &[Value], heap: &[u8]) -> RowBatch {
@@ -67,7 +79,17 @@ impl Host for ComponentHost {
             heap_length: 0,
         };
         // SAFETY: both slices are live during the call, and `answer` is a place of 24 bytes for the six words that come back.
-        unsafe { get(event, u32::from(table), key.as_ptr(), key.len(), heap.as_ptr(), heap.len(), &raw mut answer) };
+        unsafe {
+            get(
+                event,
+                u32::from(table),
+                key.as_ptr(),
+                key.len(),
+                heap.as_ptr(),
+                heap.len(),
+                &raw mut answer,
+            )
+        };
         // SAFETY: the Component Model lowers each list into memory that it asked our `cabi_realloc` (the global allocator) for, of
         // exactly this length and alignment, and hands it over; flags are 0 or 1 and variants have a known case by its rules.
         unsafe {

@@ -55,20 +55,31 @@ impl FromStr for Uuid {
     /// Reads 32 hexadecimal digits, with or without the four hyphens in their places.
     fn from_str(text: &str) -> Result<Uuid, UuidError> {
         let refused = || UuidError(text.chars().take(60).collect());
-        let hyphens_fit = text.len() == 32 || (text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-'));
+        let hyphens_fit =
+            text.len() == 32 || (text.len() == 36 && [8, 13, 18, 23].iter().all(|at| text.as_bytes()[*at] == b'-'));
         let mut digits = text.bytes().filter(|b| *b != b'-').map(|b| char::from(b).to_digit(16));
         let mut id = [0; 16];
         for byte in &mut id {
-            let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else { return Err(refused()) };
+            let (Some(Some(high)), Some(Some(low))) = (digits.next(), digits.next()) else {
+                return Err(refused());
+            };
             *byte = (high << 4 | low) as u8;
         }
-        if hyphens_fit && digits.next().is_none() { Ok(Uuid(id)) } else { Err(refused()) }
+        if hyphens_fit && digits.next().is_none() {
+            Ok(Uuid(id))
+        } else {
+            Err(refused())
+        }
     }
 }
 
 impl fmt::Display for UuidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is no UUID, such as 0190163d-8694-739b-aea5-966c26f8ad90", self.0)
+        write!(
+            f,
+            "{:?} is no UUID, such as 0190163d-8694-739b-aea5-966c26f8ad90",
+            self.0
+        )
     }
 }
 
@@ -94,12 +105,21 @@ mod tests {
     fn reads_what_it_writes() {
         let text = "0190163d-8694-739b-aea5-966c26f8ad90";
         assert_eq!(text.parse::<Uuid>().unwrap().to_string(), text);
-        assert_eq!("0190163D8694739BAEA5966C26F8AD90".parse::<Uuid>().unwrap().to_string(), text);
+        assert_eq!(
+            "0190163D8694739BAEA5966C26F8AD90".parse::<Uuid>().unwrap().to_string(),
+            text
+        );
     }
 
     #[test]
     fn refuses_what_is_no_uuid() {
-        for bad in ["", "0190163d", "0190163d-8694-739b-aea5-966c26f8ad9", "0190163d8694-739b-aea5-966c26f8ad9-0", "x190163d-8694-739b-aea5-966c26f8ad90"] {
+        for bad in [
+            "",
+            "0190163d",
+            "0190163d-8694-739b-aea5-966c26f8ad9",
+            "0190163d8694-739b-aea5-966c26f8ad9-0",
+            "x190163d-8694-739b-aea5-966c26f8ad90",
+        ] {
             assert!(bad.parse::<Uuid>().is_err(), "{bad}");
         }
     }
