@@ -247,9 +247,12 @@ mod tests {
         );
     }
 
+    async fn key(value: &str) -> Key {
+        caller("/", &[("idempotency-key", value)]).await.unwrap().key
+    }
+
     #[tokio::test]
     async fn keys_are_uuids_or_texts() {
-        let key = async |value| caller("/", &[("idempotency-key", value)]).await.unwrap().key;
         let uuid = "0660cb1f-a14a-5491-b879-0a9eb721fbfa";
         assert_eq!(key(uuid).await, Key::Given(uuid.parse().unwrap()));
         assert_eq!(key(&format!("\"{uuid}\"")).await, Key::Given(uuid.parse().unwrap()));

@@ -1,0 +1,8 @@
+//! The command service over HTTP, on the real SQLite store.
+
+mod import;
+mod log;
+mod posts;
+mod rules;
+mod service;
+mod streams;
