@@ -1,12 +1,23 @@
 //! What a projection says of itself: the manifest's model, as every part of the host uses it.
-//! How it is read from JSON and checked is in `parse`; what a column takes is in `column`.
+//!
+//! How it is read from JSON is in `parse` (with `names`, `reader`, `literal`, `tables`, `queries`, `width`), how it is written
+//! again in `write`; what a column takes is in `column`.
 
 mod column;
+mod decimal;
+mod literal;
+mod names;
 mod parse;
+mod queries;
+mod reader;
+mod tables;
+mod width;
+
+use std::fmt;
 
 use crate::value::Value;
 
-pub use parse::ManifestError;
+pub use parse::{MANIFEST_VERSION, MAX_MANIFEST_BYTES, ManifestError};
 
 /// A checked manifest: every name is valid and unique, every index in it points at something.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,8 +115,12 @@ pub struct Column {
     pub kind: ColumnType,
     /// Whether it may be NULL.
     pub nullable: bool,
-    /// What it holds in a row that was created without naming it. A nullable column without one defaults to NULL.
+    /// What it holds in a row that was created without naming it, never NULL. A nullable column without one defaults to NULL.
     pub default: Option<Value>,
+    /// Whether it is in the primary key or an index: then text in it does not end in a space (SQL Server pads before it
+    /// compares), and bytes in it have exactly the declared length (there, zeros behind do not count). Found by
+    /// [`Manifest::parse`].
+    pub indexed: bool,
 }
 
 /// What a column holds.
@@ -196,7 +211,10 @@ impl Table {
     /// The index of the column `name`.
     #[must_use]
     pub fn column_index(&self, name: &str) -> Option<u16> {
-        self.columns.iter().position(|column| column.name == name).map(|index| index as u16)
+        self.columns
+            .iter()
+            .position(|column| column.name == name)
+            .map(|index| index as u16)
     }
 
     /// The columns of the primary key, in key order.
@@ -223,17 +241,34 @@ impl KindPattern {
     }
 }
 
+impl fmt::Display for KindPattern {
+    /// As a manifest writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KindPattern::Exactly(kind) => f.write_str(kind),
+            KindPattern::Prefix(prefix) => write!(f, "{prefix}*"),
+            KindPattern::All => f.write_str("*"),
+        }
+    }
+}
+
 impl Manifest {
     /// The index of the first entry that stands for `kind`; nothing = the event is not delivered.
     #[must_use]
     pub fn kind_index(&self, kind: &str) -> Option<u16> {
-        self.kinds.iter().position(|pattern| pattern.matches(kind)).map(|index| index as u16)
+        self.kinds
+            .iter()
+            .position(|pattern| pattern.matches(kind))
+            .map(|index| index as u16)
     }
 
     /// The index of the table `name`.
     #[must_use]
     pub fn table_index(&self, name: &str) -> Option<u16> {
-        self.tables.iter().position(|table| table.name == name).map(|index| index as u16)
+        self.tables
+            .iter()
+            .position(|table| table.name == name)
+            .map(|index| index as u16)
     }
 
     /// The name of the schema (or prefix) under which readers of SQL see the tables: `git_tree` of `git-tree`.

@@ -1,0 +1,233 @@
+//! Values as bytes whose order is the order of the values: what rows are hashed, sorted and compared by, the same on every
+//! database. No format of anything stored.
+
+use crate::value::Value;
+
+/// Appends the values of a key, one after the other.
+///
+/// Bytewise comparison of two encodings is the comparison of the keys, value by value: NULL first, then false before true,
+/// numbers by size, text and bytes bytewise, the shorter first, UUIDs bytewise, days and times by size. No encoding of a key is
+/// the beginning of another's. Keys to be compared have the same columns, so that types agree, and decimals have one scale.
+pub fn encode_key(values: &[Value], into: &mut Vec<u8>) {
+    for value in values {
+        encode_value(value, into);
+    }
+}
+
+/// Appends one value; see [`encode_key`].
+pub fn encode_value(value: &Value, into: &mut Vec<u8>) {
+    into.push(tag(value));
+    match value {
+        Value::Null => {}
+        Value::Boolean(value) => into.push(u8::from(*value)),
+        Value::Int(value) | Value::Time(value) | Value::Timestamp(value) => into.extend(ordered(*value)),
+        Value::Date(day) => into.extend(ordered((*day).into())),
+        Value::Double(value) => into.extend(ordered_double(*value)),
+        Value::Decimal(value) => into.extend((value.mantissa() ^ i128::MIN).to_be_bytes()),
+        Value::Text(text) | Value::Json(text) => encode_bytes(text.as_bytes(), into),
+        Value::Bytes(bytes) => encode_bytes(bytes, into),
+        Value::Uuid(uuid) => into.extend(uuid.as_bytes()),
+    }
+}
+
+/// Keeps values of different types apart, and NULL in front.
+fn tag(value: &Value) -> u8 {
+    match value {
+        Value::Null => 0,
+        Value::Boolean(_) => 1,
+        Value::Int(_) => 2,
+        Value::Double(_) => 3,
+        Value::Decimal(_) => 4,
+        Value::Text(_) => 5,
+        Value::Bytes(_) => 6,
+        Value::Json(_) => 7,
+        Value::Uuid(_) => 8,
+        Value::Date(_) => 9,
+        Value::Time(_) => 10,
+        Value::Timestamp(_) => 11,
+    }
+}
+
+/// Big-endian, with the sign turned round, as negative numbers come first.
+fn ordered(value: i64) -> [u8; 8] {
+    (value ^ i64::MIN).to_be_bytes()
+}
+
+/// The bits of a double rise with it where it is positive, and fall where it is negative.
+fn ordered_double(value: f64) -> [u8; 8] {
+    let bits = value.to_bits();
+    let turned = if value.is_sign_negative() {
+        !bits
+    } else {
+        bits | 1 << 63
+    };
+    turned.to_be_bytes()
+}
+
+/// Zero bytes become `00 FF`, and `00 00` is the end: so a text sorts before one that goes on after it.
+fn encode_bytes(bytes: &[u8], into: &mut Vec<u8>) {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| *byte == 0) {
+        into.extend_from_slice(&rest[..at]);
+        into.extend_from_slice(&[0, 0xff]);
+        rest = &rest[at + 1..];
+    }
+    into.extend_from_slice(rest);
+    into.extend_from_slice(&[0, 0]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn encoded(values: &[Value]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_key(values, &mut bytes);
+        bytes
+    }
+
+    /// The order of two values of one type, as databases sort them.
+    fn order(a: &Value, b: &Value) -> Ordering {
+        match (a, b) {
+            (Value::Boolean(a), Value::Boolean(b)) => a.cmp(b),
+            (Value::Int(a), Value::Int(b))
+            | (Value::Time(a), Value::Time(b))
+            | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+            (Value::Double(a), Value::Double(b)) => a.partial_cmp(b).unwrap(),
+            (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
+            (Value::Text(a), Value::Text(b)) | (Value::Json(a), Value::Json(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
+            (Value::Uuid(a), Value::Uuid(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Value::Date(a), Value::Date(b)) => a.cmp(b),
+            (Value::Null, Value::Null) => Ordering::Equal,
+            (Value::Null, _) => Ordering::Less,
+            (_, Value::Null) => Ordering::Greater,
+            other => panic!("types differ: {other:?}"),
+        }
+    }
+
+    fn order_of_keys(a: &[Value], b: &[Value]) -> Ordering {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| order(a, b))
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    }
+
+    /// Values of one type: of few different ones too, so that keys share beginnings.
+    fn column(kind: usize) -> BoxedStrategy<Value> {
+        let int = || prop_oneof![any::<i64>(), -2..=2_i64];
+        let text =
+            || prop_oneof![any::<String>(), "[ab]{0,3}", "[a\u{1}\u{ff}]{0,3}"].prop_map(|text| text.replace('\0', ""));
+        let double = any::<f64>()
+            .prop_filter("finite", |number| number.is_finite())
+            .prop_map(|number| number + 0.0);
+        let bytes = prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255), any::<u8>()], 0..5);
+        match kind {
+            0 => any::<bool>().prop_map(Value::Boolean).boxed(),
+            1 => int().prop_map(Value::Int).boxed(),
+            2 => double.prop_map(Value::Double).boxed(),
+            3 => (-999_999_999_999_999_999..=999_999_999_999_999_999_i64)
+                .prop_map(|mantissa| Value::Decimal(Decimal::new(mantissa, 4)))
+                .boxed(),
+            4 => text().prop_map(|text| Value::Text(text.into())).boxed(),
+            5 => bytes.prop_map(|bytes| Value::Bytes(bytes.into())).boxed(),
+            6 => any::<[u8; 16]>()
+                .prop_map(|bytes| Value::Uuid(Uuid::from_bytes(bytes)))
+                .boxed(),
+            7 => any::<i32>().prop_map(Value::Date).boxed(),
+            8 => int().prop_map(Value::Time).boxed(),
+            9 => int().prop_map(Value::Timestamp).boxed(),
+            10 => prop_oneof![Just(Value::Null), int().prop_map(Value::Int)].boxed(),
+            _ => text().prop_map(|text| Value::Json(text.into())).boxed(),
+        }
+    }
+
+    /// Two keys of the same columns.
+    fn keys() -> impl Strategy<Value = (Vec<Value>, Vec<Value>)> {
+        prop::collection::vec(0..12_usize, 1..4).prop_flat_map(|kinds| {
+            let key = || kinds.iter().map(|kind| column(*kind)).collect::<Vec<_>>();
+            (key(), key())
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn bytes_are_ordered_as_keys_are((a, b) in keys()) {
+            prop_assert_eq!(encoded(&a).cmp(&encoded(&b)), order_of_keys(&a, &b));
+        }
+
+        #[test]
+        fn no_key_begins_another((a, b) in keys()) {
+            let (x, y) = (encoded(&a), encoded(&b));
+            prop_assert!(x == y || !x.starts_with(&y) && !y.starts_with(&x));
+        }
+    }
+
+    #[test]
+    fn the_edges_are_ordered() {
+        let text = |text: &str| Value::Text(text.into());
+        let bytes = |bytes: &[u8]| Value::Bytes(bytes.into());
+        let rising: [&[Value]; 6] = [
+            &[
+                text(""),
+                text("a"),
+                text("a\u{1}"),
+                text("a!"),
+                text("aa"),
+                text("b"),
+                text("é"),
+                text("\u{ffff}"),
+                text("😀"),
+            ],
+            &[
+                bytes(&[]),
+                bytes(&[0]),
+                bytes(&[0, 0]),
+                bytes(&[0, 1]),
+                bytes(&[1]),
+                bytes(&[1, 0]),
+                bytes(&[0xff]),
+            ],
+            &[
+                Value::Null,
+                Value::Int(i64::MIN),
+                Value::Int(-1),
+                Value::Int(0),
+                Value::Int(1),
+                Value::Int(i64::MAX),
+            ],
+            &[
+                Value::Double(f64::MIN),
+                Value::Double(-5e-324),
+                Value::Double(0.0),
+                Value::Double(5e-324),
+                Value::Double(f64::MAX),
+            ],
+            &[
+                Value::Decimal(Decimal::new(-101, 2)),
+                Value::Decimal(Decimal::new(0, 2)),
+                Value::Decimal(Decimal::new(1, 2)),
+            ],
+            &[
+                Value::Date(-719_162),
+                Value::Date(-1),
+                Value::Date(0),
+                Value::Date(2_932_896),
+            ],
+        ];
+        for values in rising {
+            for pair in values.windows(2) {
+                assert!(encoded(&pair[..1]) < encoded(&pair[1..]), "{pair:?}");
+            }
+        }
+    }
+}
