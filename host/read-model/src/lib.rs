@@ -4,11 +4,19 @@
 //! Not here: what rows an event makes (`host/projector`), when to deploy, build, flip or drop (`host/server`), the grammar of
 //! HTTP queries (`read-api`).
 
+mod answer;
+mod catalog;
+mod catalog_statements;
+mod fault;
+mod open;
 pub mod query;
+mod sql;
+mod sqlite;
 pub mod target;
 
-pub use query::{Answer, Comparison, Filter, Nulls, OrderBy, Query};
+pub use open::open;
+pub use query::{Answer, Case, Comparison, Count, Direction, Filter, Nulls, OrderBy, Query};
 pub use target::{
-    CatalogError, Component, Condition, Decision, FlipOutcome, Generation, GenerationId, GenerationState, NewGeneration,
-    Target, TargetKind,
+    CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
+    IfBehind, NewGeneration, Pointer, Promotion, Target, TargetKind,
 };

@@ -51,6 +51,14 @@ pub trait Target: Send + Sync {
     /// Says whether a generation runs, rests, or has stopped on a failure.
     async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError>;
 
+    /// Takes a generation over: raises the epoch of all its shards and answers with their checkpoints. A host calls it when it starts
+    /// a generation's loop; a loop that holds an older epoch cannot write any more. Nothing else raises an epoch: neither a change
+    /// of state nor a flip disturbs a loop that runs.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] where the generation has no checkpoints: it was dropped.
+    async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError>;
+
     /// Makes `to` the live generation of its projection in one transaction: locks the live one's checkpoints, checks that `to` is
     /// at or past them in every shard, moves the pointer, replaces the views, makes the one that was live `previous` (and the
     /// one that was `previous` before stays so).
@@ -134,7 +142,7 @@ pub struct Generation {
     pub log: LogId,
     /// How many shards it has.
     pub shards: u32,
-    /// Raised whenever it changes hands or state.
+    /// Raised whenever it changes hands: see [`Target::take`].
     pub epoch: u64,
     /// When it was made.
     pub created_at: Timestamp,

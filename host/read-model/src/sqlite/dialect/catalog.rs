@@ -1,0 +1,54 @@
+//! Statements of the catalog, whose tables begin with `reel_`.
+
+crate::catalog_statements::catalog_statements!("reel_", "");
+
+/// Which tables of ours are there.
+pub(in crate::sqlite) const OWN_TABLES: &str =
+    "SELECT count(*), coalesce(sum(name = 'reel_catalog'), 0) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'reel_[a-z]*' AND NOT name GLOB '*__*'";
+
+/// Whether anything has this name; SQLite's names do not count case.
+pub(in crate::sqlite) const OBJECT: &str =
+    "SELECT count(*) FROM sqlite_schema WHERE type IN ('table', 'view') AND lower(name) = lower($1)";
+
+/// Keeps a dead letter; one of the same position is replaced.
+pub(in crate::sqlite) const PUT_DEAD_LETTER: &str = "INSERT INTO reel_dead_letter \
+     (generation, position, event, stream, kind, reason, code, message) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+     ON CONFLICT (generation, position) DO UPDATE SET event = excluded.event, stream = excluded.stream, kind = excluded.kind, \
+     reason = excluded.reason, code = excluded.code, message = excluded.message";
+
+/// Ends a dead letter.
+pub(in crate::sqlite) const SETTLE: &str = "DELETE FROM reel_dead_letter WHERE generation = $1 AND position = $2";
+
+/// The empty catalog. Numbers of generations are never used again, hence AUTOINCREMENT.
+pub(in crate::sqlite) const CREATE: &str = "
+CREATE TABLE reel_catalog (version INTEGER NOT NULL) STRICT;
+CREATE TABLE reel_component (digest TEXT NOT NULL PRIMARY KEY, manifest TEXT NOT NULL) STRICT;
+CREATE TABLE reel_component_chunk (
+    digest TEXT NOT NULL, number INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (digest, number)
+) STRICT;
+CREATE TABLE reel_projection (
+    name TEXT NOT NULL PRIMARY KEY, schema_name TEXT NOT NULL UNIQUE, live INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reel_generation (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, projection TEXT NOT NULL, number INTEGER NOT NULL, digest TEXT NOT NULL,
+    settings TEXT NOT NULL, on_failure TEXT NOT NULL, promotion TEXT NOT NULL, state TEXT NOT NULL, condition TEXT NOT NULL,
+    halted_position INTEGER, halted_stream TEXT, halted_code TEXT, halted_message TEXT, log TEXT NOT NULL,
+    shards INTEGER NOT NULL, epoch INTEGER NOT NULL, created_at INTEGER NOT NULL, promoted_at INTEGER,
+    UNIQUE (projection, number)
+) STRICT;
+CREATE TABLE reel_checkpoint (
+    generation INTEGER NOT NULL, shard INTEGER NOT NULL, log TEXT NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL,
+    layout INTEGER NOT NULL, epoch INTEGER NOT NULL, PRIMARY KEY (generation, shard)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reel_dead_letter (
+    generation INTEGER NOT NULL, position INTEGER NOT NULL, event TEXT NOT NULL, stream TEXT NOT NULL, kind TEXT NOT NULL,
+    reason TEXT NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL, PRIMARY KEY (generation, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reel_decision (
+    log TEXT NOT NULL, digest TEXT NOT NULL, settings_digest TEXT NOT NULL, position INTEGER NOT NULL,
+    decided_at INTEGER NOT NULL, PRIMARY KEY (log, digest, settings_digest, position)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE reel_view (
+    name TEXT NOT NULL PRIMARY KEY, projection TEXT NOT NULL, made INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+";

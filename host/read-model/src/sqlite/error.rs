@@ -1,0 +1,36 @@
+//! What SQLite's errors mean for the caller.
+
+use rusqlite::{Error, ErrorCode};
+
+use crate::fault::{DriverError, Fault, Severity};
+
+/// What goes wrong inside this adapter.
+pub(super) type SqliteFault<O> = Fault<Error, O>;
+
+impl<O> From<Error> for SqliteFault<O> {
+    fn from(error: Error) -> SqliteFault<O> {
+        Fault::Database(error)
+    }
+}
+
+impl DriverError for Error {
+    /// Locked by somebody else, a full disk, a disk that does not answer: passing.
+    fn severity(&self) -> Severity {
+        let code = self.sqlite_error_code();
+        let transient = matches!(
+            code,
+            Some(
+                ErrorCode::DatabaseBusy
+                    | ErrorCode::DatabaseLocked
+                    | ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::OutOfMemory
+                    | ErrorCode::FileLockingProtocolFailed
+                    | ErrorCode::OperationInterrupted
+                    | ErrorCode::SchemaChanged
+            )
+        );
+        if transient { Severity::Transient } else { Severity::Permanent }
+    }
+}
