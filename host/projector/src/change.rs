@@ -3,6 +3,7 @@
 use reel_events::EventRef;
 
 use crate::manifest::Table;
+use crate::step::Step;
 use crate::value::{Value, ValueRef};
 
 /// What a change does to a row; the same as the WIT's `operation`, where each is described.
@@ -69,7 +70,7 @@ pub struct Refusal {
 }
 
 /// What one batch does to the tables of a generation, folded: per table and key one outcome.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Writes {
     /// By table, in the manifest's order; every table has its entry.
     pub tables: Vec<TableWrites>,
@@ -78,7 +79,7 @@ pub struct Writes {
 /// What one batch does to one table. A read model applies it in this order: `delete_where`, `deletes`, `upserts`, `merges`.
 /// Keys are unique across `deletes`, `upserts` and `merges`, and each list is in key order, so that concurrent writers lock
 /// rows in one order.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableWrites {
     /// Rows to delete by the values of some columns.
     pub delete_where: Vec<RowFilter>,
@@ -113,19 +114,11 @@ impl TableWrites {
 }
 
 /// Changes of one row that commute with those of other shards, in the order of their events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Merge {
     /// The row's key.
     pub key: KeyValues,
     pub(crate) steps: Vec<Step>,
-}
-
-/// One commuting change of a row, checked and owned.
-#[derive(Debug, Clone)]
-pub(crate) struct Step {
-    pub(crate) event: usize,
-    pub(crate) operation: Operation,
-    pub(crate) cells: Box<[(u16, Value)]>,
 }
 
 impl Merge {
@@ -135,8 +128,11 @@ impl Merge {
     /// # Errors
     /// Where a sum leaves the column's range: the event that does it is named.
     pub fn resolve(&self, table: &Table, base: Option<Row>) -> Result<Row, Refusal> {
-        let _ = (table, base, &self.steps);
-        unreachable!("being written")
+        let mut row = base;
+        for step in &self.steps {
+            step.apply(table, &self.key, &mut row)?;
+        }
+        Ok(row.expect("every step of a merge creates the row"))
     }
 }
 

@@ -4,12 +4,28 @@
 //! Not here: WebAssembly (`host/plugin`), SQL (`host/read-model`), where events come from (`event-log`), who runs loops
 //! (`host/server`).
 
+mod cache;
 pub mod change;
+mod check;
+mod failure;
+mod fold;
+pub mod key;
 pub mod manifest;
+pub mod memory;
 pub mod ports;
+mod progress;
+mod removals;
+mod rows;
+mod run;
+mod shard;
+mod step;
 pub mod value;
 
 pub use change::{Cell, Change, KeyValues, Merge, Operation, Refusal, Row, RowFilter, TableWrites, Writes};
+pub use failure::{Failure, RunError, chain};
 pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};
 pub use ports::{ApplyError, Checkpoint, Plugin, ReadModel, ReadModelError, Sink, Source, SourceError};
+pub use progress::{Progress, ProgressNow};
+pub use run::{Orders, Retry, RunSettings, run};
+pub use shard::ShardParts;
 pub use value::{DomainError, Value, ValueRef};

@@ -1,1 +1,25 @@
-//! Not yet written.
+//! The host: deploys projections, builds their generations, keeps them current, and flips readers from one to another. Each
+//! generation runs in a task of its own, so that one that fails stops no other.
+//!
+//! Not here: what an event makes of a row (`projector`), how code is run (`plugin`), SQL (`read-model`), the process around it
+//! (`cli`).
+
+pub mod admin;
+mod config;
+mod dead_letters;
+mod deploy;
+mod error;
+mod host;
+mod lifecycle;
+mod operate;
+mod reference;
+mod runner;
+mod source;
+mod status;
+
+pub use config::{HostConfig, ManifestCheck};
+pub use deploy::{Deployed, Deployment, Outcome};
+pub use error::HostError;
+pub use host::{Host, Targets};
+pub use reference::{ProjectionRef, ReferenceError};
+pub use status::GenerationStatus;

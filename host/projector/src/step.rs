@@ -1,0 +1,280 @@
+//! The change algebra: what one checked change makes of one row. Everything that applies changes — the fold, a merge inside a
+//! transaction, the model in memory — goes through [`Step::apply`], so that there is one meaning.
+
+use std::cmp::Ordering;
+use std::ops::RangeInclusive;
+
+use rust_decimal::Decimal;
+
+use crate::change::{Refusal, Row};
+use crate::manifest::{ColumnType, Table};
+use crate::value::Value;
+
+/// A change of one row that depends on the row as it was.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Step {
+    /// Insert this row where there is none.
+    InsertIfAbsent { row: Row },
+    /// Set columns.
+    Patch { event: usize, cells: Box<[(u16, Value)]>, if_missing: IfMissing },
+    /// Add to columns: one change, or several folded.
+    Sum { events: Events, sums: Box<[Sum]> },
+    /// Lower or raise columns.
+    Extreme { event: usize, cells: Box<[(u16, Value)]>, keep: Ordering },
+}
+
+/// What a patch does where there is no row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfMissing {
+    Refuse,
+    Nothing,
+}
+
+/// The events whose additions a [`Step::Sum`] holds: which one, as long as it is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Events {
+    One(usize),
+    Several,
+}
+
+/// Additions to one column, in its smallest unit. `lowest` and `highest` are the extremes of the running sum, so that an
+/// overflow is judged after each event, as if they were applied one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sum {
+    pub(crate) column: u16,
+    total: i128,
+    lowest: i128,
+    highest: i128,
+}
+
+/// Whether a step changed the row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Changed,
+    Unchanged,
+}
+
+impl Sum {
+    /// One addition of `value`, which is an integer or a decimal of the column's scale.
+    pub(crate) fn of(column: u16, value: &Value) -> Sum {
+        let total = amount(value);
+        Sum { column, total, lowest: total, highest: total }
+    }
+
+    fn then(self, later: Sum) -> Sum {
+        Sum {
+            column: self.column,
+            total: self.total + later.total,
+            lowest: self.lowest.min(self.total + later.lowest),
+            highest: self.highest.max(self.total + later.highest),
+        }
+    }
+}
+
+impl Step {
+    /// Takes `later` into this step, if the two can be one: additions to the same columns.
+    pub(crate) fn absorb(&mut self, later: &Step) -> bool {
+        let (Step::Sum { events, sums }, Step::Sum { events: _, sums: more }) = (self, later) else { return false };
+        let same = sums.len() == more.len() && sums.iter().zip(more).all(|(a, b)| a.column == b.column);
+        if same {
+            *events = Events::Several;
+            for (sum, later) in sums.iter_mut().zip(more) {
+                *sum = sum.then(*later);
+            }
+        }
+        same
+    }
+
+    /// Applies the step to `row`, the row under `key` as it stands (nothing: it does not exist).
+    pub(crate) fn apply(&self, table: &Table, key: &[Value], row: &mut Option<Row>) -> Result<Effect, Refusal> {
+        match self {
+            Step::InsertIfAbsent { row: new } => Ok(insert_if_absent(new, row)),
+            Step::Patch { event, cells, if_missing } => match row {
+                Some(row) => Ok(set(cells, row)),
+                None if *if_missing == IfMissing::Nothing => Ok(Effect::Unchanged),
+                None => Err(Refusal::of(*event, "row-missing", missing_row(table, key))),
+            },
+            Step::Sum { events, sums } => {
+                let created = create_if_missing(table, key, row, events.one(), |column| sums.iter().any(|s| s.column == column))?;
+                let row = row.as_mut().expect("created above");
+                let mut effect = created;
+                for sum in sums {
+                    if add(table, sum, *events, row)? == Effect::Changed {
+                        effect = Effect::Changed;
+                    }
+                }
+                Ok(effect)
+            }
+            Step::Extreme { event, cells, keep } => {
+                let named = |column| cells.iter().any(|(named, _)| *named == column);
+                let created = create_if_missing(table, key, row, Some(*event), named)?;
+                let row = row.as_mut().expect("created above");
+                Ok(if extreme(cells, *keep, row) == Effect::Changed { Effect::Changed } else { created })
+            }
+        }
+    }
+}
+
+impl Events {
+    fn one(self) -> Option<usize> {
+        match self {
+            Events::One(event) => Some(event),
+            Events::Several => None,
+        }
+    }
+}
+
+fn insert_if_absent(new: &Row, row: &mut Option<Row>) -> Effect {
+    if row.is_some() {
+        return Effect::Unchanged;
+    }
+    *row = Some(new.clone());
+    Effect::Changed
+}
+
+fn set(cells: &[(u16, Value)], row: &mut Row) -> Effect {
+    let mut effect = Effect::Unchanged;
+    for (column, value) in cells {
+        let slot = &mut row[usize::from(*column)];
+        if slot != value {
+            slot.clone_from(value);
+            effect = Effect::Changed;
+        }
+    }
+    effect
+}
+
+fn add(table: &Table, sum: &Sum, events: Events, row: &mut Row) -> Result<Effect, Refusal> {
+    let column = &table.columns[usize::from(sum.column)];
+    let slot = &mut row[usize::from(sum.column)];
+    let base = amount(slot);
+    let range = range(column.kind);
+    if !range.contains(&(base + sum.lowest)) || !range.contains(&(base + sum.highest)) {
+        let message = format!("column {} of table {} would leave its range: {} is there", column.name, table.name, shown(column.kind, base));
+        return Err(Refusal { event: events.one(), code: "value-out-of-domain", message });
+    }
+    let value = value_of(column.kind, base + sum.total);
+    if *slot == value {
+        return Ok(Effect::Unchanged);
+    }
+    *slot = value;
+    Ok(Effect::Changed)
+}
+
+fn extreme(cells: &[(u16, Value)], keep: Ordering, row: &mut Row) -> Effect {
+    let mut effect = Effect::Unchanged;
+    for (column, value) in cells {
+        let slot = &mut row[usize::from(*column)];
+        if *slot == Value::Null || compare(value, slot) == keep {
+            slot.clone_from(value);
+            effect = Effect::Changed;
+        }
+    }
+    effect
+}
+
+/// Makes the row from the column defaults where there is none; a column that the change names starts absent without a default.
+fn create_if_missing(
+    table: &Table,
+    key: &[Value],
+    row: &mut Option<Row>,
+    event: Option<usize>,
+    named: impl Fn(u16) -> bool,
+) -> Result<Effect, Refusal> {
+    if row.is_some() {
+        return Ok(Effect::Unchanged);
+    }
+    let mut values = Vec::with_capacity(table.columns.len());
+    for (index, column) in table.columns.iter().enumerate() {
+        let index = index as u16;
+        let value = match (table.key.iter().position(|k| *k == index), column.default_value()) {
+            (Some(place), _) => key[place].clone(),
+            (None, Some(default)) => default,
+            (None, None) if named(index) => Value::Null,
+            (None, None) => {
+                let message = format!(
+                    "table {} has no row with that key, and column {} has no default, so the row cannot be created: insert it first, or declare a default",
+                    table.name, column.name
+                );
+                return Err(Refusal { event, code: "value-missing", message });
+            }
+        };
+        values.push(value);
+    }
+    *row = Some(values.into());
+    Ok(Effect::Changed)
+}
+
+fn missing_row(table: &Table, key: &[Value]) -> String {
+    format!("patch of a row that is not there: table {}, key {}", table.name, show_key(key))
+}
+
+/// A key for messages.
+pub(crate) fn show_key(key: &[Value]) -> String {
+    let shown: Vec<String> = key.iter().map(|value| match value {
+        Value::Text(text) => format!("{text:?}"),
+        Value::Int(int) => int.to_string(),
+        Value::Uuid(uuid) => uuid.to_string(),
+        other => format!("{other:?}"),
+    }).collect();
+    format!("({})", shown.join(", "))
+}
+
+/// An integer or decimal in the column's smallest unit; NULL counts as nothing yet.
+fn amount(value: &Value) -> i128 {
+    match value {
+        Value::Int(int) => i128::from(*int),
+        Value::Decimal(decimal) => decimal.mantissa(),
+        _ => 0,
+    }
+}
+
+fn value_of(kind: ColumnType, amount: i128) -> Value {
+    match kind {
+        ColumnType::Decimal { scale, .. } => Value::Decimal(Decimal::from_i128_with_scale(amount, u32::from(scale))),
+        _ => Value::Int(i64::try_from(amount).expect("within the column's range")),
+    }
+}
+
+fn shown(kind: ColumnType, amount: i128) -> String {
+    match kind {
+        ColumnType::Decimal { scale, .. } => Decimal::from_i128_with_scale(amount, u32::from(scale)).to_string(),
+        _ => amount.to_string(),
+    }
+}
+
+fn range(kind: ColumnType) -> RangeInclusive<i128> {
+    match kind {
+        ColumnType::Int16 => i128::from(i16::MIN)..=i128::from(i16::MAX),
+        ColumnType::Int32 => i128::from(i32::MIN)..=i128::from(i32::MAX),
+        ColumnType::Decimal { precision, .. } => {
+            let most = 10_i128.pow(u32::from(precision)) - 1;
+            -most..=most
+        }
+        _ => i128::from(i64::MIN)..=i128::from(i64::MAX),
+    }
+}
+
+/// Whether `minimum` and `maximum` know the type.
+pub(crate) fn is_ordered(kind: ColumnType) -> bool {
+    use ColumnType::{Date, Text, Time, Timestamp};
+    is_summable(kind) || matches!(kind, Date | Time | Timestamp | Text { .. })
+}
+
+/// Whether `add` knows the type.
+pub(crate) fn is_summable(kind: ColumnType) -> bool {
+    use ColumnType::{Decimal, Int16, Int32, Int64};
+    matches!(kind, Int16 | Int32 | Int64 | Decimal { .. })
+}
+
+/// The order of two values of one column.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Int(a), Value::Int(b)) => a.cmp(b),
+        (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
+        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Value::Date(a), Value::Date(b)) => a.cmp(b),
+        (Value::Time(a), Value::Time(b)) | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+        _ => Ordering::Equal,
+    }
+}

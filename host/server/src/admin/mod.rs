@@ -1,0 +1,6 @@
+//! The admin API, `/admin/v1/…`: what the command line's verbs ask of a host, over HTTP.
+
+mod answers;
+mod routes;
+
+pub use routes::router;

@@ -1,0 +1,170 @@
+//! Events that could not be applied, and what an operator decides about them.
+
+use std::sync::Arc;
+
+use reel_event_log::ReadLimit;
+use reel_events::{EventBatch, StreamId, Timestamp};
+use reel_projector::{
+    Failure, Retry,
+    ports::{DeadLetter, DeadLetterReason, FailurePolicy},
+};
+use reel_read_model::{Condition, Decision, Generation, Target};
+use tokio::sync::oneshot;
+
+use crate::error::HostError;
+use crate::host::Host;
+use crate::operate::title;
+use crate::reference::ProjectionRef;
+
+/// Dead letters are read in pages of this many.
+const PAGE: u32 = 1000;
+
+impl Host {
+    /// Dead letters behind position `after`, in order, at most `limit`: of the generation named, or of the live (else the newest) one.
+    ///
+    /// # Errors
+    /// Where there is no such generation, or the catalog does not answer.
+    pub async fn dead_letters(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        (after, limit): (u64, u32),
+    ) -> Result<(Generation, Vec<DeadLetter>), HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        let letters = target.dead_letters(generation.id, after, limit).await.map_err(reading)?;
+        Ok((generation, letters))
+    }
+
+    /// Lets one event go: a halted generation passes it, a parked stream goes on behind it; and so does every later generation of the
+    /// same component and settings.
+    ///
+    /// # Errors
+    /// [`HostError::Conflict`] where nothing waits at that position.
+    pub async fn skip(&self, wanted: &ProjectionRef, target: Option<&str>, position: u64) -> Result<Generation, HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        let letter = self.letter(&target, &generation, position).await?;
+        let halted = matches!(generation.condition, Condition::Halted { position: Some(at), .. } if at == position);
+        let parked = letter.as_ref().is_some_and(|letter| letter.reason == DeadLetterReason::Parked);
+        if !halted && !parked {
+            let message = format!("{} does not wait at position {position}: {}", title(&generation), waits_where(&generation));
+            return Err(HostError::Conflict(message));
+        }
+        let decision = Decision {
+            log: generation.log,
+            digest: generation.digest.clone(),
+            settings: generation.settings.clone(),
+            position,
+            decided_at: now(),
+        };
+        target.decide(&decision).await.map_err(reading)?;
+        match letter {
+            Some(letter) if parked => self.unpark(&target, &generation, &letter, LetGo::First).await?,
+            _ => {
+                self.stop_generation(&target, generation.id).await;
+                target.set_condition(generation.id, &Condition::Running).await.map_err(reading)?;
+                self.start_generation(&target, &Generation { condition: Condition::Running, ..generation.clone() });
+            }
+        }
+        Ok(generation)
+    }
+
+    /// Tries a parked stream again, from the event at fault on.
+    ///
+    /// # Errors
+    /// [`HostError::Conflict`] where that position is not parked, or the event still cannot be applied.
+    pub async fn retry(&self, wanted: &ProjectionRef, target: Option<&str>, position: u64) -> Result<Generation, HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        let letter = self.letter(&target, &generation, position).await?;
+        let Some(letter) = letter else {
+            return Err(HostError::NotFound(format!("{} has no dead letter at position {position}", title(&generation))));
+        };
+        if generation.on_failure != FailurePolicy::Park {
+            let message = format!(
+                "under the policy skip the events behind position {position} were applied already, so it cannot be put back in its place: replay {} instead",
+                generation.projection
+            );
+            return Err(HostError::Conflict(message));
+        }
+        self.unpark(&target, &generation, &letter, LetGo::Nothing).await?;
+        Ok(generation)
+    }
+
+    async fn unpark(&self, target: &Arc<dyn Target>, generation: &Generation, letter: &DeadLetter, go: LetGo) -> Result<(), HostError> {
+        let mut held = self.all_letters(target, generation).await?;
+        held.retain(|held| held.stream == letter.stream && held.reason != DeadLetterReason::Skipped);
+        let positions: Vec<u64> = held.iter().map(|letter| letter.position).collect();
+        let applied: Vec<u64> = if go == LetGo::First { positions.iter().copied().filter(|p| *p != letter.position).collect() } else { positions.clone() };
+        let events = self.events_of(&letter.stream, &applied).await?;
+        let (reply, answer) = oneshot::channel();
+        let retry = Retry { events, stream: letter.stream.clone(), positions, reply };
+        let sender = self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
+        let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));
+        sender.ok_or_else(not_running)?.send(retry).await.map_err(|_| not_running())?;
+        let answer = answer.await.map_err(|_| not_running())?;
+        answer.map_err(|failure: Failure| HostError::Conflict(format!("the stream stays parked: {failure}")))
+    }
+
+    /// The events of a stream at the positions named.
+    async fn events_of(&self, stream: &str, positions: &[u64]) -> Result<EventBatch, HostError> {
+        let unavailable = |error: reel_event_log::StoreError| HostError::Unavailable { action: "reading the stream", source: error.into() };
+        let stream = StreamId::new(stream).map_err(|error| HostError::Refused(error.to_string()))?;
+        let (mut events, mut version) = (EventBatch::new(), 0);
+        loop {
+            let page = self.inner.store.read_stream(&stream, version, ReadLimit::events(1000)).await.map_err(unavailable)?;
+            if page.is_empty() {
+                return Ok(events);
+            }
+            version = page.get(page.len() - 1).version;
+            events.extend(page.iter().filter(|event| positions.binary_search(&event.position).is_ok()));
+        }
+    }
+
+    async fn letter(&self, target: &Arc<dyn Target>, generation: &Generation, position: u64) -> Result<Option<DeadLetter>, HostError> {
+        let behind = target.dead_letters(generation.id, position.saturating_sub(1), 1).await.map_err(reading)?;
+        Ok(behind.into_iter().find(|letter| letter.position == position))
+    }
+
+    async fn all_letters(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<Vec<DeadLetter>, HostError> {
+        let mut all: Vec<DeadLetter> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |letter| letter.position);
+            let page = target.dead_letters(generation.id, after, PAGE).await.map_err(reading)?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// The generation that is meant: the one named, or the live one, or the newest.
+    async fn one(&self, wanted: &ProjectionRef, target: Option<&str>) -> Result<(Arc<dyn Target>, Generation), HostError> {
+        let target = Arc::clone(self.inner.targets.get(target)?);
+        let named = self.named(&target, wanted).await?;
+        let live = named.iter().find(|generation| generation.state == reel_read_model::GenerationState::Live);
+        let generation = live.or(named.last()).expect("named finds at least one").clone();
+        Ok((target, generation))
+    }
+}
+
+/// Which of a parked stream's events is not applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum LetGo {
+    Nothing,
+    First,
+}
+
+fn waits_where(generation: &Generation) -> String {
+    match &generation.condition {
+        Condition::Halted { position: Some(at), .. } => format!("it halted in front of position {at}"),
+        _ => "no event is parked there".into(),
+    }
+}
+
+fn reading(error: reel_read_model::CatalogError) -> HostError {
+    HostError::catalog("reading dead letters", error)
+}
+
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+}

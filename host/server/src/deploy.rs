@@ -1,0 +1,160 @@
+//! Deploy and replay: a new generation, made of a component and settings, built from history.
+
+use std::sync::Arc;
+
+use reel_plugin::LoadedComponent;
+use reel_projector::{chain, ports::FailurePolicy};
+use reel_read_model::{Component, Generation, GenerationState, NewGeneration, Promotion, Target};
+
+use crate::error::HostError;
+use crate::host::Host;
+use crate::reference::ProjectionRef;
+
+/// What an operator wants deployed.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The component; nothing = the one that is deployed already (a replay).
+    pub component: Option<Vec<u8>>,
+    /// The projection's name; nothing = the manifest's.
+    pub name: Option<String>,
+    /// In which read database; nothing = the default one.
+    pub target: Option<String>,
+    /// JSON; nothing = those that are deployed already, or none.
+    pub settings: Option<String>,
+    /// What to do with an event that cannot be applied; nothing = what is deployed already, or halt.
+    pub on_failure: Option<FailurePolicy>,
+    /// Whether it goes live by itself.
+    pub promotion: Promotion,
+}
+
+/// A generation, and whether it is a new one.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// The generation.
+    pub generation: Generation,
+    /// Whether anything was done.
+    pub outcome: Outcome,
+}
+
+/// Whether a deployment did anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// A new generation is being built.
+    Created,
+    /// The same component with the same settings is live, or being built, already.
+    Unchanged,
+}
+
+impl Host {
+    /// Deploys a component: a new generation, unless the same is live or on its way already.
+    ///
+    /// # Errors
+    /// Where the component, its manifest or the settings are refused, or a catalog does not answer.
+    pub async fn deploy(&self, deployment: Deployment) -> Result<Deployed, HostError> {
+        let _one_at_a_time = self.inner.operations.lock().await;
+        let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
+        let bytes = deployment.component.clone().ok_or_else(|| HostError::Refused("a deployment needs a component".into()))?;
+        let loaded = self.load(bytes).await?;
+        let name = deployment.name.clone().unwrap_or_else(|| loaded.manifest.name.clone());
+        let settings = settings_of(&loaded, deployment.settings.as_deref())?;
+        let current = self.of_projection(&target, &name).await?;
+        let same = current.iter().find(|g| {
+            g.digest == loaded.digest && g.settings == settings && g.log == self.inner.store.log_id() && is_on_its_way(g.state)
+        });
+        if let Some(same) = same {
+            return Ok(Deployed { generation: same.clone(), outcome: Outcome::Unchanged });
+        }
+        self.create(&target, loaded, (name, settings), &deployment).await
+    }
+
+    /// Builds a projection anew: with the component that is deployed, or through another one.
+    ///
+    /// # Errors
+    /// Where there is no such projection, the component is refused, or a catalog does not answer.
+    pub async fn replay(&self, projection: &ProjectionRef, deployment: Deployment) -> Result<Deployed, HostError> {
+        let _one_at_a_time = self.inner.operations.lock().await;
+        let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
+        let named = self.named(&target, projection).await?;
+        let model = named.iter().find(|g| g.state == GenerationState::Live).or(named.last()).expect("named finds at least one").clone();
+        let bytes = match deployment.component.clone() {
+            Some(bytes) => bytes,
+            None => self.component_of(&target, &model).await?,
+        };
+        let loaded = self.load(bytes).await?;
+        let inherited = (loaded.digest == model.digest || loaded.manifest.settings.is_some()).then_some(model.settings.as_str());
+        let settings = settings_of(&loaded, deployment.settings.as_deref().or(inherited))?;
+        let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
+        self.create(&target, loaded, (model.projection, settings), &deployment).await
+    }
+
+    async fn create(
+        &self,
+        target: &Arc<dyn Target>,
+        loaded: LoadedComponent,
+        (projection, settings): (String, String),
+        deployment: &Deployment,
+    ) -> Result<Deployed, HostError> {
+        check_name(&projection)?;
+        (self.inner.config.check_manifest)(&loaded.manifest).map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
+        let plugin = loaded.clone();
+        let checked = settings.clone();
+        let trial = tokio::task::spawn_blocking(move || plugin.instantiate_plugin(&checked).map(drop));
+        trial.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))?;
+        let component = Component { digest: loaded.digest.clone(), manifest: loaded.manifest_json.clone(), bytes: loaded.bytes.to_vec() };
+        let catalog = |error| HostError::catalog("deploying", error);
+        target.put_component(&component).await.map_err(catalog)?;
+        let new = NewGeneration {
+            projection,
+            digest: loaded.digest.clone(),
+            manifest: Arc::clone(&loaded.manifest),
+            settings,
+            on_failure: deployment.on_failure.unwrap_or(FailurePolicy::Halt),
+            promotion: deployment.promotion,
+            log: self.inner.store.log_id(),
+            shards: 1,
+        };
+        let generation = target.create_generation(new).await.map_err(catalog)?;
+        tracing::info!(projection = %generation.projection, number = generation.number, digest = %generation.digest, "deployed");
+        self.start_generation(target, &generation);
+        Ok(Deployed { generation, outcome: Outcome::Created })
+    }
+
+    async fn load(&self, bytes: Vec<u8>) -> Result<LoadedComponent, HostError> {
+        let engine = self.inner.engine.clone();
+        let loaded = tokio::task::spawn_blocking(move || engine.load(&bytes));
+        loaded.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))
+    }
+
+    async fn component_of(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<Vec<u8>, HostError> {
+        let found = target.component(&generation.digest).await.map_err(|error| HostError::catalog("reading the catalog", error))?;
+        found.map(|component| component.bytes).ok_or_else(|| {
+            HostError::NotFound(format!("the catalog has lost component {}: give it with --with", generation.digest))
+        })
+    }
+
+    async fn of_projection(&self, target: &Arc<dyn Target>, name: &str) -> Result<Vec<Generation>, HostError> {
+        let mut all = self.generations(target).await?;
+        all.retain(|generation| generation.projection == name);
+        Ok(all)
+    }
+}
+
+/// Whether a generation is live or will be: deploying the same again would change nothing.
+fn is_on_its_way(state: GenerationState) -> bool {
+    use GenerationState::{Build, CatchUp, Live, Ready};
+    matches!(state, Build | CatchUp | Ready | Live)
+}
+
+fn settings_of(loaded: &LoadedComponent, settings: Option<&str>) -> Result<String, HostError> {
+    reel_projector::settings::check_settings(&loaded.manifest, settings.unwrap_or("{}")).map_err(|error| HostError::Refused(error.to_string()))
+}
+
+fn check_name(name: &str) -> Result<(), HostError> {
+    let fits = (1..=24).contains(&name.len())
+        && name.as_bytes()[0].is_ascii_lowercase()
+        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    if fits {
+        return Ok(());
+    }
+    Err(HostError::Refused(format!("projection name {name:?} must be 1 to 24 lower-case letters, digits or -, and begin with a letter")))
+}

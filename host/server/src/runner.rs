@@ -1,0 +1,205 @@
+//! One generation at work: its loop in a task of its own, and what happens when the loop ends.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reel_event_log::topic::Tail;
+use reel_projector::{
+    Failure, Orders, Plugin, Progress, Retry, RunError, RunSettings, ShardParts, chain,
+    ports::{Checkpoint, DeadLetterReason},
+};
+use reel_read_model::{CatalogError, Condition, Generation, GenerationState, Target};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+
+use crate::host::Host;
+use crate::lifecycle;
+use crate::source::LogSource;
+
+/// A generation that runs.
+pub(crate) struct Runner {
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) started: Instant,
+    pub(crate) retries: mpsc::Sender<Retry>,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Runner {
+    pub(crate) fn start(host: Host, target: Arc<dyn Target>, generation: Generation) -> Runner {
+        let progress = Arc::new(Progress::new(0));
+        let (stop, stopped) = watch::channel(false);
+        let (retries, retry) = mpsc::channel(1);
+        let orders = Orders { stop: stopped, retries: retry };
+        let run = Run { host, target, generation, progress: Arc::clone(&progress) };
+        let task = tokio::spawn(run.to_the_end(orders));
+        Runner { progress, started: Instant::now(), retries, stop, task }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Stops behind the batch it is at.
+    pub(crate) async fn stop(self) {
+        self.ask_to_stop();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a generation's task ended badly");
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Run {
+    host: Host,
+    target: Arc<dyn Target>,
+    generation: Generation,
+    progress: Arc<Progress>,
+}
+
+/// Why an attempt to run ended without being asked to.
+enum Ended {
+    /// Passing: try again soon.
+    Passing(String),
+    /// An operator must decide.
+    Halted(Failure),
+    /// Nothing can be applied by this generation.
+    Broken(Failure),
+}
+
+impl Run {
+    #[tracing::instrument(name = "generation", skip_all, fields(projection = %self.generation.projection, number = self.generation.number))]
+    async fn to_the_end(self, mut orders: Orders) {
+        let mut wait = Duration::from_millis(50);
+        let mut stop = orders.stop.clone();
+        loop {
+            match self.attempt(&mut orders).await {
+                Ok(()) => return,
+                Err(Ended::Halted(failure)) => return self.halt(failure, None).await,
+                Err(Ended::Broken(failure)) => return self.halt(failure, Some(GenerationState::Failed)).await,
+                Err(Ended::Passing(why)) => {
+                    tracing::warn!(%why, "trying again");
+                    self.progress.waiting(&why);
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Runs the loop once, from the checkpoint on; beside it goes what moves the generation through its life.
+    async fn attempt(&self, orders: &mut Orders) -> Result<(), Ended> {
+        let checkpoint = self.take_over().await?;
+        self.progress.begin(checkpoint.point.position);
+        let plugin = self.plugin().await?;
+        let settings = self.settings().await?;
+        let tail = Tail::new(Arc::clone(&self.host.inner.store), checkpoint.log, checkpoint.point);
+        let parts = ShardParts {
+            manifest: Arc::clone(&self.generation.manifest),
+            plugin,
+            read_model: self.target.read_model(&self.generation),
+            number: 0,
+            shards: self.generation.shards,
+            checkpoint,
+            cache_bytes: self.host.inner.config.cache_bytes,
+            progress: Arc::clone(&self.progress),
+        };
+        let follow = lifecycle::follow(self.host.clone(), Arc::clone(&self.target), self.generation.clone(), Arc::clone(&self.progress));
+        let follow = AbortOnDrop(tokio::spawn(follow));
+        let ended = reel_projector::run(parts, Box::new(LogSource::new(tail)), settings, orders).await;
+        drop(follow);
+        ended.map_err(|error| match error {
+            RunError::Halted(failure) => Ended::Halted(failure),
+            RunError::Fatal(failure) if failure.code == "log-changed" => Ended::Halted(failure),
+            RunError::Fatal(failure) => Ended::Broken(failure),
+            RunError::Superseded(by) => Ended::Passing(by),
+        })
+    }
+
+    /// Fences whoever ran the generation before.
+    async fn take_over(&self) -> Result<Checkpoint, Ended> {
+        let checkpoints = self.target.take(self.generation.id).await.map_err(passing)?;
+        checkpoints.into_iter().next().ok_or_else(|| Ended::Passing("the generation has no checkpoint".into()))
+    }
+
+    async fn plugin(&self) -> Result<Box<dyn Plugin>, Ended> {
+        let digest = &self.generation.digest;
+        let component = self.target.component(digest).await.map_err(passing)?;
+        let Some(component) = component else {
+            return Err(broken(format!("the catalog has lost component {digest}: deploy it again")));
+        };
+        let (engine, settings) = (self.host.inner.engine.clone(), self.generation.settings.clone());
+        let loaded = tokio::task::spawn_blocking(move || engine.load(&component.bytes)?.instantiate_plugin(&settings));
+        let plugin = loaded.await.expect("loading does not panic, and nobody aborts it");
+        plugin.map(|plugin| Box::new(plugin) as Box<dyn Plugin>).map_err(|error| broken(chain(&error)))
+    }
+
+    async fn settings(&self) -> Result<RunSettings, Ended> {
+        let Generation { id, log, digest, settings, on_failure, .. } = &self.generation;
+        let let_go = self.target.decisions(*log, digest, settings).await.map_err(passing)?;
+        let mut parked = HashSet::new();
+        let mut after = 0;
+        loop {
+            let page = self.target.dead_letters(*id, after, 1000).await.map_err(passing)?;
+            let Some(last) = page.last() else { break };
+            after = last.position;
+            parked.extend(page.into_iter().filter(|letter| letter.reason == DeadLetterReason::Parked).map(|letter| letter.stream));
+        }
+        Ok(RunSettings {
+            on_failure: *on_failure,
+            let_go: let_go.into_iter().collect(),
+            parked,
+            most_events: self.host.inner.config.most_events,
+        })
+    }
+
+    /// Notes in the catalog why the generation stopped; a build that nothing can mend has failed.
+    async fn halt(&self, failure: Failure, state: Option<GenerationState>) {
+        tracing::error!(code = %failure.code, position = failure.position, stream = failure.stream, message = %failure.message, "halted");
+        let condition = Condition::Halted {
+            position: failure.position,
+            stream: failure.stream,
+            code: failure.code,
+            message: failure.message,
+        };
+        let mut wait = Duration::from_millis(50);
+        while let Err(error) = self.note(&condition, state).await {
+            tracing::warn!(error = chain(&error), "the failure cannot be noted yet");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn note(&self, condition: &Condition, state: Option<GenerationState>) -> Result<(), CatalogError> {
+        self.target.set_condition(self.generation.id, condition).await?;
+        let Some(state) = state else { return Ok(()) };
+        let now = self.target.generations().await?.into_iter().find(|g| g.id == self.generation.id);
+        match now.map(|generation| generation.state) {
+            Some(from @ (GenerationState::Build | GenerationState::CatchUp)) => self.target.set_state(self.generation.id, from, state).await,
+            _ => Ok(()),
+        }
+    }
+}
+
+fn passing(error: CatalogError) -> Ended {
+    Ended::Passing(chain(&error))
+}
+
+fn broken(message: String) -> Ended {
+    Ended::Broken(Failure { position: None, stream: None, kind: None, code: "component".into(), message })
+}
+
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
