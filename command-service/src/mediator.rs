@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use crate::domain::{Aggregate, DomainEvent, Rejection};
 
-/// How often a command is decided anew because another process wrote the stream, before its sender is asked to try again.
-const ATTEMPTS: usize = 16;
+/// How often a command is decided anew because another process wrote the stream, before its sender is asked to try again: with
+/// ten processes that never rest, one command in a thousand.
+const ATTEMPTS: usize = 64;
 /// Commands on one stream take turns within this process; streams share this many queues.
 const QUEUES: u32 = 256;
 /// How much of a stream is in memory at once while it is folded.

@@ -64,7 +64,9 @@ pub(super) async fn import(
     match outcome {
         Ok(()) => finished(&service, progress).await,
         Err(ended) => {
-            drain(body).await;
+            if let Ended::Fault(_) = ended {
+                drain(body).await;
+            }
             Err(with_progress(problem(ended), progress))
         }
     }

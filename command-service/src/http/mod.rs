@@ -20,7 +20,7 @@ use axum::{
     http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, patch, post},
+    routing::{any, delete, get, patch, post},
 };
 use reel_event_log::EventStore;
 use reel_problem::Problem;
@@ -52,7 +52,9 @@ pub fn router(store: Arc<dyn EventStore>, config: Config) -> Router {
         .method_not_allowed_fallback(reel_problem::method_not_allowed)
         .layer(CatchPanicLayer::custom(panicked))
         .with_state(service);
-    Router::new().nest("/commands/v1", paths)
+    // `nest` does not take this one for a path of its own.
+    let root = any(reel_problem::no_such_path);
+    Router::new().nest("/commands/v1", paths).route("/commands/v1/", root)
 }
 
 fn commands() -> Router<Service> {
