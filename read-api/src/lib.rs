@@ -20,6 +20,8 @@
 mod catalog;
 mod describe;
 mod error;
+#[cfg(test)]
+mod fixture;
 pub mod grammar;
 mod http;
 pub mod json;

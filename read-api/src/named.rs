@@ -144,3 +144,6 @@ fn missing(query: &NamedQuery, parameter: &Parameter) -> QueryError {
     );
     QueryError::new(&parameter.name, problem)
 }
+
+#[cfg(test)]
+mod tests;

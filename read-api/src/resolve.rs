@@ -320,3 +320,6 @@ fn truth_filter(index: u16, column: &Column, truth: Truth) -> Result<Filter, Que
         "is.true, is.false and is.unknown take boolean columns only",
     ))
 }
+
+#[cfg(test)]
+mod tests;
