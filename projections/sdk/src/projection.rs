@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::IgnoredAny};
 
 use crate::{RawEvent, Reject, Rows};
 
-/// A projection: its manifest and what it makes of an event. `#[projection]` implements it for a value of the function's name.
+/// A projection: its manifest and what it makes of an event. `#[projection]` implements it for a type of the function's name.
 pub trait Projection: 'static {
     /// What a deployment may set; [`NoSettings`] where there is nothing.
     type Settings: Settings;

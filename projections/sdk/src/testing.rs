@@ -135,7 +135,7 @@ impl Given {
     /// Where the host would refuse the manifest, or where the rows depend on how the events are cut into batches.
     #[must_use]
     #[track_caller]
-    pub fn when<P: Projection<Settings = NoSettings> + Copy + Send>(self, projection: P) -> Outcome {
+    pub fn when<P: Projection<Settings = NoSettings> + Send>(self, projection: fn() -> P) -> Outcome {
         self.run(|| NativePlugin::of(projection).unwrap_or_else(|error| panic!("{error}")))
     }
 
@@ -145,7 +145,7 @@ impl Given {
     /// As [`Given::when`], and where the settings do not fit their type.
     #[must_use]
     #[track_caller]
-    pub fn when_set<P: Projection + Copy + Send>(self, projection: P, settings: serde_json::Value) -> Outcome {
+    pub fn when_set<P: Projection + Send>(self, projection: fn() -> P, settings: serde_json::Value) -> Outcome {
         self.run(|| {
             let settings = serde_json::from_value(settings.clone()).unwrap_or_else(|error| panic!("settings: {error}"));
             NativePlugin::new(projection, settings).unwrap_or_else(|error| panic!("{error}"))
@@ -204,8 +204,11 @@ impl Given {
         if whole.is_ok() {
             return None;
         }
-        let failed = range.map(|index| (index, tables.project(plugin, &self.batch, &[index..index + 1])));
-        let mut failures = failed.filter_map(|(index, result)| result.err().map(|failure| (index, failure)));
+        let mut failures = range.filter_map(|index| {
+            let one = index..index + 1;
+            let result = tables.project(plugin, &self.batch, std::slice::from_ref(&one));
+            result.err().map(|failure| (index, failure))
+        });
         let (index, failure) = failures.next()?;
         Some(Rejection {
             event: index + 1,

@@ -1,9 +1,9 @@
-//! The code that `#[projection]` writes: a value of the function's name that stands for the projection, its manifest, and on
-//! wasm32 the component's exports.
+//! The code that `#[projection]` writes: a type of the function's name that is the projection, a function of that name that
+//! makes a value of it (a function, unlike a constant, leaves the name free for variables), and on wasm32 the component's exports.
 
 use proc_macro2::{Group, Ident, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{LitStr, spanned::Spanned};
+use syn::{Attribute, LitStr, spanned::Spanned};
 
 use crate::{
     projection::{ParameterInput, ProjectionInput, QueryInput},
@@ -27,16 +27,14 @@ pub(crate) fn expand(input: &ProjectionInput) -> TokenStream {
     }
 }
 
-/// The unit struct in the function's place.
+/// The type and the function in the function's place.
 fn projection(input: &ProjectionInput) -> TokenStream {
     let ProjectionInput {
         arguments, function, ..
     } = input;
     let (ident, visibility) = (&function.sig.ident, &function.vis);
-    let documents = function
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("doc"));
+    let is_document = |attribute: &&Attribute| attribute.path().is_ident("doc");
+    let documents: Vec<_> = function.attrs.iter().filter(is_document).collect();
     let settings = match &arguments.settings {
         Some(ty) => quote!(#ty),
         None => quote!(::reel_sdk::NoSettings),
@@ -50,8 +48,14 @@ fn projection(input: &ProjectionInput) -> TokenStream {
     quote! {
         #(#documents)*
         #[allow(non_camel_case_types, reason = "it stands where the function stood")]
-        #[derive(Debug, Clone, Copy)]
-        #visibility struct #ident;
+        #[derive(Debug)]
+        #visibility struct #ident {}
+
+        #(#documents)*
+        #[allow(dead_code, reason = "it names the projection for tests, which a guest has none of")]
+        #visibility fn #ident() -> #ident {
+            #ident {}
+        }
 
         impl ::reel_sdk::Projection for #ident {
             type Settings = #settings;

@@ -65,7 +65,7 @@ impl Host for ComponentHost {
                 cells.len(),
                 heap.as_ptr(),
                 heap.len(),
-            )
+            );
         };
     }
 
@@ -88,7 +88,7 @@ impl Host for ComponentHost {
                 heap.as_ptr(),
                 heap.len(),
                 &raw mut answer,
-            )
+            );
         };
         // SAFETY: the Component Model lowers each list into memory that it asked our `cabi_realloc` (the global allocator) for, of
         // exactly this length and alignment, and hands it over; flags are 0 or 1 and variants have a known case by its rules.

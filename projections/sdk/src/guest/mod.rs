@@ -13,7 +13,7 @@ use bindings::{
 };
 
 /// The bindings that are generated from the contract.
-#[allow(missing_docs, unsafe_code, clippy::all, unreachable_pub, reason = "generated")]
+#[expect(missing_docs, reason = "generated")]
 pub mod bindings {
     wit_bindgen::generate!({
         path: "../../wit/v1",

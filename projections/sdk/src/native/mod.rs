@@ -26,11 +26,11 @@ pub struct NativePlugin<P: Projection> {
 }
 
 impl<P: Projection> NativePlugin<P> {
-    /// The projection with the given settings. The value names the type: `NativePlugin::new(posts, NoSettings)`.
+    /// The projection with the given settings: `NativePlugin::new(posts, settings)`, with the function that `#[projection]` makes.
     ///
     /// # Errors
     /// Where the host would refuse its manifest.
-    pub fn new(projection: P, settings: P::Settings) -> Result<NativePlugin<P>, ManifestError> {
+    pub fn new(projection: fn() -> P, settings: P::Settings) -> Result<NativePlugin<P>, ManifestError> {
         let _ = projection;
         Ok(NativePlugin {
             manifest: Arc::new(Manifest::parse(&P::manifest())?),
@@ -74,11 +74,11 @@ impl<P: Projection> NativePlugin<P> {
 }
 
 impl<P: Projection<Settings = NoSettings>> NativePlugin<P> {
-    /// The projection, which takes no settings.
+    /// A projection without settings: `NativePlugin::of(posts)`.
     ///
     /// # Errors
     /// Where the host would refuse its manifest.
-    pub fn of(projection: P) -> Result<NativePlugin<P>, ManifestError> {
+    pub fn of(projection: fn() -> P) -> Result<NativePlugin<P>, ManifestError> {
         NativePlugin::new(projection, NoSettings)
     }
 }
