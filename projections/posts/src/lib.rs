@@ -46,40 +46,22 @@ enum PostEvent {
     popular(Post, "order=likes.desc&limit={most}", most: i64 = 10),
     by_author(Post, "author=eq.{who}&order=posted_at.desc", who: String)
 ))]
+#[rustfmt::skip]
 pub fn posts(event: Event<PostEvent>, rows: &mut Rows) -> Result<(), Reject> {
     use PostEvent::*;
     let (id, at) = (event.stream_key(), event.recorded_at);
     match event.payload {
         Created { author, message } => {
-            let id = id.to_owned();
-            rows.upsert(Post {
-                id,
-                author,
-                message,
-                likes: 0,
-                comments: 0,
-                posted_at: at,
-                edited_at: None,
-            });
+            rows.upsert(Post { id: id.into(), author, message, likes: 0, comments: 0, posted_at: at, edited_at: None });
         }
         Edited { message } => rows.patch(Post::key(id), (Post::MESSAGE.set(message), Post::EDITED_AT.set(at))),
         Liked => rows.add(Post::key(id), Post::LIKES, 1),
         CommentAdded { comment, author, text } => {
-            rows.upsert(Comment {
-                post: id.to_owned(),
-                id: comment,
-                author,
-                text,
-                commented_at: at,
-                edited_at: None,
-            });
+            rows.upsert(Comment { post: id.into(), id: comment, author, text, commented_at: at, edited_at: None });
             rows.add(Post::key(id), Post::COMMENTS, 1);
         }
         CommentEdited { comment, text } => {
-            rows.patch(
-                Comment::key(id, comment),
-                (Comment::TEXT.set(text), Comment::EDITED_AT.set(at)),
-            );
+            rows.patch(Comment::key(id, comment), (Comment::TEXT.set(text), Comment::EDITED_AT.set(at)));
         }
         CommentRemoved { comment } => {
             rows.delete(Comment::key(id, comment));

@@ -51,7 +51,8 @@ column_value!([] Bytes, ColumnType::Bytes, |own, heap| Value::Bytes(store(heap, 
     Value::Bytes(span) => Some(Bytes(bytes(heap, span).to_vec())),
     _ => None,
 });
-fits_column!(Bytes: &[u8], Vec<u8>; |own, heap| Value::Bytes(store(heap, &own[..])));
+fits_column!(Bytes: &[u8]; |own, heap| Value::Bytes(store(heap, own)));
+fits_column!(Bytes: Vec<u8>; |own, heap| Value::Bytes(store(heap, &own)));
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
