@@ -232,77 +232,79 @@ mod tests {
         assert_eq!(ask("GET", "/path/7", "").await, (200, "7".to_owned()));
     }
 
+    /// Method, path, body; status and text of the answer.
+    const REFUSED: &[(&str, &str, &str, u16, &str)] = &[
+        (
+            "POST",
+            "/json",
+            r#"{"count":"#,
+            400,
+            "malformed-json: count: EOF while parsing a value at line 1 column 9",
+        ),
+        (
+            "POST",
+            "/json",
+            r#"{"count":"7"}"#,
+            422,
+            "invalid-body: count: invalid type: string \"7\", expected u32 at line 1 column 12",
+        ),
+        (
+            "POST",
+            "/json",
+            r#"{}"#,
+            422,
+            "invalid-body: missing field `count` at line 1 column 2",
+        ),
+        (
+            "POST",
+            "/json",
+            r#"{"count":1,"x":2}"#,
+            422,
+            "invalid-body: x: unknown field `x`, expected `count` or `inner` at line 1 column 14",
+        ),
+        (
+            "POST",
+            "/json",
+            r#"{"count":1,"inner":[{"data":1},{}]}"#,
+            422,
+            "invalid-body: inner[1]: missing field `data` at line 1 column 33",
+        ),
+        (
+            "GET",
+            "/query?count=x",
+            "",
+            400,
+            "bad-request: Failed to deserialize query string: count: invalid digit found in string",
+        ),
+        (
+            "GET",
+            "/path/x",
+            "",
+            400,
+            "bad-request: Invalid URL: Cannot parse `x` to a `u32`",
+        ),
+        (
+            "GET",
+            "/nothing",
+            "",
+            404,
+            "no-such-path: /nothing is no path of this API",
+        ),
+        (
+            "GET",
+            "/json",
+            "",
+            405,
+            "method-not-allowed: /json does not take GET; the header Allow lists what it takes",
+        ),
+    ];
+
     #[tokio::test]
     async fn what_does_not_is_told_where_and_why() {
-        let table = [
-            (
-                "POST",
-                "/json",
-                r#"{"count":"#,
-                400,
-                "malformed-json: count: EOF while parsing a value at line 1 column 9",
-            ),
-            (
-                "POST",
-                "/json",
-                r#"{"count":"7"}"#,
-                422,
-                "invalid-body: count: invalid type: string \"7\", expected u32 at line 1 column 12",
-            ),
-            (
-                "POST",
-                "/json",
-                r#"{}"#,
-                422,
-                "invalid-body: missing field `count` at line 1 column 2",
-            ),
-            (
-                "POST",
-                "/json",
-                r#"{"count":1,"x":2}"#,
-                422,
-                "invalid-body: x: unknown field `x`, expected `count` or `inner` at line 1 column 14",
-            ),
-            (
-                "POST",
-                "/json",
-                r#"{"count":1,"inner":[{"data":1},{}]}"#,
-                422,
-                "invalid-body: inner[1]: missing field `data` at line 1 column 33",
-            ),
-            (
-                "GET",
-                "/query?count=x",
-                "",
-                400,
-                "bad-request: Failed to deserialize query string: count: invalid digit found in string",
-            ),
-            (
-                "GET",
-                "/path/x",
-                "",
-                400,
-                "bad-request: Invalid URL: Cannot parse `x` to a `u32`",
-            ),
-            (
-                "GET",
-                "/nothing",
-                "",
-                404,
-                "no-such-path: /nothing is no path of this API",
-            ),
-            (
-                "GET",
-                "/json",
-                "",
-                405,
-                "method-not-allowed: /json does not take GET; the header Allow lists what it takes",
-            ),
-        ];
-        for (method, path, body, status, text) in table {
+        for (method, path, body, status, text) in REFUSED {
             assert_eq!(
                 ask(method, path, body).await,
-                (status, text.to_owned()),
+                (*status, (*text).to_owned()),
                 "{method} {path} {body}"
             );
         }

@@ -78,7 +78,9 @@ mod tests {
 
     use super::*;
 
-    fn cut(pieces: &[&[u8]], limit: usize) -> (Vec<(u64, Vec<u8>)>, Result<(), TooLong>) {
+    type Numbered = (u64, Vec<u8>);
+
+    fn cut(pieces: &[&[u8]], limit: usize) -> (Vec<Numbered>, Result<(), TooLong>) {
         let mut seen = Vec::new();
         let mut lines = Lines::new(5, limit);
         let mut each = |number: u64, line: &[u8]| {

@@ -178,14 +178,9 @@ impl Importer {
             .expect("the store neither panics nor is it cancelled while it runs");
         let mut first_fault = None;
         for (line, answer) in lines.into_iter().zip(answers) {
-            match self.count(answer) {
-                Ok(()) => {}
-                Err(error) => {
-                    first_fault = first_fault.or(Some(Fault {
-                        line,
-                        reason: error.into(),
-                    }))
-                }
+            if let Err(error) = self.count(answer) {
+                let reason = error.into();
+                first_fault.get_or_insert(Fault { line, reason });
             }
         }
         let Some(fault) = first_fault else { return Ok(()) };

@@ -85,10 +85,10 @@ async fn a_file_may_come_in_parts_and_in_any_pieces() {
     assert_eq!(counts(&service.import("", "").await), [0, 0, 0, 3_001]);
 }
 
-#[tokio::test]
-async fn lines_that_are_refused() {
+/// A second line; the problem, and what its detail says.
+fn refused_lines() -> Vec<(String, &'static str, &'static str)> {
     let with = |from: &str, to: &str| line(2).replace(from, to);
-    let table = [
+    vec![
         (
             with("\"specversion\":\"1.0\",", ""),
             "422 invalid-event",
@@ -139,13 +139,17 @@ async fn lines_that_are_refused() {
             "409 event-differs",
             "its id was imported before",
         ),
-    ];
-    for (text, problem, detail) in table {
+    ]
+}
+
+#[tokio::test]
+async fn lines_that_are_refused() {
+    for (text, problem, detail) in refused_lines() {
         let service = Service::new();
         let answer = service.import("", format!("{}\n{text}\n{}\n", line(1), line(3))).await;
         assert_eq!(answer.problem(), problem, "{text:.300}: {answer:?}");
         assert!(
-            answer.detail().starts_with(&format!("line 2: {detail}")) || answer.detail().contains(detail),
+            answer.detail().starts_with("line 2: ") && answer.detail().contains(detail),
             "{}",
             answer.detail()
         );

@@ -13,6 +13,18 @@ const GONE: &str = "33333333-3333-4333-8333-333333333333";
 const COMMENT: &str = "22222222-2222-4222-8222-222222222222";
 const NOBODY: &str = "44444444-4444-4444-8444-444444444444";
 
+/// A path with the ids in it.
+fn placed(path: &str) -> String {
+    [
+        ("{POST}", POST),
+        ("{GONE}", GONE),
+        ("{COMMENT}", COMMENT),
+        ("{NOBODY}", NOBODY),
+    ]
+    .into_iter()
+    .fold(path.to_owned(), |path, (name, id)| path.replace(name, id))
+}
+
 /// Ada's post with Bob's comment, and one that she removed.
 async fn service() -> Service {
     let service = Service::new();
@@ -32,115 +44,112 @@ async fn service() -> Service {
     service
 }
 
+/// Method, path, body; the problem, and its detail (or a part of it).
+const RULES: &[[&str; 5]] = &[
+    [
+        "PATCH",
+        "/posts/{POST}",
+        r#"{"actor":"Bob","message":"x"}"#,
+        "403 forbidden",
+        "only its author may edit a post",
+    ],
+    [
+        "DELETE",
+        "/posts/{POST}",
+        r#"{"actor":"Bob"}"#,
+        "403 forbidden",
+        "only its author may remove a post",
+    ],
+    [
+        "PATCH",
+        "/posts/{POST}/comments/{COMMENT}",
+        r#"{"actor":"Ada","text":"x"}"#,
+        "403 forbidden",
+        "only the commenter may edit a comment",
+    ],
+    [
+        "DELETE",
+        "/posts/{POST}/comments/{COMMENT}",
+        r#"{"actor":"Ada"}"#,
+        "403 forbidden",
+        "only the commenter may remove a comment",
+    ],
+    [
+        "PATCH",
+        "/posts/{NOBODY}",
+        r#"{"actor":"Ada","message":"x"}"#,
+        "404 not-found",
+        "there is no such post",
+    ],
+    [
+        "POST",
+        "/posts/{NOBODY}/likes",
+        "",
+        "404 not-found",
+        "there is no such post",
+    ],
+    [
+        "DELETE",
+        "/posts/{POST}/comments/{NOBODY}",
+        r#"{"actor":"Ada"}"#,
+        "404 not-found",
+        "there is no such comment",
+    ],
+    [
+        "POST",
+        "/todos/{NOBODY}/complete",
+        "",
+        "404 not-found",
+        "there is no such todo",
+    ],
+    [
+        "PATCH",
+        "/posts/{GONE}",
+        r#"{"actor":"Ada","message":"x"}"#,
+        "410 removed",
+        "the post was removed",
+    ],
+    ["POST", "/posts/{GONE}/likes", "", "410 removed", "the post was removed"],
+    [
+        "POST",
+        "/posts/{GONE}/comments",
+        r#"{"actor":"Bob","text":"x"}"#,
+        "410 removed",
+        "the post was removed",
+    ],
+    [
+        "PATCH",
+        "/posts/{GONE}/comments/{COMMENT}",
+        r#"{"actor":"Bob","text":"x"}"#,
+        "410 removed",
+        "the post was removed",
+    ],
+    [
+        "DELETE",
+        "/posts/{GONE}/comments/{COMMENT}",
+        r#"{"actor":"Bob"}"#,
+        "410 removed",
+        "the post was removed",
+    ],
+    [
+        "DELETE",
+        "/posts/{GONE}",
+        r#"{"actor":"Ada"}"#,
+        "410 removed",
+        "the post was removed",
+    ],
+];
+
 #[tokio::test]
 async fn rules() {
     let service = service().await;
-    let table = [
-        (
-            "PATCH",
-            format!("/posts/{POST}"),
-            r#"{"actor":"Bob","message":"x"}"#,
-            "403 forbidden",
-            "only its author may edit a post",
-        ),
-        (
-            "DELETE",
-            format!("/posts/{POST}"),
-            r#"{"actor":"Bob"}"#,
-            "403 forbidden",
-            "only its author may remove a post",
-        ),
-        (
-            "PATCH",
-            format!("/posts/{POST}/comments/{COMMENT}"),
-            r#"{"actor":"Ada","text":"x"}"#,
-            "403 forbidden",
-            "only the commenter may edit a comment",
-        ),
-        (
-            "DELETE",
-            format!("/posts/{POST}/comments/{COMMENT}"),
-            r#"{"actor":"Ada"}"#,
-            "403 forbidden",
-            "only the commenter may remove a comment",
-        ),
-        (
-            "PATCH",
-            format!("/posts/{NOBODY}"),
-            r#"{"actor":"Ada","message":"x"}"#,
-            "404 not-found",
-            "there is no such post",
-        ),
-        (
-            "POST",
-            format!("/posts/{NOBODY}/likes"),
-            "",
-            "404 not-found",
-            "there is no such post",
-        ),
-        (
-            "DELETE",
-            format!("/posts/{POST}/comments/{NOBODY}"),
-            r#"{"actor":"Ada"}"#,
-            "404 not-found",
-            "there is no such comment",
-        ),
-        (
-            "POST",
-            format!("/todos/{NOBODY}/complete"),
-            "",
-            "404 not-found",
-            "there is no such todo",
-        ),
-        (
-            "PATCH",
-            format!("/posts/{GONE}"),
-            r#"{"actor":"Ada","message":"x"}"#,
-            "410 removed",
-            "the post was removed",
-        ),
-        (
-            "POST",
-            format!("/posts/{GONE}/likes"),
-            "",
-            "410 removed",
-            "the post was removed",
-        ),
-        (
-            "POST",
-            format!("/posts/{GONE}/comments"),
-            r#"{"actor":"Bob","text":"x"}"#,
-            "410 removed",
-            "the post was removed",
-        ),
-        (
-            "PATCH",
-            format!("/posts/{GONE}/comments/{COMMENT}"),
-            r#"{"actor":"Bob","text":"x"}"#,
-            "410 removed",
-            "the post was removed",
-        ),
-        (
-            "DELETE",
-            format!("/posts/{GONE}/comments/{COMMENT}"),
-            r#"{"actor":"Bob"}"#,
-            "410 removed",
-            "the post was removed",
-        ),
-        (
-            "DELETE",
-            format!("/posts/{GONE}"),
-            r#"{"actor":"Ada"}"#,
-            "410 removed",
-            "the post was removed",
-        ),
-    ];
     let before = service.events().await.len();
-    for (method, path, body, problem, detail) in table {
+    for [method, path, body, problem, detail] in RULES {
+        let path = placed(path);
         let answer = service.ask(method, &path, body, &[]).await;
         assert_eq!(
             (answer.problem(), answer.detail()),
-            (problem.into(), detail.into()),
+            ((*problem).to_owned(), (*detail).to_owned()),
             "{method} {path} {body}"
         );
     }
@@ -200,86 +209,77 @@ async fn fields_are_named() {
     }
 }
 
+/// Method, path, body; the problem, and its detail (or a part of it).
+const NO_REQUESTS: &[[&str; 5]] = &[
+    [
+        "POST",
+        "/posts",
+        r#"{"message":"#,
+        "400 malformed-json",
+        "line 1 column 11",
+    ],
+    [
+        "POST",
+        "/posts",
+        r#"{"message":"\ud800"}"#,
+        "400 malformed-json",
+        "line 1 column",
+    ],
+    [
+        "POST",
+        "/posts",
+        r#"{"message":5}"#,
+        "422 invalid-body",
+        "message: invalid type: integer `5`, expected a string",
+    ],
+    [
+        "POST",
+        "/posts",
+        r#"{"mesage":"x"}"#,
+        "422 invalid-body",
+        "unknown field `mesage`",
+    ],
+    [
+        "POST",
+        "/posts",
+        r#"{"id":"7","message":"x"}"#,
+        "422 invalid-body",
+        "id: UUID parsing failed",
+    ],
+    ["POST", "/posts/7/likes", "", "400 bad-request", "Cannot parse"],
+    [
+        "POST",
+        "/posts/{POST}/likes?by=Ada",
+        "",
+        "400 bad-request",
+        "unknown field `by`, expected `actor`",
+    ],
+    ["GET", "/posts", "", "405 method-not-allowed", "does not take GET"],
+    [
+        "PUT",
+        "/posts/{POST}",
+        "",
+        "405 method-not-allowed",
+        "does not take PUT",
+    ],
+    [
+        "GET",
+        "/nothing/here",
+        "",
+        "404 no-such-path",
+        "/nothing/here is no path",
+    ],
+    ["GET", "", "", "404 no-such-path", "is no path"],
+    ["GET", "/", "", "404 no-such-path", "is no path"],
+];
+
 #[tokio::test]
 async fn requests_that_are_none() {
     let service = service().await;
-    let table = [
-        (
-            "POST",
-            "/posts".to_owned(),
-            r#"{"message":"#,
-            "400 malformed-json",
-            "line 1 column 11",
-        ),
-        (
-            "POST",
-            "/posts".to_owned(),
-            r#"{"message":"\ud800"}"#,
-            "400 malformed-json",
-            "line 1 column",
-        ),
-        (
-            "POST",
-            "/posts".to_owned(),
-            r#"{"message":5}"#,
-            "422 invalid-body",
-            "message: invalid type: integer `5`, expected a string",
-        ),
-        (
-            "POST",
-            "/posts".to_owned(),
-            r#"{"mesage":"x"}"#,
-            "422 invalid-body",
-            "unknown field `mesage`",
-        ),
-        (
-            "POST",
-            "/posts".to_owned(),
-            r#"{"id":"7","message":"x"}"#,
-            "422 invalid-body",
-            "id: UUID parsing failed",
-        ),
-        (
-            "POST",
-            "/posts/7/likes".to_owned(),
-            "",
-            "400 bad-request",
-            "Cannot parse",
-        ),
-        (
-            "POST",
-            format!("/posts/{POST}/likes?by=Ada"),
-            "",
-            "400 bad-request",
-            "unknown field `by`, expected `actor`",
-        ),
-        (
-            "GET",
-            "/posts".to_owned(),
-            "",
-            "405 method-not-allowed",
-            "does not take GET",
-        ),
-        (
-            "PUT",
-            format!("/posts/{POST}"),
-            "",
-            "405 method-not-allowed",
-            "does not take PUT",
-        ),
-        (
-            "GET",
-            "/nothing/here".to_owned(),
-            "",
-            "404 no-such-path",
-            "/nothing/here is no path",
-        ),
-        ("GET", String::new(), "", "404 no-such-path", "is no path"),
-        ("GET", "/".to_owned(), "", "404 no-such-path", "is no path"),
-    ];
-    for (method, path, body, problem, detail) in table {
+    for [method, path, body, problem, detail] in NO_REQUESTS {
+        let path = placed(path);
         let answer = service.ask(method, &path, body, &[]).await;
-        assert_eq!(answer.problem(), problem, "{method} {path} {body}: {answer:?}");
+        assert_eq!(answer.problem(), *problem, "{method} {path} {body}: {answer:?}");
         assert!(
             answer.detail().contains(detail),
             "{method} {path} {body}: {}",

@@ -1,5 +1,7 @@
 //! A command service on a store of its own, and how to ask it.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::Arc;
 
 use axum::{
