@@ -7,6 +7,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use uuid::Uuid;
 
 use super::{
+    ids::{self, Ids, Recent},
     number::{signed, unsigned},
     reader::End,
 };
@@ -103,24 +104,22 @@ pub(super) fn portion(commits: &mut Peekable<std::vec::IntoIter<NewCommit>>, lim
     portion
 }
 
-/// Looks a commit up by its id.
-pub(super) fn find(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<FoundCommit>> {
-    let select = "SELECT position, version, count, recorded_at, digest FROM commits WHERE id = ?1";
-    find_with(&mut connection.prepare_cached(select)?, id)
-}
-
-fn find_with(select: &mut CachedStatement<'_>, id: Uuid) -> rusqlite::Result<Option<FoundCommit>> {
-    let found = select.query_row([id.as_bytes().as_slice()], |row| {
+/// Looks a commit up by its id; `recent` is its position where the memory knows it.
+pub(super) fn find(connection: &Connection, id: Uuid, recent: Option<u64>) -> rusqlite::Result<Option<FoundCommit>> {
+    let position = recent.map_or_else(|| ids::entered_commit(connection, id), |position| Ok(Some(position)))?;
+    let Some(position) = position else { return Ok(None) };
+    let select = "SELECT version, count, recorded_at, digest FROM commits WHERE position = ?1";
+    let found = connection.prepare_cached(select)?.query_row([signed(position)], |row| {
         let appended = Appended {
-            first_position: unsigned(row, 0)?,
-            first_version: unsigned(row, 1)?,
-            count: row.get(2)?,
-            recorded_at: Timestamp::from_micros(row.get(3)?),
+            first_position: position,
+            first_version: unsigned(row, 0)?,
+            count: row.get(1)?,
+            recorded_at: Timestamp::from_micros(row.get(2)?),
             repeated: true,
         };
         Ok(FoundCommit {
             appended,
-            digest: row.get(4)?,
+            digest: row.get(3)?,
         })
     });
     found.optional()
@@ -151,38 +150,50 @@ impl StreamHeads {
 
 /// The commits of one transaction, one after the other.
 pub(super) struct Round<'c> {
-    find: CachedStatement<'c>,
+    connection: &'c Connection,
     head: CachedStatement<'c>,
-    claim: CachedStatement<'c>,
-    release: CachedStatement<'c>,
     insert: CachedStatement<'c>,
     heads: &'c mut StreamHeads,
+    recent: &'c Recent,
+    added: Ids,
     /// Where the log ends with the commits so far.
     end: End,
 }
 
 impl<'c> Round<'c> {
     /// Begins behind `end`; every commit is recorded at the time that `end` carries.
-    pub(super) fn new(connection: &'c Connection, heads: &'c mut StreamHeads, end: End) -> rusqlite::Result<Round<'c>> {
+    pub(super) fn new(
+        connection: &'c Connection,
+        heads: &'c mut StreamHeads,
+        recent: &'c Recent,
+        end: End,
+    ) -> rusqlite::Result<Round<'c>> {
         let prepare = |sql| connection.prepare_cached(sql);
         Ok(Round {
-            find: prepare("SELECT position, version, count, recorded_at, digest FROM commits WHERE id = ?1")?,
+            connection,
             head: prepare("SELECT version + count - 1 FROM commits WHERE stream = ?1 ORDER BY version DESC LIMIT 1")?,
-            claim: prepare("INSERT OR IGNORE INTO event_ids VALUES (?1, ?2)")?,
-            release: prepare("DELETE FROM event_ids WHERE id = ?1")?,
             insert: prepare("INSERT INTO commits VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?,
             heads,
+            recent,
+            added: Ids::default(),
             end,
         })
     }
 
-    pub(super) fn end(&self) -> End {
-        self.end
+    /// Where the log ends now, and the ids that were added.
+    pub(super) fn finish(self) -> (End, Ids) {
+        (self.end, self.added)
     }
 
     /// Appends one commit. A refusal leaves the transaction as it was; only an error of SQLite spoils it.
     pub(super) fn append(&mut self, commit: &Prepared) -> rusqlite::Result<Result<Appended, AppendError>> {
-        if let Some(found) = find_with(&mut self.find, commit.id)? {
+        let known = self
+            .added
+            .commits
+            .get(&commit.id)
+            .copied()
+            .or_else(|| self.recent.commit(commit.id));
+        if let Some(found) = find(self.connection, commit.id, known)? {
             let same = found.digest == commit.digest;
             return Ok(if same {
                 Ok(found.appended)
@@ -226,6 +237,7 @@ impl<'c> Round<'c> {
             commit.events.as_slice(),
         ))?;
         self.heads.remember(&commit.stream, appended.last_version());
+        self.added.commits.insert(commit.id, appended.first_position);
         self.end.position = appended.last_position();
         self.end.event = *commit.event_ids.last().expect("checked: not empty");
         Ok(())
@@ -244,16 +256,19 @@ impl<'c> Round<'c> {
         Ok(version)
     }
 
-    /// Enters the ids of a commit's events; where one is taken, none of them is entered and that one is returned.
+    /// Notes the ids of a commit's events; where one is taken, none of them is noted and that one is returned.
     fn claim_event_ids(&mut self, ids: &[Uuid]) -> rusqlite::Result<Option<Uuid>> {
         for (nth, id) in ids.iter().enumerate() {
-            let position = signed(self.end.position + 1 + nth as u64);
-            if self.claim.execute((id.as_bytes().as_slice(), position))? == 0 {
-                for entered in &ids[..nth] {
-                    self.release.execute([entered.as_bytes().as_slice()])?;
+            let taken = self.added.events.contains_key(id)
+                || self.recent.has_event(*id)
+                || ids::entered_event(self.connection, *id)?;
+            if taken {
+                for noted in &ids[..nth] {
+                    self.added.events.remove(noted);
                 }
                 return Ok(Some(*id));
             }
+            self.added.events.insert(*id, self.end.position + 1 + nth as u64);
         }
         Ok(None)
     }

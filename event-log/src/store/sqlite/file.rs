@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{
     fault::Fault,
+    ids::{self, Recent},
     reader::{self, End},
 };
 use crate::store::StoreError;
@@ -25,12 +26,13 @@ const CHECKPOINT_PAGES: i32 = 8192;
 /// How long to wait for somebody's tool that holds the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// `commits.events` is `reel_events::stored`; `recorded_at` is microseconds since the epoch.
+/// `commits.events` is `reel_events::stored`; `recorded_at` is microseconds since the epoch. What
+/// `commit_ids`, `event_ids` and `meta.indexed` hold is told in `ids`.
 const TABLES: &str = "
-    CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE commits (
         position INTEGER PRIMARY KEY,
-        id BLOB NOT NULL UNIQUE,
+        id BLOB NOT NULL,
         count INTEGER NOT NULL,
         stream TEXT NOT NULL,
         version INTEGER NOT NULL,
@@ -39,6 +41,7 @@ const TABLES: &str = "
         events BLOB NOT NULL,
         UNIQUE (stream, version)
     ) STRICT;
+    CREATE TABLE commit_ids (id BLOB PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE event_ids (id BLOB PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 ";
 
@@ -75,6 +78,7 @@ pub(super) struct OpenFile {
     pub(super) connection: Connection,
     pub(super) log: LogId,
     pub(super) end: End,
+    pub(super) recent: Recent,
 }
 
 /// Opens the file for writing; makes the tables where there are none.
@@ -98,7 +102,13 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, Fault> {
     }
     let log = log_id(&connection)?;
     let end = reader::end(&connection)?;
-    Ok(OpenFile { connection, log, end })
+    let recent = Recent::new(ids::not_entered(&connection)?, ids::FREEZE_AT);
+    Ok(OpenFile {
+        connection,
+        log,
+        end,
+        recent,
+    })
 }
 
 /// A connection that only reads; the one for writing must be open.
@@ -142,6 +152,7 @@ fn create(connection: &mut Connection) -> Result<(), Fault> {
         "INSERT INTO meta VALUES ('log_id', ?1)",
         [Uuid::now_v7().as_bytes().as_slice()],
     )?;
+    transaction.execute("INSERT INTO meta VALUES ('indexed', 0)", [])?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()?;

@@ -7,13 +7,14 @@
 mod commit;
 mod fault;
 mod file;
+mod ids;
 mod number;
 mod reader;
 mod writer;
 
 use std::{
     path::Path,
-    sync::{Arc, mpsc},
+    sync::{Arc, PoisonError, RwLock, mpsc},
     thread::JoinHandle,
 };
 
@@ -27,6 +28,7 @@ use self::{
     commit::Prepared,
     fault::Fault,
     file::{Lock, OpenFile},
+    ids::Recent,
     reader::Readers,
     writer::{Request, Writer},
 };
@@ -47,6 +49,7 @@ struct Shared {
     limits: Limits,
     head: watch::Sender<u64>,
     readers: Readers,
+    recent: RwLock<Recent>,
     /// Goes last: the file is free for others when nobody here uses it.
     _lock: Lock,
 }
@@ -67,13 +70,19 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, limits: Limits, lock: Lock, opened: OpenFile) -> Result<SqliteStore, StoreError> {
-        let OpenFile { connection, log, end } = opened;
+        let OpenFile {
+            connection,
+            log,
+            end,
+            recent,
+        } = opened;
         let shared = Arc::new(Shared {
             location: path.display().to_string(),
             log,
             limits,
             head: watch::Sender::new(end.position),
             readers: Readers::of(path),
+            recent: RwLock::new(recent),
             _lock: lock,
         });
         let (requests, queue) = mpsc::channel();
@@ -177,7 +186,15 @@ impl EventStore for SqliteStore {
     }
 
     async fn find_commit(&self, id: Uuid) -> Result<Option<FoundCommit>, StoreError> {
-        self.query(move |connection| Ok(commit::find(connection, id)?)).await
+        // In memory first: what leaves the memory afterwards is in the tables before the query looks there.
+        let recent = self
+            .shared
+            .recent
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .commit(id);
+        self.query(move |connection| Ok(commit::find(connection, id, recent)?))
+            .await
     }
 
     async fn read(&self, after: u64, limit: ReadLimit) -> Result<EventBatch, StoreError> {

@@ -71,10 +71,8 @@ impl End {
     }
 }
 
-const COMMIT: &str = "SELECT position, count, stream, version, recorded_at, events FROM commits";
-
 pub(super) fn end(connection: &Connection) -> Result<End, Fault> {
-    let mut statement = connection.prepare_cached(&format!("{COMMIT} ORDER BY position DESC LIMIT 1"))?;
+    let mut statement = connection.prepare_cached(&format!("{SELECT} FROM commits ORDER BY position DESC LIMIT 1"))?;
     let mut rows = statement.query([])?;
     let Some(row) = rows.next()? else {
         return Ok(End {
@@ -93,7 +91,7 @@ pub(super) fn end(connection: &Connection) -> Result<End, Fault> {
 }
 
 pub(super) fn point(connection: &Connection, position: u64) -> Result<Option<LogPoint>, Fault> {
-    let select = format!("{COMMIT} WHERE position <= ?1 ORDER BY position DESC LIMIT 1");
+    let select = format!("{SELECT} FROM commits WHERE position <= ?1 ORDER BY position DESC LIMIT 1");
     let mut statement = connection.prepare_cached(&select)?;
     let mut rows = statement.query([signed(position)])?;
     let Some(row) = rows.next()? else { return Ok(None) };
@@ -114,7 +112,8 @@ pub(super) fn read(connection: &Connection, after: u64, limit: ReadLimit) -> Res
     let from = connection
         .prepare_cached(select)?
         .query_row([signed(first)], |row| row.get::<_, Option<i64>>(0))?;
-    let mut statement = connection.prepare_cached(&format!("{COMMIT} WHERE position >= ?1 ORDER BY position"))?;
+    let mut statement =
+        connection.prepare_cached(&format!("{SELECT} FROM commits WHERE position >= ?1 ORDER BY position"))?;
     let mut rows = statement.query([from.unwrap_or_else(|| signed(first))])?;
     let mut filler = Filler {
         batch: EventBatch::new(),
@@ -146,7 +145,7 @@ pub(super) fn read_stream(
         .query_row((stream, signed(first)), |row| row.get(0))
         .optional()?
         .flatten();
-    let select = format!("{COMMIT} WHERE stream = ?1 AND version >= ?2 ORDER BY version");
+    let select = format!("{SELECT} FROM commits WHERE stream = ?1 AND version >= ?2 ORDER BY version");
     let mut statement = connection.prepare_cached(&select)?;
     let mut rows = statement.query((stream, from.unwrap_or_else(|| signed(first))))?;
     let mut filler = Filler {
@@ -166,15 +165,20 @@ pub(super) fn read_stream(
     Ok(filler.batch)
 }
 
+const SELECT: &str = StoredCommit::COLUMNS;
+
 /// One row of `commits`, borrowed.
-struct StoredCommit<'a> {
-    place: CommitPlace<'a>,
+pub(super) struct StoredCommit<'a> {
+    pub(super) place: CommitPlace<'a>,
     count: u64,
     bytes: &'a [u8],
 }
 
 impl<'a> StoredCommit<'a> {
-    fn of(row: &'a Row<'_>) -> Result<StoredCommit<'a>, Fault> {
+    /// What a query selects first.
+    pub(super) const COLUMNS: &'static str = "SELECT position, count, stream, version, recorded_at, events";
+
+    pub(super) fn of(row: &'a Row<'_>) -> Result<StoredCommit<'a>, Fault> {
         let damaged = |error| Fault::Unreadable(format!("a commit's row is damaged: {error}"));
         let (position, count, version) = (unsigned(row, 0)?, unsigned(row, 1)?, unsigned(row, 3)?);
         let stream = row.get_ref(2)?.as_str().map_err(damaged)?;
@@ -201,7 +205,7 @@ impl<'a> StoredCommit<'a> {
         self.place.position + self.count - 1
     }
 
-    fn events(&self) -> Result<StoredEvents<'a>, Fault> {
+    pub(super) fn events(&self) -> Result<StoredEvents<'a>, Fault> {
         stored::events(self.bytes, self.place).map_err(|error| self.fault(&error))
     }
 
@@ -215,7 +219,7 @@ impl<'a> StoredCommit<'a> {
         Err(self.short())
     }
 
-    fn fault(&self, error: &stored::StoredError) -> Fault {
+    pub(super) fn fault(&self, error: &stored::StoredError) -> Fault {
         Fault::stored(self.place.position, error)
     }
 

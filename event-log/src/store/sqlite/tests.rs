@@ -153,3 +153,50 @@ async fn damage_is_named_and_never_passed_over() {
         }
     }
 }
+
+#[tokio::test]
+async fn ids_are_known_while_they_move_into_the_tables() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("events.db");
+    let open = || {
+        let lock = Lock::take(&path).unwrap();
+        let mut opened = file::open(&path).unwrap();
+        opened.recent = Recent::new(ids::not_entered(&opened.connection).unwrap(), 700);
+        SqliteStore::start(&path, Limits::default(), lock, opened).unwrap()
+    };
+    let mut store = open();
+    for round in 0_u128..60 {
+        let fresh: Vec<NewCommit> = (0..100).map(|nth| commit(1 + 100 * round + nth, 5)).collect();
+        assert!(
+            store
+                .append_all(fresh)
+                .await
+                .into_iter()
+                .all(|answer| !answer.unwrap().repeated)
+        );
+        // One of every round so far: as a repeat, and as an event in another commit.
+        for id in (0..=round).map(|earlier| 1 + 100 * earlier + earlier) {
+            let found = store.find_commit(Uuid::from_u128(id)).await.unwrap().unwrap();
+            assert_eq!(u128::from(found.appended.first_position), id);
+            assert_eq!(store.append(commit(id, 5)).await.unwrap(), found.appended);
+            let stolen = NewCommit {
+                id: Uuid::from_u128(1 << 90 | id),
+                ..commit(id, 5)
+            };
+            assert!(matches!(
+                store.append(stolen).await,
+                Err(AppendError::EventExists { .. })
+            ));
+        }
+        if round % 9 == 0 {
+            drop(store);
+            store = open();
+        }
+    }
+    drop(store);
+    let entered: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT count(*) FROM event_ids", [], |row| row.get(0))
+        .unwrap();
+    assert!(entered > 2000, "{entered}");
+}

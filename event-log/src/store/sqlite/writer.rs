@@ -1,7 +1,7 @@
 //! The one thread that writes. It takes all that is waiting into one transaction, flushes once, and answers everybody.
 
 use std::{
-    sync::{Arc, mpsc},
+    sync::{Arc, PoisonError, RwLock, mpsc},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,6 +13,7 @@ use super::{
     Shared,
     commit::{MOST_BYTES, MOST_COMMITS, Prepared, Round, StreamHeads},
     fault::Fault,
+    ids::{self, Entered, Merge, Recent},
     reader::{self, End},
 };
 use crate::store::{AppendError, Appended};
@@ -37,6 +38,7 @@ pub(super) struct Writer {
     heads: StreamHeads,
     /// Where the log ends; nothing after an error, when only the file knows.
     end: Option<End>,
+    merge: Option<Merge>,
 }
 
 impl Writer {
@@ -46,6 +48,7 @@ impl Writer {
             connection,
             heads: StreamHeads::default(),
             end: Some(end),
+            merge: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl Writer {
             Err(fault) => {
                 // Whether the transaction got through is for the file to say.
                 self.end = None;
+                self.merge = None;
                 self.heads.forget();
                 let error = Arc::new(fault.into_error(&self.shared.location));
                 tracing::warn!(store = %self.shared.location, error = ?error, "commits were not written");
@@ -87,23 +91,37 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let known = self.end.map_or_else(|| reader::end(&transaction), Ok)?;
+        let known = self.end.map_or_else(|| recall(&transaction, &self.shared.recent), Ok)?;
         let start = End {
             recorded_at: known.recorded_at.max(now()),
             ..known
         };
-        let mut round = Round::new(&transaction, &mut self.heads, start)?;
+        let recent = self.shared.recent.read().unwrap_or_else(PoisonError::into_inner);
+        let mut round = Round::new(&transaction, &mut self.heads, &recent, start)?;
         let mut answers = Vec::with_capacity(group.len());
         for request in group {
             let appended: rusqlite::Result<Answers> =
                 request.commits.iter().map(|commit| round.append(commit)).collect();
             answers.push(appended?);
         }
-        let end = round.end();
-        drop(round);
+        let (end, added) = round.finish();
+        drop(recent);
+        let entered = self
+            .merge
+            .as_ref()
+            .map_or(Ok(Entered::default()), |merge| merge.step(&transaction, &added))?;
         transaction.commit()?;
+        let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
+        recent.settle(added, end.position, &mut self.merge, entered);
         Ok((answers, end))
     }
+}
+
+/// Where the log ends and which ids are not in the tables, as the file has it.
+fn recall(connection: &Connection, recent: &RwLock<Recent>) -> Result<End, Fault> {
+    let ids = ids::not_entered(connection)?;
+    recent.write().unwrap_or_else(PoisonError::into_inner).replace(ids);
+    reader::end(connection)
 }
 
 /// All that is waiting, as far as it fits one transaction.
