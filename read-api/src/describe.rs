@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     catalog::{label, state_word},
-    values::{example, type_name},
+    values::example,
 };
 
 /// One generation.
@@ -30,7 +30,7 @@ fn describe_table(manifest: &Manifest, table: &Table) -> Value {
     let columns = table
         .columns
         .iter()
-        .map(|column| json!({ "name": column.name, "type": type_name(column.kind), "nullable": column.nullable }));
+        .map(|column| json!({ "name": column.name, "type": column.kind.to_string(), "nullable": column.nullable }));
     let references = table.references.iter().map(|reference| {
         let other = manifest
             .tables
@@ -71,7 +71,7 @@ fn describe_query(manifest: &Manifest, query: &NamedQuery) -> Value {
 fn describe_parameter(parameter: &Parameter) -> Value {
     json!({
         "name": parameter.name,
-        "type": type_name(parameter.kind),
+        "type": parameter.kind.to_string(),
         "required": parameter.default.is_none(),
         "default": parameter.default,
         "example": example(parameter.kind),

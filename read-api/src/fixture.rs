@@ -1,28 +1,14 @@
 //! For tests: a projection with a column of every type, and named queries.
 
-use std::sync::Arc;
-
-use reel_projector::manifest::{Index, KindPattern, NamedQuery, Order, Ownership, Parameter, StreamPart};
-use reel_projector::{Column, ColumnType, Manifest, Table};
+use reel_projector::{
+    ColumnType, Manifest,
+    manifest::{NamedQuery, Parameter},
+};
+use serde_json::{Value, json};
 
 pub(crate) const TEXT: ColumnType = ColumnType::Text { length: None };
 
-fn column(name: &str, kind: ColumnType) -> Column {
-    Column {
-        name: name.to_owned(),
-        kind,
-        nullable: true,
-        default: None,
-    }
-}
-
-fn key(name: &str) -> Column {
-    Column {
-        nullable: false,
-        ..column(name, ColumnType::Text { length: Some(36) })
-    }
-}
-
+/// A parameter as a manifest holds it.
 pub(crate) fn parameter(name: &str, kind: ColumnType, default: Option<&str>) -> Parameter {
     Parameter {
         name: name.to_owned(),
@@ -31,6 +17,7 @@ pub(crate) fn parameter(name: &str, kind: ColumnType, default: Option<&str>) -> 
     }
 }
 
+/// A query over the first table as a manifest holds it.
 pub(crate) fn query(name: &str, query: &str, parameters: Vec<Parameter>) -> NamedQuery {
     NamedQuery {
         name: name.to_owned(),
@@ -40,83 +27,63 @@ pub(crate) fn query(name: &str, query: &str, parameters: Vec<Parameter>) -> Name
     }
 }
 
-fn posts() -> Table {
-    Table {
-        name: "posts".to_owned(),
-        columns: vec![
-            key("id"),
-            column("author", ColumnType::Text { length: Some(64) }),
-            column("likes", ColumnType::Int64),
-            column("small", ColumnType::Int16),
-            column("score", ColumnType::Double),
-            column(
-                "price",
-                ColumnType::Decimal {
-                    precision: 18,
-                    scale: 2,
-                },
-            ),
-            column("hidden", ColumnType::Boolean),
-            column("raw", ColumnType::Bytes { length: None }),
-            column("extra", ColumnType::Json),
-            column("uid", ColumnType::Uuid),
-            column("day", ColumnType::Date),
-            column("at", ColumnType::Time),
-            column("posted_at", ColumnType::Timestamp),
-            column("order", ColumnType::Int32),
-        ],
-        key: vec![0],
-        indexes: vec![Index {
-            columns: vec![1],
-            unique: false,
-        }],
-        references: Vec::new(),
-        ownership: Ownership::Owned {
-            column: 0,
-            holds: StreamPart::Key,
-        },
-    }
-}
-
 /// The projection `posts` with the tables `posts` and `authors`, and the queries `by_author` and `search`.
 pub(crate) fn manifest() -> Manifest {
-    let authors = Table {
-        name: "authors".to_owned(),
-        columns: vec![key("name"), column("posts", ColumnType::Int64)],
-        key: vec![0],
-        indexes: Vec::new(),
-        references: Vec::new(),
-        ownership: Ownership::Shared,
-    };
-    let by_author = query(
-        "by_author",
-        "author=eq.{author}&likes=gte.{least}&order=likes.desc&limit={n}",
-        vec![
-            parameter("author", TEXT, None),
-            parameter("least", ColumnType::Int64, Some("0")),
-            parameter("n", ColumnType::Int32, Some("10")),
-        ],
-    );
-    let search = query(
-        "search",
-        "select=id,author&or=(author.ilike.*{word}*,id.in.({word},x))",
-        vec![parameter("word", TEXT, None)],
-    );
-    Manifest {
-        name: "posts".to_owned(),
-        version: "1.0.0".to_owned(),
-        description: "Posts".to_owned(),
-        kinds: vec![KindPattern::All],
-        tables: vec![posts(), authors],
-        queries: vec![by_author, search],
-        order: Order::ByStream,
-        metadata: false,
-        settings: None,
-        safe_integers: false,
-    }
+    Manifest::parse(&document().to_string()).unwrap()
 }
 
-/// The same, shared.
-pub(crate) fn shared_manifest() -> Arc<Manifest> {
-    Arc::new(manifest())
+/// The same, as JSON.
+pub(crate) fn document() -> Value {
+    json!({
+        "manifest": 1, "name": "posts", "version": "1.0.0", "description": "Posts", "kinds": ["*"],
+        "tables": [
+            {
+                "name": "posts",
+                "columns": [
+                    {"name": "id", "type": "text", "length": 36},
+                    {"name": "author", "type": "text", "length": 64, "nullable": true},
+                    {"name": "likes", "type": "int64", "nullable": true},
+                    {"name": "small", "type": "int16", "nullable": true},
+                    {"name": "score", "type": "double", "nullable": true},
+                    {"name": "price", "type": "decimal", "precision": 18, "scale": 2, "nullable": true},
+                    {"name": "hidden", "type": "boolean", "nullable": true},
+                    {"name": "raw", "type": "bytes", "nullable": true},
+                    {"name": "extra", "type": "json", "nullable": true},
+                    {"name": "uid", "type": "uuid", "nullable": true},
+                    {"name": "day", "type": "date", "nullable": true},
+                    {"name": "at", "type": "time", "nullable": true},
+                    {"name": "posted_at", "type": "timestamp", "nullable": true},
+                    {"name": "order", "type": "int32", "nullable": true},
+                ],
+                "key": ["id"],
+                "owner": {"column": "id", "holds": "stream-key"},
+                "indexes": [{"columns": ["author"]}],
+            },
+            {
+                "name": "authors",
+                "columns": [
+                    {"name": "name", "type": "text", "length": 64},
+                    {"name": "posts", "type": "int64", "default": 0},
+                ],
+                "key": ["name"],
+                "shared": true,
+            },
+        ],
+        "queries": [
+            {
+                "name": "by_author", "table": "posts",
+                "query": "author=eq.{author}&likes=gte.{least}&order=likes.desc&limit={n}",
+                "parameters": [
+                    {"name": "author", "type": "text"},
+                    {"name": "least", "type": "int64", "default": "0"},
+                    {"name": "n", "type": "int32", "default": "10"},
+                ],
+            },
+            {
+                "name": "search", "table": "posts",
+                "query": "select=id,author&or=(author.ilike.*{word}*,id.in.({word},x))",
+                "parameters": [{"name": "word", "type": "text"}],
+            },
+        ],
+    })
 }

@@ -70,7 +70,7 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
             out.push(b'"');
         }
         Value::Boolean(_) | Value::Int(_) | Value::Double(_) | Value::Decimal(_) | Value::Json(_) => {
-            write_plain(value, out)
+            write_plain(value, out);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     grammar::{Braces, Condition, Operand, RESERVED, Request, Test, decode_query},
     query_error::{QueryError, shown},
     resolve::{Bindings, Layer, resolve},
-    values::{example, parse_value, type_name},
+    values::{example, parse_value},
 };
 
 /// Checks the named queries of a manifest as a deployment should: that each can be read, names only columns that its table has,
@@ -121,7 +121,7 @@ pub fn bind(query: &NamedQuery, pairs: &mut Vec<(String, String)>) -> Result<Bin
         };
         drop(given);
         let mismatch = |reason| {
-            let kind = type_name(parameter.kind);
+            let kind = parameter.kind;
             QueryError::new(
                 &parameter.name,
                 format!("parameter {} is {kind}: {reason}", parameter.name),
@@ -138,7 +138,7 @@ fn missing(query: &NamedQuery, parameter: &Parameter) -> QueryError {
         "query {} needs parameter {} ({}), such as {}={}",
         shown(&query.name),
         parameter.name,
-        type_name(parameter.kind),
+        parameter.kind,
         parameter.name,
         example(parameter.kind)
     );

@@ -12,7 +12,7 @@ use reel_read_model::{
 use crate::{
     grammar::{Condition, Join, Operand, OrderTerm, Piece, Request, Selection, Sense, Test, Truth},
     query_error::{QueryError, shown},
-    values::{parse_value, type_name},
+    values::parse_value,
 };
 
 /// The parameters of a named query with their values, as text that was checked against their types.
@@ -222,7 +222,7 @@ impl Resolver<'_> {
         parse_value(column.kind, &text).map_err(|problem| {
             QueryError::new(
                 &column.name,
-                format!("column {} is {}: {problem}", column.name, type_name(column.kind)),
+                format!("column {} is {}: {problem}", column.name, column.kind),
             )
         })
     }
@@ -289,7 +289,7 @@ fn ordering_makes_sense(comparison: Comparison, column: &Column) -> Result<(), Q
 fn wrong_operator(column: &Column, problem: &str) -> QueryError {
     QueryError::new(
         &column.name,
-        format!("column {} is {}: {problem}", column.name, type_name(column.kind)),
+        format!("column {} is {}: {problem}", column.name, column.kind),
     )
 }
 

@@ -12,29 +12,6 @@ use crate::query_error::shown;
 const EPOCH_JULIAN_DAY: i32 = 2_440_588;
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
-/// The type's name, as manifests write it: `int64`, `decimal(10,2)`, `text(36)`.
-#[must_use]
-pub fn type_name(kind: ColumnType) -> String {
-    let word = match kind {
-        ColumnType::Decimal { precision, scale } => return format!("decimal({precision},{scale})"),
-        ColumnType::Text { length: Some(length) } => return format!("text({length})"),
-        ColumnType::Bytes { length: Some(length) } => return format!("bytes({length})"),
-        ColumnType::Text { length: None } => "text",
-        ColumnType::Bytes { length: None } => "bytes",
-        ColumnType::Boolean => "boolean",
-        ColumnType::Int16 => "int16",
-        ColumnType::Int32 => "int32",
-        ColumnType::Int64 => "int64",
-        ColumnType::Double => "double",
-        ColumnType::Json => "json",
-        ColumnType::Uuid => "uuid",
-        ColumnType::Date => "date",
-        ColumnType::Time => "time",
-        ColumnType::Timestamp => "timestamp",
-    };
-    word.to_owned()
-}
-
 /// A text that [`parse_value`] takes for this type.
 #[must_use]
 pub fn example(kind: ColumnType) -> &'static str {
@@ -90,12 +67,7 @@ fn refusal(kind: ColumnType, text: &str) -> String {
         ColumnType::Text { .. } => "; text holds no NUL",
         _ => "",
     };
-    format!(
-        "{:?} is no {}, such as {}{hint}",
-        shown(text),
-        type_name(kind),
-        example(kind)
-    )
+    format!("{:?} is no {kind}, such as {}{hint}", shown(text), example(kind))
 }
 
 fn boolean(text: &str) -> Option<Value> {
@@ -260,7 +232,7 @@ mod tests {
         for (kind, text) in cases {
             let error = parse_value(kind, text).unwrap_err();
             assert!(
-                error.contains(&type_name(kind)) && error.contains(example(kind)),
+                error.contains(&kind.to_string()) && error.contains(example(kind)),
                 "{error}"
             );
         }
