@@ -42,9 +42,6 @@ impl<'host> Rows<'host> {
     #[inline]
     pub fn begin_event(&mut self, index: u32) {
         self.event = index;
-        if self.batch.is_big() {
-            self.flush();
-        }
     }
 
     /// Sends what was collected. For derived code.
@@ -178,6 +175,9 @@ impl<'host> Rows<'host> {
             operation,
             cells,
         });
+        if self.batch.is_big() {
+            self.flush();
+        }
     }
 }
 

@@ -76,7 +76,9 @@ impl Bump {
 unsafe impl GlobalAlloc for Bump {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let start = self.first_free().next_multiple_of(layout.align());
+        let Some(start) = self.first_free().checked_next_multiple_of(layout.align()) else {
+            return ptr::null_mut();
+        };
         let Some(end) = start.checked_add(layout.size()) else {
             return ptr::null_mut();
         };

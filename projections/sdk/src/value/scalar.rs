@@ -8,7 +8,7 @@ use crate::{
     manifest::ColumnType,
 };
 
-/// A column of bytes.
+/// A column of bytes; `Vec<u8>` is as good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Bytes(pub Vec<u8>);
 
@@ -53,6 +53,12 @@ column_value!([] Bytes, ColumnType::Bytes, |own, heap| Value::Bytes(store(heap, 
 });
 fits_column!(Bytes: &[u8]; |own, heap| Value::Bytes(store(heap, own)));
 fits_column!(Bytes: Vec<u8>; |own, heap| Value::Bytes(store(heap, &own)));
+
+column_value!([] Vec<u8>, ColumnType::Bytes, |own, heap| Value::Bytes(store(heap, &own)), |value, heap| match value {
+    Value::Bytes(span) => Some(bytes(heap, span).to_vec()),
+    _ => None,
+});
+fits_column!(Vec<u8>: &[u8]; |own, heap| Value::Bytes(store(heap, own)));
 
 impl From<Vec<u8>> for Bytes {
     fn from(bytes: Vec<u8>) -> Bytes {
