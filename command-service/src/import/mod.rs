@@ -18,7 +18,7 @@ use uuid::Uuid;
 use lines::{Lines, TooLong};
 
 /// Commits that are stored together.
-const GROUP_COMMITS: usize = 1_000;
+const GROUP_COMMITS: usize = 2_000;
 /// Bytes that are stored together, but for one event more.
 const GROUP_BYTES: usize = 4 << 20;
 /// How much is read before a look at whether the group is full.

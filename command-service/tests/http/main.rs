@@ -1,5 +1,6 @@
 //! The command service over HTTP, on the real SQLite store.
 
+mod connection;
 mod import;
 mod log;
 mod posts;
