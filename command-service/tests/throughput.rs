@@ -31,7 +31,6 @@ fn pieces() -> Vec<Result<Bytes, std::io::Error>> {
         ));
         text.push('\n');
     }
-    println!("{} bytes a line", text.len() / EVENTS as usize);
     text.as_bytes()
         .chunks(16 << 10)
         .map(|piece| Ok(Bytes::copy_from_slice(piece)))
