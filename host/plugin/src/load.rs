@@ -1,0 +1,125 @@
+//! From bytes to a component that is known to fit the contract: checked, compiled, described.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reel_projector::{ApplyError, Manifest};
+
+use crate::bindings::ProjectionPre;
+use crate::call::{self, Call, Events, Phase};
+use crate::component::{self, Inspection};
+use crate::engine::Engine;
+use crate::error::PluginError;
+use crate::limits::Budget;
+use crate::plugin::WasmPlugin;
+use crate::trap::{Fuel, apply_error};
+
+/// A component that was accepted and compiled. Cheap to clone.
+#[derive(Clone)]
+pub struct LoadedComponent {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) compiled: ProjectionPre<Call>,
+    pub(crate) manifest: Arc<Manifest>,
+    pub(crate) projection: Arc<str>,
+    manifest_json: String,
+    inspection: Inspection,
+}
+
+impl Engine {
+    /// Checks, compiles (or takes from the cache) and describes a component. Blocks for as long as compiling takes.
+    ///
+    /// # Errors
+    /// Why the component is refused, and what to do.
+    pub fn load(&self, bytes: &[u8]) -> Result<LoadedComponent, PluginError> {
+        let most = self.compile_limits().component;
+        if bytes.len() > most {
+            return Err(PluginError::TooLarge(format!("{} bytes, where this host takes {most}", bytes.len())));
+        }
+        let inspection = component::inspect(bytes)?;
+        inspection.accept(self.compile_limits())?;
+        let component = self.compile(bytes)?;
+        let misfit = |error: wasmtime::Error| PluginError::Contract(format!("{error:#}; build it against wit/v1 as released"));
+        let linked = self.linker().instantiate_pre(&component).map_err(misfit)?;
+        let compiled = ProjectionPre::new(linked).map_err(misfit)?;
+        let manifest_json = self.describe(&compiled)?;
+        let manifest = Arc::new(Manifest::parse(&manifest_json)?);
+        let projection = manifest.name.as_str().into();
+        let shared = Shared { engine: self.clone(), compiled, manifest, projection, manifest_json, inspection };
+        Ok(LoadedComponent { shared: Arc::new(shared) })
+    }
+
+    fn describe(&self, compiled: &ProjectionPre<Call>) -> Result<String, PluginError> {
+        let limits = self.limits();
+        let call = Call {
+            phase: Phase::Describe,
+            budget: Budget::new(limits),
+            projection: "(not described yet)".into(),
+            manifest: None,
+            events: Events::default(),
+            last_error: None,
+        };
+        let _place = self.place();
+        let mut store = call::store(self.wasmtime(), call).map_err(|error| PluginError::engine("making a store", error))?;
+        let described = compiled
+            .instantiate(&mut store)
+            .and_then(|instance| instance.reel_projection_projector().call_describe(&mut store));
+        described.map_err(|error| {
+            let said = store.data().last_error.as_deref();
+            PluginError::Describe(apply_error(error, said, (&limits, Fuel::Start)).to_string())
+        })
+    }
+}
+
+impl LoadedComponent {
+    /// BLAKE3 of the component's bytes, hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.shared.inspection.digest
+    }
+
+    /// What the component says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.shared.manifest
+    }
+
+    /// The same as the component gave it.
+    #[must_use]
+    pub fn manifest_json(&self) -> &str {
+        &self.shared.manifest_json
+    }
+
+    /// Size, imports and exports.
+    #[must_use]
+    pub fn inspection(&self) -> &Inspection {
+        &self.shared.inspection
+    }
+
+    /// A plugin with these settings (JSON, already checked against the manifest's schema for them): starts one instance with them
+    /// to see that the component takes them.
+    ///
+    /// # Errors
+    /// [`PluginError::Settings`] with the component's own words where it does not, or where it traps over them.
+    pub fn instantiate_plugin(&self, settings_json: &str) -> Result<WasmPlugin, PluginError> {
+        let mut plugin = WasmPlugin::new(self.shared.clone(), settings_json);
+        match plugin.try_settings() {
+            Ok(()) => Ok(plugin),
+            Err(ApplyError::Fatal(message) | ApplyError::Trapped(message)) => Err(PluginError::Settings(message)),
+            Err(other) => Err(PluginError::Settings(other.to_string())),
+        }
+    }
+}
+
+impl fmt::Debug for LoadedComponent {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("LoadedComponent")
+            .field("projection", &self.shared.projection)
+            .field("digest", &self.shared.inspection.digest)
+            .finish_non_exhaustive()
+    }
+}
