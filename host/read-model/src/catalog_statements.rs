@@ -1,10 +1,9 @@
 //! The catalog's statements that read the same in SQLite and PostgreSQL, but for where its tables are: `reel_component` or
 //! `reel.component`. Parameters appear first in the order of their numbers, because SQLite counts them by that.
 
-/// Defines the statements. `$at` is what the names of the tables begin with, `$lock` locks the rows that a statement reads until
-/// the transaction ends, where the database does not have one writer anyway.
+/// Defines the statements; `$at` is what the names of the tables begin with.
 macro_rules! catalog_statements {
-    ($at:literal, $lock:literal) => {
+    ($at:literal) => {
         pub(crate) const VERSION: &str = concat!("SELECT version FROM ", $at, "catalog");
         pub(crate) const PUT_VERSION: &str = concat!("INSERT INTO ", $at, "catalog (version) VALUES ($1)");
 
@@ -19,8 +18,6 @@ macro_rules! catalog_statements {
         pub(crate) const PUT_CHUNK: &str =
             concat!("INSERT INTO ", $at, "component_chunk (digest, number, bytes) VALUES ($1, $2, $3)");
 
-        pub(crate) const PROJECTION: &str =
-            concat!("SELECT live FROM ", $at, "projection WHERE name = $1", $lock);
         pub(crate) const LIVE: &str = concat!("SELECT live FROM ", $at, "projection WHERE name = $1");
         pub(crate) const SCHEMA_OWNER: &str =
             concat!("SELECT name FROM ", $at, "projection WHERE schema_name = $1");
@@ -39,8 +36,7 @@ macro_rules! catalog_statements {
             "SELECT id, projection, number, digest, settings, on_failure, promotion, state, condition, halted_position, ",
             "halted_stream, halted_code, halted_message, log, shards, epoch, created_at, promoted_at FROM ",
             $at,
-            "generation WHERE id = $1",
-            $lock
+            "generation WHERE id = $1"
         );
         pub(crate) const STATE: &str = concat!("SELECT state FROM ", $at, "generation WHERE id = $1");
         pub(crate) const OTHERS: &str = concat!(
@@ -77,12 +73,6 @@ macro_rules! catalog_statements {
             "SELECT log, position, event, layout, epoch FROM ",
             $at,
             "checkpoint WHERE generation = $1 ORDER BY shard"
-        );
-        pub(crate) const LOCK_CHECKPOINTS: &str = concat!(
-            "SELECT log, position, event, layout, epoch FROM ",
-            $at,
-            "checkpoint WHERE generation = $1 ORDER BY shard",
-            $lock
         );
         pub(crate) const PUT_CHECKPOINT: &str = concat!(
             "INSERT INTO ",

@@ -9,6 +9,7 @@ mod catalog;
 mod catalog_statements;
 mod fault;
 mod open;
+mod postgres;
 pub mod query;
 mod sql;
 mod sqlite;

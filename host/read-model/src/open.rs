@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::sqlite;
 use crate::target::{CatalogError, Target};
+use crate::{postgres, sqlite};
 
 /// Opens the read database at `url` and prepares its catalog: `sqlite:PATH`, or `postgres://user:password@host/database`.
 /// Several processes may open one database, at once too.
@@ -16,10 +16,19 @@ pub async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError
         let path = path.strip_prefix("//").unwrap_or(path);
         return sqlite::open(name, path).await;
     }
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return postgres::open(name, url).await;
+    }
     // The URL itself may hold a password: it is never shown.
-    let scheme = url.split(':').next().filter(|scheme| scheme.len() < url.len()).unwrap_or("nothing");
+    let scheme = url
+        .split(':')
+        .next()
+        .filter(|scheme| scheme.len() < url.len())
+        .unwrap_or("nothing");
     Err(CatalogError::Unusable {
         target: name.to_owned(),
-        reason: format!("its URL begins with {scheme:?}: give sqlite:PATH or postgres://user:password@host:port/database"),
+        reason: format!(
+            "its URL begins with {scheme:?}: give sqlite:PATH or postgres://user:password@host:port/database"
+        ),
     })
 }

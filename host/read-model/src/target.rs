@@ -46,7 +46,8 @@ pub trait Target: Send + Sync {
     ///
     /// # Errors
     /// [`CatalogError::Conflict`] where it is in another state than `from`.
-    async fn set_state(&self, id: GenerationId, from: GenerationState, to: GenerationState) -> Result<(), CatalogError>;
+    async fn set_state(&self, id: GenerationId, from: GenerationState, to: GenerationState)
+    -> Result<(), CatalogError>;
 
     /// Says whether a generation runs, rests, or has stopped on a failure.
     async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError>;
@@ -178,6 +179,14 @@ pub enum GenerationState {
     Cancelled,
     /// Gone, but for its entry in the catalog.
     Dropped,
+}
+
+impl GenerationState {
+    /// The word that it is kept and shown as: `catch-up`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        crate::catalog::Word::word(self)
+    }
 }
 
 /// Whether a generation goes live by itself.

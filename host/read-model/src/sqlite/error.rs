@@ -31,6 +31,10 @@ impl DriverError for Error {
                     | ErrorCode::SchemaChanged
             )
         );
-        if transient { Severity::Transient } else { Severity::Permanent }
+        if transient {
+            Severity::Transient
+        } else {
+            Severity::Permanent
+        }
     }
 }

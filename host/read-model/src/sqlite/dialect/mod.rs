@@ -8,12 +8,12 @@ use crate::query::Case;
 use crate::sql::{Argument, Dialect, Values};
 
 /// Settings of every connection: `LIKE` counts case, as it does elsewhere; what waits for a lock waits this long.
-pub(super) const CONNECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA case_sensitive_like = ON; PRAGMA temp_store = MEMORY;";
+pub(super) const CONNECTION: &str =
+    "PRAGMA busy_timeout = 5000; PRAGMA case_sensitive_like = ON; PRAGMA temp_store = MEMORY;";
 
 /// Settings of the connection that writes. Rows and checkpoint are in one file, so a power failure that takes the last
 /// commits takes both: `NORMAL` is safe, and much faster. What an operator does is written with [`FULL`].
-pub(super) const WRITER: &str =
-    "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
+pub(super) const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;";
 
 /// Settings of the connections that read.
 pub(super) const READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";

@@ -1,0 +1,368 @@
+//! Reads and writes entries of the catalog. Making, flipping and dropping generations is in `generations`.
+
+use reel_events::{LogId, LogPoint};
+use reel_projector::Checkpoint;
+use reel_projector::ports::{DeadLetter, DeadLetterReason};
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row, query, query_scalar};
+
+use super::dialect::catalog as sql;
+use super::error::PostgresFault;
+use crate::catalog::{
+    CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
+    kept, no_generation, now, number, settings_digest, title, uuid,
+};
+use crate::fault::Fault;
+use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
+
+pub(super) type Outcome<T> = Result<T, PostgresFault<CatalogError>>;
+
+/// Makes the catalog where there is none, and checks its version.
+pub(super) async fn prepare(connection: &mut PgConnection, target: &str) -> Outcome<()> {
+    let unusable = |reason: String| {
+        Fault::Own(CatalogError::Unusable {
+            target: target.to_owned(),
+            reason,
+        })
+    };
+    let encoding: String = query_scalar(sql::ENCODING).fetch_one(&mut *connection).await?;
+    if encoding != "UTF8" {
+        return Err(unusable(format!(
+            "the database's encoding is {encoding}: make one with ENCODING 'UTF8'"
+        )));
+    }
+    query(sql::LOCK_CATALOG).execute(&mut *connection).await?;
+    let row = query(sql::OWN_TABLES).fetch_one(&mut *connection).await?;
+    let (tables, catalogs): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    if catalogs == 0 && tables > 0 {
+        return Err(unusable(
+            "it has a schema reel with tables that are not a catalog of Reel: use another database".to_owned(),
+        ));
+    }
+    if catalogs == 0 {
+        for statement in sql::CREATE {
+            query(*statement).execute(&mut *connection).await?;
+        }
+        query(sql::PUT_VERSION).bind(VERSION).execute(&mut *connection).await?;
+    }
+    let version: i64 = query_scalar(sql::VERSION).fetch_one(&mut *connection).await?;
+    if version == VERSION {
+        return Ok(());
+    }
+    Err(unusable(format!(
+        "its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel"
+    )))
+}
+
+pub(super) async fn put_component(connection: &mut PgConnection, component: &Component) -> Outcome<()> {
+    let put = query(sql::PUT_COMPONENT)
+        .bind(&component.digest)
+        .bind(&component.manifest);
+    if put.execute(&mut *connection).await?.rows_affected() == 0 {
+        return Ok(());
+    }
+    for (number, bytes) in component.bytes.chunks(CHUNK_BYTES).enumerate() {
+        let put = query(sql::PUT_CHUNK)
+            .bind(&component.digest)
+            .bind(number as i64)
+            .bind(bytes);
+        put.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn component(connection: &mut PgConnection, digest: &str) -> Outcome<Option<Component>> {
+    let Some(manifest) = manifest(connection, digest).await? else {
+        return Ok(None);
+    };
+    let chunks: Vec<Vec<u8>> = query_scalar(sql::CHUNKS)
+        .bind(digest)
+        .fetch_all(&mut *connection)
+        .await?;
+    Ok(Some(Component {
+        digest: digest.to_owned(),
+        manifest,
+        bytes: chunks.concat(),
+    }))
+}
+
+pub(super) async fn manifest(connection: &mut PgConnection, digest: &str) -> Outcome<Option<String>> {
+    Ok(query_scalar(sql::MANIFEST)
+        .bind(digest)
+        .fetch_optional(&mut *connection)
+        .await?)
+}
+
+pub(super) async fn generations(connection: &mut PgConnection, manifests: &Manifests) -> Outcome<Vec<Generation>> {
+    let rows = query(sql::GENERATIONS).fetch_all(&mut *connection).await?;
+    let mut generations = Vec::with_capacity(rows.len());
+    for row in &rows {
+        generations.push(read_generation(&mut *connection, manifests, generation_entry(row)?).await?);
+    }
+    Ok(generations)
+}
+
+/// A generation that is there, dropped or not.
+pub(super) async fn generation(
+    connection: &mut PgConnection,
+    manifests: &Manifests,
+    id: GenerationId,
+) -> Outcome<Generation> {
+    let row = query(sql::GENERATION)
+        .bind(id.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    let row = row.ok_or_else(|| Fault::Own(no_generation(id)))?;
+    read_generation(connection, manifests, generation_entry(&row)?).await
+}
+
+/// The same, and nobody else changes its entry until the transaction ends.
+pub(super) async fn lock_generation(
+    connection: &mut PgConnection,
+    manifests: &Manifests,
+    id: GenerationId,
+) -> Outcome<Generation> {
+    query(sql::LOCK_GENERATION).bind(id.0).execute(&mut *connection).await?;
+    generation(connection, manifests, id).await
+}
+
+/// The live generation of a projection.
+pub(super) async fn live(
+    connection: &mut PgConnection,
+    manifests: &Manifests,
+    projection: &str,
+) -> Outcome<Option<Generation>> {
+    let live: Option<Option<i64>> = query_scalar(sql::LIVE)
+        .bind(projection)
+        .fetch_optional(&mut *connection)
+        .await?;
+    match live.flatten() {
+        Some(id) => Ok(Some(generation(connection, manifests, GenerationId(id)).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn read_generation(
+    connection: &mut PgConnection,
+    manifests: &Manifests,
+    entry: GenerationEntry,
+) -> Outcome<Generation> {
+    let manifest = match manifests.get(&entry.digest) {
+        Some(manifest) => manifest,
+        None => {
+            let json = manifest(connection, &entry.digest)
+                .await?
+                .ok_or_else(|| Unreadable(format!("component {} is not in the catalog any more", entry.digest)))?;
+            manifests.read(&entry.digest, &json)?
+        }
+    };
+    Ok(entry.read(manifest)?)
+}
+
+pub(super) async fn set_state(
+    connection: &mut PgConnection,
+    generation: &Generation,
+    from: GenerationState,
+    to: GenerationState,
+) -> Outcome<()> {
+    check_move(generation, from, to).map_err(Fault::Own)?;
+    query(sql::SET_STATE)
+        .bind(to.word())
+        .bind(generation.id.0)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn set_condition(
+    connection: &mut PgConnection,
+    id: GenerationId,
+    condition: &Condition,
+) -> Outcome<()> {
+    let entry = ConditionEntry::of(condition);
+    let set = query(sql::SET_CONDITION)
+        .bind(entry.word)
+        .bind(entry.position)
+        .bind(entry.stream)
+        .bind(entry.code)
+        .bind(entry.message)
+        .bind(id.0);
+    let changed = set.execute(&mut *connection).await?.rows_affected();
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(Fault::Own(no_generation(id)))
+    }
+}
+
+/// Raises the epoch of all shards, and says where they stand.
+pub(super) async fn take(connection: &mut PgConnection, generation: &Generation) -> Outcome<Vec<Checkpoint>> {
+    query(sql::LOCK_CHECKPOINTS)
+        .bind(generation.id.0)
+        .execute(&mut *connection)
+        .await?;
+    let raised = query(sql::RAISE_CHECKPOINTS)
+        .bind(generation.id.0)
+        .execute(&mut *connection)
+        .await?;
+    if raised.rows_affected() == 0 {
+        return Err(Fault::Own(CatalogError::NotFound(format!(
+            "the checkpoint of {}",
+            title(generation)
+        ))));
+    }
+    query(sql::RAISE_EPOCH)
+        .bind(generation.id.0)
+        .execute(&mut *connection)
+        .await?;
+    checkpoints(connection, generation.id).await
+}
+
+pub(super) async fn checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
+    let rows = query(sql::CHECKPOINTS).bind(id.0).fetch_all(&mut *connection).await?;
+    read_checkpoints(&rows)
+}
+
+/// The same, and nobody moves them until the transaction ends.
+pub(super) async fn lock_checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
+    let rows = query(sql::LOCK_CHECKPOINTS)
+        .bind(id.0)
+        .fetch_all(&mut *connection)
+        .await?;
+    read_checkpoints(&rows)
+}
+
+fn read_checkpoints(rows: &[PgRow]) -> Outcome<Vec<Checkpoint>> {
+    rows.iter().map(|row| Ok(checkpoint_entry(row)?.read()?)).collect()
+}
+
+pub(super) async fn put_checkpoints(
+    connection: &mut PgConnection,
+    id: GenerationId,
+    log: LogId,
+    shards: u32,
+) -> Outcome<()> {
+    let start = CheckpointEntry::of(&Checkpoint {
+        log,
+        point: LogPoint::START,
+        layout: 0,
+        epoch: 1,
+    });
+    for shard in 0..shards {
+        let put = query(sql::PUT_CHECKPOINT)
+            .bind(id.0)
+            .bind(i64::from(shard))
+            .bind(&start.log)
+            .bind(start.position)
+            .bind(&start.event)
+            .bind(start.layout)
+            .bind(start.epoch);
+        put.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn dead_letters(
+    connection: &mut PgConnection,
+    id: GenerationId,
+    after: u64,
+    limit: u32,
+) -> Outcome<Vec<DeadLetter>> {
+    let letters = query(sql::DEAD_LETTERS)
+        .bind(id.0)
+        .bind(kept(after))
+        .bind(i64::from(limit));
+    letters
+        .fetch_all(&mut *connection)
+        .await?
+        .iter()
+        .map(dead_letter)
+        .collect()
+}
+
+fn dead_letter(row: &PgRow) -> Outcome<DeadLetter> {
+    Ok(DeadLetter {
+        position: number(row.try_get(0)?)?,
+        event: uuid(row.try_get(1)?)?,
+        stream: row.try_get(2)?,
+        kind: row.try_get(3)?,
+        reason: DeadLetterReason::read(row.try_get(4)?)?,
+        code: row.try_get(5)?,
+        message: row.try_get(6)?,
+    })
+}
+
+pub(super) async fn decisions(
+    connection: &mut PgConnection,
+    log: LogId,
+    digest: &str,
+    settings: &str,
+) -> Outcome<Vec<u64>> {
+    let decisions = query_scalar(sql::DECISIONS)
+        .bind(log.to_string())
+        .bind(digest)
+        .bind(settings_digest(settings));
+    let positions: Vec<i64> = decisions.fetch_all(&mut *connection).await?;
+    Ok(positions.into_iter().map(number).collect::<Result<_, _>>()?)
+}
+
+pub(super) async fn decide(connection: &mut PgConnection, decision: &Decision) -> Outcome<()> {
+    let decide = query(sql::DECIDE)
+        .bind(decision.log.to_string())
+        .bind(&decision.digest)
+        .bind(settings_digest(&decision.settings))
+        .bind(kept(decision.position))
+        .bind(decision.decided_at.micros());
+    decide.execute(&mut *connection).await?;
+    Ok(())
+}
+
+/// Makes `id` the live generation of `projection`, as of now.
+pub(super) async fn promote(connection: &mut PgConnection, projection: &str, id: GenerationId) -> Outcome<()> {
+    query(sql::PROMOTE)
+        .bind(now().micros())
+        .bind(id.0)
+        .execute(&mut *connection)
+        .await?;
+    query(sql::SET_LIVE)
+        .bind(id.0)
+        .bind(projection)
+        .execute(&mut *connection)
+        .await?;
+    Ok(())
+}
+
+fn generation_entry(row: &PgRow) -> Result<GenerationEntry, sqlx::Error> {
+    Ok(GenerationEntry {
+        id: row.try_get(0)?,
+        projection: row.try_get(1)?,
+        number: row.try_get(2)?,
+        digest: row.try_get(3)?,
+        settings: row.try_get(4)?,
+        on_failure: row.try_get(5)?,
+        promotion: row.try_get(6)?,
+        state: row.try_get(7)?,
+        condition: ConditionEntry {
+            word: row.try_get(8)?,
+            position: row.try_get(9)?,
+            stream: row.try_get(10)?,
+            code: row.try_get(11)?,
+            message: row.try_get(12)?,
+        },
+        log: row.try_get(13)?,
+        shards: row.try_get(14)?,
+        epoch: row.try_get(15)?,
+        created_at: row.try_get(16)?,
+        promoted_at: row.try_get(17)?,
+    })
+}
+
+pub(super) fn checkpoint_entry(row: &PgRow) -> Result<CheckpointEntry, sqlx::Error> {
+    Ok(CheckpointEntry {
+        log: row.try_get(0)?,
+        position: row.try_get(1)?,
+        event: row.try_get(2)?,
+        layout: row.try_get(3)?,
+        epoch: row.try_get(4)?,
+    })
+}

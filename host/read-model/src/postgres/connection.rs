@@ -1,0 +1,63 @@
+//! Connections to one PostgreSQL database: some that write, some that read.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgTransaction};
+
+use super::dialect;
+
+/// How many may write at a time, and how many may read.
+const CONNECTIONS: u32 = 16;
+
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Statements that a connection keeps prepared.
+const PREPARED: usize = 256;
+
+/// One database.
+pub(super) struct Database {
+    /// The target's name.
+    pub(super) name: String,
+    pub(super) writers: PgPool,
+    pub(super) readers: PgPool,
+}
+
+impl Database {
+    /// Connects nowhere yet.
+    pub(super) fn open(name: &str, url: &str) -> Result<Database, sqlx::Error> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("reel")
+            .statement_cache_capacity(PREPARED)
+            .disable_statement_logging();
+        let pool = || {
+            PgPoolOptions::new()
+                .max_connections(CONNECTIONS)
+                .acquire_timeout(PATIENCE)
+        };
+        let writers = pool().connect_lazy_with(options.clone().options(dialect::WRITER));
+        let readers = pool().connect_lazy_with(options.options(dialect::READER));
+        Ok(Database {
+            name: name.to_owned(),
+            writers,
+            readers,
+        })
+    }
+
+    /// Connects once: unlike the pools, it does not wait for a server that is not there, and says what is wrong.
+    pub(super) async fn reach(&self) -> Result<(), sqlx::Error> {
+        self.writers.connect_options().connect().await?.close().await
+    }
+
+    /// Begins to write.
+    pub(super) async fn write(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
+        self.writers.begin().await
+    }
+
+    /// Begins to read one moment of the data.
+    pub(super) async fn read(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
+        self.readers.begin_with(dialect::BEGIN_READING).await
+    }
+}

@@ -1,0 +1,79 @@
+//! PostgreSQL's SQL: names, types, conditions. Statements of the catalog are in `catalog`, those of generations' tables and of the
+//! views over them in `tables`. SQL text exists nowhere else for this database, and only here it is asserted to be safe.
+
+pub(super) mod catalog;
+pub(super) mod tables;
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::query::Case;
+use crate::sql::{Argument, Dialect, Values};
+
+/// Settings of the connections that write. A repeated upsert from arrays must never get a generic plan, which joins the whole table;
+/// nobody waits for a lock, or holds one in his sleep, without end.
+pub(super) const WRITER: [(&str, &str); 3] = [
+    ("plan_cache_mode", "force_custom_plan"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+
+/// Settings of the connections that read.
+pub(super) const READER: [(&str, &str); 2] = [
+    ("default_transaction_read_only", "on"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
+
+/// Begins to read one moment of the data.
+pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
+/// In this transaction nobody is kept waiting for long while we wait for a lock.
+pub(super) const SHORT_LOCKS: &str = "SET LOCAL lock_timeout = '500ms'";
+
+/// A statement that was put together here: names quoted, values as arguments.
+#[derive(Debug, Clone)]
+pub(super) struct Sql(Arc<str>);
+
+impl SqlSafeStr for Sql {
+    fn into_sql_str(self) -> SqlStr {
+        AssertSqlSafe(self.0).into_sql_str()
+    }
+}
+
+impl From<String> for Sql {
+    fn from(text: String) -> Sql {
+        Sql(text.into())
+    }
+}
+
+/// A name, quoted.
+pub(super) fn quote(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// PostgreSQL's way to say what databases say differently.
+pub(super) struct Postgres;
+
+impl Dialect for Postgres {
+    fn quote(&self, name: &str) -> String {
+        quote(name)
+    }
+
+    fn argument(&self, number: usize) -> String {
+        format!("${number}")
+    }
+
+    fn like(&self, column: &str, pattern: &str, case: Case) -> String {
+        // Text columns have the collation "C": `lower` knows the ASCII letters only, as in SQLite.
+        match case {
+            Case::Sensitive => format!("{column} LIKE {pattern}"),
+            Case::Insensitive => format!("lower({column}) LIKE {pattern}"),
+        }
+    }
+
+    fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
+        arguments.push(Argument::Values(values));
+        format!("{column} = ANY ({})", self.argument(arguments.len()))
+    }
+}

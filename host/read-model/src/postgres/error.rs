@@ -1,0 +1,68 @@
+//! What PostgreSQL's errors mean for the caller.
+
+use sqlx::Error;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::fault::{DriverError, Fault, Severity};
+
+/// What goes wrong inside this adapter.
+pub(super) type PostgresFault<O> = Fault<Error, O>;
+
+impl<O> From<Error> for PostgresFault<O> {
+    fn from(error: Error) -> PostgresFault<O> {
+        Fault::Database(error)
+    }
+}
+
+impl DriverError for Error {
+    /// A lost connection, a deadlock or a lock that takes too long, a full disk, a server that shuts down or became a standby:
+    /// passing. So is a server that knows the user or the database no more: it did once, or we would not be here.
+    fn severity(&self) -> Severity {
+        let transient = match self {
+            Error::Io(_) | Error::Tls(_) | Error::Protocol(_) => true,
+            Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+            Error::Database(_) => code(self).is_some_and(|code| {
+                let classes = ["08", "28", "40", "53", "57", "58"];
+                classes.iter().any(|class| code.starts_with(class))
+                    || matches!(code.as_str(), "55P03" | "25006" | "3D000")
+            }),
+            _ => false,
+        };
+        if transient {
+            Severity::Transient
+        } else {
+            Severity::Permanent
+        }
+    }
+}
+
+/// The SQLSTATE, where the server answered.
+pub(super) fn code(error: &Error) -> Option<String> {
+    error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .map(std::borrow::Cow::into_owned)
+}
+
+/// What the server adds to its message.
+pub(super) fn detail(error: &Error) -> Option<&str> {
+    error
+        .as_database_error()?
+        .try_downcast_ref::<PgDatabaseError>()?
+        .detail()
+}
+
+/// Whether a lock was not to be had in time.
+pub(super) fn is_lock_timeout(error: &Error) -> bool {
+    matches!(code(error).as_deref(), Some("55P03" | "40P01"))
+}
+
+/// Whether a table is not there.
+pub(super) fn is_undefined_table(error: &Error) -> bool {
+    code(error).as_deref() == Some("42P01")
+}
+
+/// Whether something else depends on what was to be dropped.
+pub(super) fn is_depended_on(error: &Error) -> bool {
+    code(error).as_deref() == Some("2BP01")
+}
