@@ -14,8 +14,8 @@
 //! stands in double quotes, with `\"` and `\\` for these two; elsewhere a value is taken as it is, quotes and all.
 //!
 //! Where it differs from PostgREST: a name in double quotes is always a column, so that a column named like a parameter
-//! (`order`, `limit`…) can be filtered: `"order"=eq.1` (in a URL a quote is written `%22`). A closing quote must end its value. No embedding, casts, aggregates,
-//! full text or JSON paths.
+//! (`order`, `limit`…) can be filtered: `"order"=eq.1` (in a URL a quote is written `%22`). A closing quote must end its value.
+//! No embedding, casts, aggregates, full text or JSON paths.
 //!
 //! In a template (a named query) `{name}` in a value stands for a parameter, `{{` and `}}` for the braces themselves.
 

@@ -1,9 +1,17 @@
 //! Which generation answers: the live one, also right after a flip, or the one that was named.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
 use reel_read_model::target::DropScope;
 use serde_json::json;
 
-use super::bed::{beds, row};
+use super::bed::{Bed, beds, row};
 use crate::fixture::document;
 
 #[tokio::test]
@@ -84,6 +92,47 @@ async fn what_there_is_to_read_is_listed() {
                 .iter()
                 .find(|one| one["name"] == own["name"]);
             assert_eq!(listed, Some(&own));
+        }
+    }
+}
+
+/// Reads until `done`; each answer must be wholly of the generation that it names.
+async fn keep_reading(bed: Arc<Bed>, done: Arc<AtomicBool>, seen: Arc<[AtomicBool; 2]>) {
+    while !done.load(Ordering::Relaxed) {
+        let got = bed.ask("GET", "/posts?select=id", &[("prefer", "count=exact")]).await;
+        let answer = (got.header("content-range").to_owned(), got.ids());
+        let (index, expected) = match got.header("reel-generation").rsplit_once('@').unwrap().1 {
+            "1" => (0, ("0-3/4", "a b c d")),
+            _ => (1, ("0-0/1", "z")),
+        };
+        assert_eq!((answer.0.as_str(), answer.1.as_str()), expected);
+        seen[index].store(true, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_no_gap_while_generations_flip_to_and_fro() {
+    for bed in beds().await.into_iter().map(Arc::new) {
+        let first = bed.target.live(&bed.projection).await.unwrap().unwrap();
+        let mut changed = document();
+        changed["tables"][0]["columns"][2]["name"] = json!("hearts");
+        let second = bed.deploy(&changed).await;
+        bed.commit(&second, 0, 10, vec![row("z", Some("zoe"), Some(9))]).await;
+        let (done, seen) = (
+            Arc::new(AtomicBool::new(false)),
+            Arc::new([AtomicBool::new(false), AtomicBool::new(false)]),
+        );
+        let readers = [(); 2].map(|()| tokio::spawn(keep_reading(bed.clone(), done.clone(), seen.clone())));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut flips = 0;
+        while flips < 40 || !seen.iter().all(|seen| seen.load(Ordering::Relaxed)) {
+            assert!(Instant::now() < deadline, "only one generation ever answered");
+            bed.promote(if flips % 2 == 0 { &second } else { &first }).await;
+            flips += 1;
+        }
+        done.store(true, Ordering::Relaxed);
+        for reader in readers {
+            reader.await.unwrap();
         }
     }
 }
