@@ -5,6 +5,7 @@ use reel_events::CanonicalJson;
 use super::names::{Named, kinds};
 use super::reader::{Node, Object, error_at, shown};
 use super::{Manifest, Order, queries, tables};
+use crate::settings;
 
 /// The version of the manifest's format that this host reads: its member `manifest`.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -87,7 +88,10 @@ fn manifest(top: &Node<'_>) -> Result<Manifest, ManifestError> {
         queries,
         order,
         metadata: object.flag("metadata")?,
-        settings: object.optional("settings").map(|node| settings(&node)).transpose()?,
+        settings: object
+            .optional("settings")
+            .map(|node| self::settings(&node))
+            .transpose()?,
         safe_integers: object.flag("safe-integers")?,
     })
 }
@@ -135,6 +139,17 @@ fn order(object: &Object<'_>) -> Result<Order, ManifestError> {
 
 fn settings(node: &Node<'_>) -> Result<serde_json::Value, ManifestError> {
     node.members()?;
+    settings::validator(node.value).map_err(|error| {
+        let place = if error.place == "(top)" {
+            String::new()
+        } else {
+            format!(".{}", error.place)
+        };
+        error_at(
+            &format!("settings{place}"),
+            format!("not a JSON Schema of the settings: {}", error.problem),
+        )
+    })?;
     Ok(node.value.clone())
 }
 
