@@ -96,11 +96,16 @@ pub struct ChangeBatch {
 }
 
 impl ChangeBatch {
+    /// How many bytes of heap are worth a call.
+    pub const MOST_BYTES: usize = 1 << 20;
+    /// How many changes are worth a call.
+    pub const MOST_CHANGES: usize = 10_000;
+
     /// Whether it should be sent before more is put in: big enough to be worth a call, small enough for the host's budgets.
     #[inline]
     #[must_use]
     pub fn is_big(&self) -> bool {
-        self.heap.len() >= 1 << 20 || self.changes.len() >= 10_000
+        self.heap.len() >= Self::MOST_BYTES || self.changes.len() >= Self::MOST_CHANGES
     }
 
     /// Empties it; the memory stays.

@@ -38,6 +38,18 @@ impl<'host> Rows<'host> {
         }
     }
 
+    /// The same, with room for what so many events with so many bytes of text may come to: memory that grows later is copied. For
+    /// derived code.
+    pub fn with_room_for(events: usize, bytes: usize, host: &'host mut dyn Host) -> Rows<'host> {
+        let changes = (2 * events).min(ChangeBatch::MOST_CHANGES);
+        let batch = ChangeBatch {
+            changes: Vec::with_capacity(changes + 1),
+            cells: Vec::with_capacity(4 * changes),
+            heap: Vec::with_capacity((bytes + 64 * events).min(ChangeBatch::MOST_BYTES)),
+        };
+        Rows { batch, event: 0, host }
+    }
+
     /// From here on changes belong to the event at `index` of the batch. For derived code.
     #[inline]
     pub fn begin_event(&mut self, index: u32) {

@@ -1,5 +1,7 @@
-//! Memory that is handed out from one end and never collected: an instance lives for one batch, so freeing would be work for
-//! nobody. Only the block handed out last is taken back or grown in place, which is what growing vectors and temporaries do.
+//! Memory that is handed out from one end. An instance lives for one batch, so nothing is searched for free blocks: what an event
+//! leaves behind stays until the instance ends. But most events leave nothing: once all blocks that were handed out since the event
+//! began have been given back, in whatever order, their memory is used again. So a batch touches little memory, and every page
+//! that is touched for the first time costs more than the work that is done in it.
 #![expect(
     unsafe_code,
     reason = "an allocator is an unsafe trait; the proof is at its implementation"
@@ -16,7 +18,16 @@ use std::{
 static ALLOCATOR: Bump = Bump {
     next: Cell::new(0),
     end: Cell::new(0),
+    mark: Cell::new(0),
+    live: Cell::new(0),
 };
+
+/// An event begins: what is in use now is kept, and what is handed out from here on is used again as soon as all of it is back.
+#[inline]
+pub(super) fn begin_event() {
+    ALLOCATOR.mark.set(ALLOCATOR.next.get());
+    ALLOCATOR.live.set(0);
+}
 
 const PAGE: usize = 65_536;
 /// Memory is taken from the host in steps of at least 1 MiB: each step is a call.
@@ -27,6 +38,10 @@ struct Bump {
     next: Cell<usize>,
     /// End of the memory that is ours.
     end: Cell<usize>,
+    /// Blocks below this address are never used again.
+    mark: Cell<usize>,
+    /// How many blocks from `mark` on are in use.
+    live: Cell<usize>,
 }
 
 // SAFETY: this module is compiled for wasm32 without threads only: there is one thread.
@@ -64,15 +79,18 @@ impl Bump {
             let end = memory_size::<0>() * PAGE;
             self.next.set(end);
             self.end.set(end);
+            self.mark.set(end);
         }
         self.next.get()
     }
 }
 
 // SAFETY: `alloc` returns addresses from `next` upwards, aligned, inside memory that the host gave to us alone, and moves `next`
-// behind them: no two live blocks overlap. `next` goes back only over the block that ends there, which its owner just gave up.
-// A block is only ever grown in place when it is the last one. Nothing here panics or unwinds; sums that would leave the address
-// space give null.
+// behind them, so a new block never overlaps a live one as long as no live block reaches beyond `next`. `next` goes back in two
+// cases. To the start of the block that ends there, which its owner just gave up: nothing lies behind it. To `mark`, when `live`
+// is 0: every block handed out since `begin_event` starts at `mark` or above and is counted in `live` until it is given back, so
+// none of them is in use; and blocks from before end at or below `mark`, since one that grows in place takes `mark` along.
+// Nothing here panics or unwinds; sums that would leave the address space give null.
 unsafe impl GlobalAlloc for Bump {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -86,13 +104,22 @@ unsafe impl GlobalAlloc for Bump {
             return ptr::null_mut();
         }
         self.next.set(end);
+        self.live.set(self.live.get() + 1);
         ptr::with_exposed_provenance_mut(start)
     }
 
     #[inline]
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        if block.addr() + layout.size() == self.next.get() {
-            self.next.set(block.addr());
+        let start = block.addr();
+        if start < self.mark.get() {
+            return;
+        }
+        let live = self.live.get() - 1;
+        self.live.set(live);
+        if live == 0 {
+            self.next.set(self.mark.get());
+        } else if start + layout.size() == self.next.get() {
+            self.next.set(start);
         }
     }
 
@@ -107,6 +134,9 @@ unsafe impl GlobalAlloc for Bump {
                 return ptr::null_mut();
             }
             self.next.set(end);
+            if start < self.mark.get() {
+                self.mark.set(end);
+            }
             return block;
         }
         if new_size <= layout.size() {
@@ -115,8 +145,11 @@ unsafe impl GlobalAlloc for Bump {
         // SAFETY: `layout` was valid, and the caller promises that `new_size` is with its alignment.
         let moved = unsafe { self.alloc(Layout::from_size_align_unchecked(new_size, layout.align())) };
         if !moved.is_null() {
-            // SAFETY: both blocks are live, do not overlap, and hold at least the old size.
-            unsafe { ptr::copy_nonoverlapping(block, moved, layout.size()) };
+            // SAFETY: both blocks are live, do not overlap, and hold at least the old size; the old one is given up by its owner.
+            unsafe {
+                ptr::copy_nonoverlapping(block, moved, layout.size());
+                self.dealloc(block, layout);
+            }
         }
         moved
     }

@@ -50,10 +50,11 @@ impl<P: Projection> Guest for Component<P> {
             .and_then(|settings| settings.downcast_ref::<P::Settings>());
         let settings = settings.expect("the host calls init before apply");
         let mut host = host::ComponentHost;
-        let mut rows = Rows::new(&mut host);
+        let mut rows = Rows::with_room_for(batch.events.len(), batch.heap.len(), &mut host);
         for (index, event) in batch.events.iter().enumerate() {
             let index = index as u32;
             rows.begin_event(index);
+            allocator::begin_event();
             let event = raw_event::<P>(event, &batch.heap);
             P::apply(&event, settings, &mut rows).map_err(|reject| failure(index, reject))?;
         }
