@@ -1,2 +1,68 @@
-//! Not yet written.
-fn main() {}
+//! The `reel` binary: reads the command line, does the verb, prints what went wrong, exits with the design's codes.
+
+mod args;
+mod client;
+mod config;
+mod demo;
+mod error;
+mod print;
+mod secure;
+mod up;
+mod verbs;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use reel_projector::chain;
+
+use crate::args::{Arguments, Verb};
+use crate::client::Client;
+use crate::error::CliError;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let serves = matches!(arguments.verb, Verb::Up(_));
+    log_to_stderr(if serves { "warn,reel=info,reel_host=info,plugin=info" } else { "warn" });
+    let runtime = tokio::runtime::Runtime::new().expect("the system gives threads to a process that just began");
+    let done = runtime.block_on(run(arguments));
+    // A thread may still wait for a database that is away; the process does not wait for it.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever closed standard error cannot be told anything.
+            let _ = writeln!(std::io::stderr(), "reel: {}", chain(&error));
+            error.exit_code()
+        }
+    }
+}
+
+fn log_to_stderr(default: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("REEL_LOG").unwrap_or_else(|_| default.into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+}
+
+async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let Arguments { verb, common } = arguments;
+    let client = Client::new(&common);
+    match verb {
+        Verb::Up(up) => up::until_stopped(config::load(&up)?).await,
+        Verb::Demo(demo) => demo::run(demo).await,
+        Verb::Import(import) => verbs::import::run(&client, import).await,
+        Verb::Export(export) => verbs::export::run(&client, &export).await,
+        Verb::Deploy(deploy) => verbs::deploy::deploy(&client, deploy).await,
+        Verb::Replay(replay) => verbs::deploy::replay(&client, replay).await,
+        Verb::Promote(named) => verbs::operate::one(&client, "promote", &named).await,
+        Verb::Rollback(named) => verbs::operate::one(&client, "rollback", &named).await,
+        Verb::Pause(named) => verbs::operate::each(&client, "pause", &named).await,
+        Verb::Resume(named) => verbs::operate::each(&client, "resume", &named).await,
+        Verb::Cancel(named) => verbs::operate::cancel(&client, &named).await,
+        Verb::Drop(named) => verbs::operate::drop(&client, &named).await,
+        Verb::List(which) => verbs::status::list(&client, &which).await,
+        Verb::Status(status) => verbs::status::status(&client, &status).await,
+        Verb::Query(query) => verbs::query::run(&client, &query).await,
+        Verb::DeadLetters(letters) => verbs::dead_letters::run(&client, &letters).await,
+        Verb::Plugin(plugin) => verbs::plugin::run(&client, plugin).await,
+    }
+}

@@ -7,3 +7,4 @@ pub mod store;
 pub mod topic;
 
 pub use store::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError};
+pub use store::sqlite::SqliteStore;

@@ -13,6 +13,7 @@ pub struct Progress {
     events: AtomicU64,
     rows: AtomicU64,
     waiting: Mutex<Option<String>>,
+    commits: watch::Sender<u64>,
 }
 
 /// One look at a shard's progress.
@@ -31,10 +32,11 @@ pub struct ProgressNow {
 }
 
 impl Progress {
-    /// A shard that stands at `position`.
+    /// A shard that stands at `position`. `commits` goes up with every commit: readers that wait for one are woken by it.
     #[must_use]
-    pub fn new(position: u64) -> Progress {
+    pub fn new(position: u64, commits: watch::Sender<u64>) -> Progress {
         Progress {
+            commits,
             position: watch::Sender::new(position),
             head: AtomicU64::new(position),
             events: AtomicU64::new(0),
@@ -76,6 +78,7 @@ impl Progress {
         self.rows.fetch_add(rows, Ordering::Relaxed);
         *self.waiting.lock().expect("nobody panics while holding it") = None;
         self.position.send_replace(position);
+        self.commits.send_modify(|commits| *commits += 1);
     }
 
     /// Says what it waits for, where something is wrong that may pass.

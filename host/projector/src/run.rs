@@ -76,7 +76,7 @@ impl Run {
         loop {
             tokio::select! {
                 biased;
-                _ = orders.stop.wait_for(|stop| *stop) => return self.drain().await,
+                () = asked(&mut orders.stop) => return self.drain().await,
                 settled = self.shard.settle(), if self.shard.is_writing() => self.settled(settled).await?,
                 Some(retry) = orders.retries.recv() => self.retry(retry).await?,
                 delivery = source.next(self.settings.most_events) => match delivery {
@@ -274,6 +274,11 @@ impl Run {
             }
         }
     }
+}
+
+/// Waits until the loop is to end; whoever could say so being gone says so too.
+pub(crate) async fn asked(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 impl Work {

@@ -10,6 +10,7 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use reel_events::CanonicalJson;
 use serde_json::Value;
 
+use crate::json;
 use crate::manifest::Manifest;
 
 /// The longest settings, in bytes.
@@ -64,8 +65,7 @@ pub fn check_settings(manifest: &Manifest, settings_json: &str) -> Result<Canoni
         let problem = format!("line {}, column {}: {}", error.line, error.column, error.problem);
         SettingsError::at(&error.path, problem)
     })?;
-    let mut settings: Value = serde_json::from_str(canonical.as_str()).expect("canonical JSON is JSON");
-    settings.sort_all_objects();
+    let settings = json::tree(&canonical);
     match &manifest.settings {
         Some(schema) => meets(&settings, schema)?,
         None => is_empty(&settings, manifest)?,

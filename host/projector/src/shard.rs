@@ -19,6 +19,7 @@ use crate::manifest::Manifest;
 use crate::ports::{ApplyError, Checkpoint, Commit, CommitError, DeadLetter, Plugin, ReadModel, ReadModelError, Sink, SinkError};
 use crate::progress::Progress;
 use crate::rows::{LookUp, ShardRows};
+use crate::run::asked;
 use crate::value::ValueRef;
 
 /// What a shard is made of.
@@ -271,7 +272,7 @@ impl OwnedCommit {
                     self.progress.waiting(&chain(&error));
                     tokio::select! {
                         () = wait.pause() => {}
-                        _ = self.stop.wait_for(|stop| *stop) => return Err(error.into()),
+                        () = asked(&mut self.stop) => return Err(error.into()),
                     }
                 }
                 Err(error) => return Err(error),

@@ -54,17 +54,17 @@ impl Host {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
         let bytes = deployment.component.clone().ok_or_else(|| HostError::Refused("a deployment needs a component".into()))?;
-        let loaded = self.load(bytes).await?;
-        let name = deployment.name.clone().unwrap_or_else(|| loaded.manifest.name.clone());
+        let (loaded, bytes) = self.load(bytes).await?;
+        let name = deployment.name.clone().unwrap_or_else(|| loaded.manifest().name.clone());
         let settings = settings_of(&loaded, deployment.settings.as_deref())?;
         let current = self.of_projection(&target, &name).await?;
         let same = current.iter().find(|g| {
-            g.digest == loaded.digest && g.settings == settings && g.log == self.inner.store.log_id() && is_on_its_way(g.state)
+            g.digest == loaded.digest() && g.settings == settings && g.log == self.inner.store.log_id() && is_on_its_way(g.state)
         });
         if let Some(same) = same {
             return Ok(Deployed { generation: same.clone(), outcome: Outcome::Unchanged });
         }
-        self.create(&target, loaded, (name, settings), &deployment).await
+        self.create(&target, (loaded, bytes), (name, settings), &deployment).await
     }
 
     /// Builds a projection anew: with the component that is deployed, or through another one.
@@ -80,33 +80,33 @@ impl Host {
             Some(bytes) => bytes,
             None => self.component_of(&target, &model).await?,
         };
-        let loaded = self.load(bytes).await?;
-        let inherited = (loaded.digest == model.digest || loaded.manifest.settings.is_some()).then_some(model.settings.as_str());
+        let (loaded, bytes) = self.load(bytes).await?;
+        let inherited = (loaded.digest() == model.digest || loaded.manifest().settings.is_some()).then_some(model.settings.as_str());
         let settings = settings_of(&loaded, deployment.settings.as_deref().or(inherited))?;
         let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
-        self.create(&target, loaded, (model.projection, settings), &deployment).await
+        self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
     }
 
     async fn create(
         &self,
         target: &Arc<dyn Target>,
-        loaded: LoadedComponent,
+        (loaded, bytes): (LoadedComponent, Vec<u8>),
         (projection, settings): (String, String),
         deployment: &Deployment,
     ) -> Result<Deployed, HostError> {
         check_name(&projection)?;
-        (self.inner.config.check_manifest)(&loaded.manifest).map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
+        (self.inner.config.check_manifest)(loaded.manifest()).map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
         let plugin = loaded.clone();
         let checked = settings.clone();
         let trial = tokio::task::spawn_blocking(move || plugin.instantiate_plugin(&checked).map(drop));
         trial.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))?;
-        let component = Component { digest: loaded.digest.clone(), manifest: loaded.manifest_json.clone(), bytes: loaded.bytes.to_vec() };
+        let component = Component { digest: loaded.digest().into(), manifest: loaded.manifest_json().into(), bytes };
         let catalog = |error| HostError::catalog("deploying", error);
         target.put_component(&component).await.map_err(catalog)?;
         let new = NewGeneration {
             projection,
-            digest: loaded.digest.clone(),
-            manifest: Arc::clone(&loaded.manifest),
+            digest: loaded.digest().into(),
+            manifest: Arc::clone(loaded.manifest()),
             settings,
             on_failure: deployment.on_failure.unwrap_or(FailurePolicy::Halt),
             promotion: deployment.promotion,
@@ -119,9 +119,9 @@ impl Host {
         Ok(Deployed { generation, outcome: Outcome::Created })
     }
 
-    async fn load(&self, bytes: Vec<u8>) -> Result<LoadedComponent, HostError> {
+    async fn load(&self, bytes: Vec<u8>) -> Result<(LoadedComponent, Vec<u8>), HostError> {
         let engine = self.inner.engine.clone();
-        let loaded = tokio::task::spawn_blocking(move || engine.load(&bytes));
+        let loaded = tokio::task::spawn_blocking(move || engine.load(&bytes).map(|loaded| (loaded, bytes)));
         loaded.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))
     }
 
@@ -146,7 +146,9 @@ fn is_on_its_way(state: GenerationState) -> bool {
 }
 
 fn settings_of(loaded: &LoadedComponent, settings: Option<&str>) -> Result<String, HostError> {
-    reel_projector::settings::check_settings(&loaded.manifest, settings.unwrap_or("{}")).map_err(|error| HostError::Refused(error.to_string()))
+    reel_projector::settings::check_settings(loaded.manifest(), settings.unwrap_or("{}"))
+        .map(|settings| settings.as_str().to_owned())
+        .map_err(|error| HostError::Refused(error.to_string()))
 }
 
 fn check_name(name: &str) -> Result<(), HostError> {

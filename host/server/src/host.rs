@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use reel_event_log::EventStore;
 use reel_plugin::Engine;
 use reel_read_model::{Condition, Generation, GenerationId, GenerationState, Target};
+use tokio::sync::watch;
 
 use crate::config::HostConfig;
 use crate::error::HostError;
@@ -58,6 +59,8 @@ pub(crate) struct Inner {
     pub(crate) targets: Targets,
     pub(crate) engine: Engine,
     pub(crate) config: HostConfig,
+    /// Goes up with every commit of any generation.
+    pub(crate) commits: watch::Sender<u64>,
     pub(crate) runners: Mutex<HashMap<RunnerKey, Runner>>,
     /// One operation at a time: each looks at the catalog first, and then acts on what it saw.
     pub(crate) operations: tokio::sync::Mutex<()>,
@@ -70,7 +73,15 @@ impl Host {
     /// A host that runs nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, targets: Targets, engine: Engine, config: HostConfig) -> Host {
-        let inner = Inner { store, targets, engine, config, runners: Mutex::default(), operations: tokio::sync::Mutex::default() };
+        let inner = Inner {
+            store,
+            targets,
+            engine,
+            config,
+            commits: watch::Sender::new(0),
+            runners: Mutex::default(),
+            operations: tokio::sync::Mutex::default(),
+        };
         Host { inner: Arc::new(inner) }
     }
 
@@ -97,6 +108,12 @@ impl Host {
         for runner in runners {
             runner.stop().await;
         }
+    }
+
+    /// Changes with every commit of any generation.
+    #[must_use]
+    pub fn commits(&self) -> watch::Receiver<u64> {
+        self.inner.commits.subscribe()
     }
 
     /// The read databases.

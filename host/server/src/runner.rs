@@ -28,7 +28,7 @@ pub(crate) struct Runner {
 
 impl Runner {
     pub(crate) fn start(host: Host, target: Arc<dyn Target>, generation: Generation) -> Runner {
-        let progress = Arc::new(Progress::new(0));
+        let progress = Arc::new(Progress::new(0, host.inner.commits.clone()));
         let (stop, stopped) = watch::channel(false);
         let (retries, retry) = mpsc::channel(1);
         let orders = Orders { stop: stopped, retries: retry };
@@ -89,7 +89,7 @@ impl Run {
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = asked(&mut stop) => return,
             }
         }
     }
@@ -186,6 +186,12 @@ impl Run {
             _ => Ok(()),
         }
     }
+}
+
+/// Waits until the generation is to stop.
+async fn asked(stop: &mut watch::Receiver<bool>) {
+    // The sender goes only when the runner does.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 fn passing(error: CatalogError) -> Ended {

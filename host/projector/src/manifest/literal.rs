@@ -44,6 +44,32 @@ pub(super) fn read(node: &Node<'_>, column: &Column) -> Result<Option<Value>, Ma
     }
 }
 
+/// Writes a default as [`read`] reads it.
+pub(super) fn write(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Boolean(value) => Json::Bool(*value),
+        Value::Int(value) => Json::from(*value),
+        Value::Double(value) => Json::from(*value),
+        Value::Decimal(value) => Json::String(value.to_string()),
+        Value::Text(text) | Value::Json(text) => Json::from(text.as_ref()),
+        Value::Bytes(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            Json::String(format!("\\x{digits}"))
+        }
+        Value::Uuid(uuid) => Json::String(uuid.to_string()),
+        // A day and a time are the halves of a moment.
+        Value::Date(day) => Json::from(&moment(i64::from(*day) * DAY)[..10]),
+        Value::Time(micros) => Json::from(moment(*micros)[11..].trim_end_matches('Z')),
+        Value::Timestamp(micros) => Json::String(moment(*micros)),
+    }
+}
+
+/// `2026-11-21T09:30:00Z`
+fn moment(micros: i64) -> String {
+    Timestamp::from_micros(micros).to_string()
+}
+
 fn form(kind: ColumnType) -> &'static str {
     match kind {
         ColumnType::Boolean => "true or false",

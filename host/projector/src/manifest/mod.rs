@@ -12,6 +12,7 @@ mod queries;
 mod reader;
 mod tables;
 mod width;
+mod write;
 
 use std::fmt;
 

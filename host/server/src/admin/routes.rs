@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use reel_problem::{Path, Problem, Query, method_not_allowed, no_such_path};
+use reel_problem::{Path, Problem, Query, method_not_allowed};
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::{Generation, Promotion};
 use serde::Deserialize;
@@ -34,7 +34,6 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/retry", post(retry))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(skip))
         .method_not_allowed_fallback(method_not_allowed)
-        .fallback(no_such_path)
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES))
         .with_state(host)
 }

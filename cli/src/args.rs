@@ -1,0 +1,252 @@
+//! The command line: every verb with its arguments and its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Turns an event log into SQL read models, and rebuilds them by replaying the log through a new plugin.
+#[derive(Debug, Parser)]
+#[command(name = "reel", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 conflict, 5 not reachable.")]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// The running Reel that is talked to
+    #[arg(long, global = true, env = "REEL_URL", default_value = "http://127.0.0.1:7070", value_name = "URL")]
+    pub(crate) url: String,
+    /// The token that it asks for, if it listens beyond loopback
+    #[arg(long, global = true, env = "REEL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+    /// Print one JSON document (or one a line, for lists) instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Run everything in one process: command service, host, read API
+    Up(Up),
+    /// The tour: start everything, deploy the examples, write posts, replay them through another plugin
+    Demo(Demo),
+    /// Put CloudEvents JSON Lines into the event store; again and again changes nothing
+    Import(Import),
+    /// Print the log as CloudEvents JSON Lines
+    Export(Export),
+    /// Deploy a projection: a new generation, built from history, caught up, made live
+    Deploy(Deploy),
+    /// Build a projection anew: with the plugin that is deployed, or through another one
+    Replay(Replay),
+    /// Make a ready generation live
+    Promote(Named),
+    /// Make the generation that was live before live again
+    Rollback(Named),
+    /// Stop a projection behind the batch it is at
+    Pause(Named),
+    /// Start a projection that was paused, or has halted
+    Resume(Named),
+    /// End a build; its tables go
+    Cancel(Named),
+    /// Drop a generation that is not live (posts@2), or a whole projection with all it has
+    Drop(Named),
+    /// All generations, one a line
+    List(InTarget),
+    /// Where projections stand: state, position, lag, rate
+    Status(Status),
+    /// Ask the read API: rows of a table, or of a named query
+    Query(Query),
+    /// Events that could not be applied, and what to do with them
+    #[command(subcommand)]
+    DeadLetters(DeadLetters),
+    /// Make and look into plugins
+    #[command(subcommand)]
+    Plugin(Plugin),
+}
+
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Up {
+    /// Where to listen [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where files are kept [default: ./.reel]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The configuration file [default: ./reel.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The event store: sqlite:PATH [default: sqlite: in the data directory]
+    #[arg(long, value_name = "URL")]
+    pub(crate) store: Option<String>,
+    /// A read database: [NAME=]sqlite:PATH or [NAME=]postgres://…; may be given several times, the first is the default one
+    #[arg(long = "target", value_name = "[NAME=]URL")]
+    pub(crate) targets: Vec<String>,
+    /// Most events in one batch [default: 20000]
+    #[arg(long, value_name = "EVENTS")]
+    pub(crate) batch: Option<usize>,
+    /// Build all projections anew whose log is not the one that the store holds now
+    #[arg(long)]
+    pub(crate) accept_new_log: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// End after the tour instead of serving until Ctrl-C
+    #[arg(long)]
+    pub(crate) exit: bool,
+    #[command(flatten)]
+    pub(crate) up: Up,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Files of CloudEvents, one a line; .zst and .gz are unpacked, - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// Only events behind this position
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) after: Option<u64>,
+    /// Only events up to this position
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) until: Option<u64>,
+}
+
+/// How a generation is made.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct How {
+    /// The read database, where it is not the default one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    /// Settings of the plugin, as JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) settings: Option<String>,
+    /// What to do with an event that cannot be applied
+    #[arg(long, value_enum, value_name = "POLICY")]
+    pub(crate) on_failure: Option<OnFailure>,
+    /// Wait until it is live (or ready, with --no-promote)
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Leave it ready; `reel promote` makes it live
+    #[arg(long)]
+    pub(crate) no_promote: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum OnFailure {
+    /// Stop the projection in front of it
+    Halt,
+    /// Put it aside, and go on
+    Skip,
+    /// Put it and the later events of its stream aside, and go on with the others
+    Park,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Deploy {
+    /// The component, as `reel plugin build` makes it
+    #[arg(value_name = "FILE.wasm")]
+    pub(crate) file: PathBuf,
+    /// Another name than the plugin's own
+    #[arg(long, value_name = "PROJECTION")]
+    pub(crate) name: Option<String>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Replay {
+    /// The projection
+    pub(crate) projection: String,
+    /// Another component than the one that is deployed
+    #[arg(long, value_name = "FILE.wasm")]
+    pub(crate) with: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The projection, or one of its generations (posts@2)
+    #[arg(value_name = "PROJECTION[@GENERATION]")]
+    pub(crate) projection: String,
+    #[command(flatten)]
+    pub(crate) target: InTarget,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InTarget {
+    /// The read database, where it is not the default one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) target: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Only this projection, or one of its generations (posts@2)
+    #[arg(value_name = "PROJECTION[@GENERATION]")]
+    pub(crate) projection: Option<String>,
+    /// Show it again every second
+    #[arg(long)]
+    pub(crate) watch: bool,
+    #[command(flatten)]
+    pub(crate) target: InTarget,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The projection, or one of its generations (posts@2)
+    #[arg(value_name = "PROJECTION[@GENERATION]")]
+    pub(crate) projection: String,
+    /// One of its tables or named queries
+    pub(crate) table: String,
+    /// As in the read API's URL: 'author=eq.ann&order=likes.desc&limit=10'
+    pub(crate) query: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: InTarget,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// All of a projection, in order
+    List(Named),
+    /// One of them, with the event
+    Show(Letter),
+    /// Let the event go: a halted projection passes it, a parked stream goes on behind it
+    Skip(Letter),
+    /// Try a parked stream again, from the event at fault on
+    Retry(Letter),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Letter {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// The event's position
+    pub(crate) position: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Plugin {
+    /// Build the plugin in DIR, and print the path of the component
+    Build {
+        /// A Rust crate of type cdylib that uses the SDK
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
+    /// Print a component's manifest and imports
+    Inspect {
+        /// The component
+        #[arg(value_name = "FILE.wasm")]
+        file: PathBuf,
+    },
+}

@@ -1,0 +1,117 @@
+//! The HTTP client of the verbs that talk to a running Reel.
+
+use std::error::Error;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::args::Common;
+use crate::error::CliError;
+
+/// A Reel that runs somewhere.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+    token: Option<String>,
+    pub(crate) output: Output,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+impl Client {
+    pub(crate) fn new(common: &Common) -> Client {
+        let output = if common.json { Output::Json } else { Output::Text };
+        Client { output, ..Client::at(&common.url, common.token.clone()) }
+    }
+
+    /// A client of the Reel at `url`.
+    pub(crate) fn at(url: &str, token: Option<String>) -> Client {
+        // No proxy: the address is what the user said, and most often this machine.
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS needs nothing from outside");
+        Client { http, url: url.trim_end_matches('/').into(), token, output: Output::Text }
+    }
+
+    /// A request for `path`, with the parameters that have a value.
+    pub(crate) fn request(&self, method: Method, path: &str, parameters: &[(&str, Option<&str>)]) -> RequestBuilder {
+        let given: Vec<_> = parameters.iter().filter_map(|(name, value)| value.map(|value| (*name, value))).collect();
+        let mut request = self.http.request(method, self.at_path(path, &given));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        request
+    }
+
+    fn at_path(&self, path: &str, parameters: &[(&str, &str)]) -> String {
+        let mut url = format!("{}{path}", self.url);
+        for (number, (name, value)) in parameters.iter().enumerate() {
+            url.push(if number == 0 && !path.contains('?') { '?' } else { '&' });
+            url.push_str(name);
+            url.push('=');
+            url.push_str(&escape(value));
+        }
+        url
+    }
+
+    /// Sends a request; an answer that is a problem is an error.
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.bytes().await.unwrap_or_default();
+        Err(problem(status, &body))
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
+        let response = self.send(request).await?;
+        response.json().await.map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
+    }
+
+    /// What a connection that failed means.
+    pub(crate) fn unreachable(&self, error: &reqwest::Error) -> CliError {
+        let mut cause: &dyn Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        let advice = if error.is_connect() { "; is it running? `reel up` starts one, --url names another" } else { "" };
+        CliError::NotReachable(format!("no answer from {}: {cause}{advice}", self.url))
+    }
+}
+
+/// The error that a problem+json answer means.
+fn problem(status: StatusCode, body: &[u8]) -> CliError {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |member: &str| problem[member].as_str().unwrap_or_default();
+    let message = match (text("title"), text("detail")) {
+        ("", "") => format!("{status}: {}", String::from_utf8_lossy(&body[..body.len().min(300)])),
+        (title, "") => title.to_owned(),
+        (_, detail) => detail.to_owned(),
+    };
+    match status {
+        StatusCode::NOT_FOUND => CliError::NotFound(message),
+        StatusCode::CONFLICT => CliError::Conflict(message),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => CliError::NotReachable(message),
+        _ => CliError::Failed(message),
+    }
+}
+
+/// A value as it may stand in a URL.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(byte as char);
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}

@@ -1,0 +1,127 @@
+//! `reel import`: CloudEvents JSON Lines into the event store, in parts, so that progress shows and a line that is refused is named.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::time::Instant;
+
+use indicatif::ProgressBar;
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::args::Import;
+use crate::client::{Client, Output};
+use crate::error::CliError;
+use crate::print;
+
+/// Bytes of one request: some thousand events, a few times a second.
+const PART: usize = 2 << 20;
+
+/// What an import came to, so far.
+#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Summary {
+    imported: u64,
+    already: u64,
+    lines: u64,
+    last_position: u64,
+}
+
+pub(crate) async fn run(client: &Client, import: Import) -> Result<(), CliError> {
+    let mut total = Summary::default();
+    let began = Instant::now();
+    for file in &import.files {
+        let summary = one(client, file).await?;
+        total.imported += summary.imported;
+        total.already += summary.already;
+        total.lines += summary.lines;
+        total.last_position = summary.last_position;
+    }
+    if client.output == Output::Json {
+        return print::json(&total);
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let rate = if seconds > 0.0 { total.lines as f64 / seconds } else { 0.0 };
+    let text = match total {
+        Summary { lines: 0, .. } => "nothing to import: no lines".to_owned(),
+        Summary { imported: 0, already, last_position, .. } => {
+            format!("nothing to do: all {already} events are in the log already, which ends at position {last_position}")
+        }
+        Summary { imported, already, last_position, .. } => format!(
+            "imported {imported} events in {seconds:.1} s ({rate:.0}/s), {already} were there already; the log ends at position {last_position}"
+        ),
+    };
+    print::line(&text)
+}
+
+async fn one(client: &Client, path: &Path) -> Result<Summary, CliError> {
+    let name = path.display().to_string();
+    let bar = print::progress(None, "{msg} {spinner} {human_pos} lines, {per_sec}");
+    bar.set_message(name.clone());
+    let mut lines = open(path)?;
+    let mut summary = Summary::default();
+    let mut part = Vec::with_capacity(PART + (64 << 10));
+    loop {
+        part.clear();
+        let read = fill(&mut lines, &mut part).map_err(|error| CliError::caused(format!("{name} cannot be read behind line {}", summary.lines), error))?;
+        if read == 0 && summary.lines > 0 {
+            break;
+        }
+        send(client, &name, &mut summary, std::mem::take(&mut part)).await?;
+        advance(&bar, &summary);
+        if read == 0 {
+            break;
+        }
+    }
+    bar.finish_and_clear();
+    Ok(summary)
+}
+
+fn advance(bar: &ProgressBar, summary: &Summary) {
+    bar.set_position(summary.lines);
+}
+
+/// Sends whole lines; the answer counts them.
+async fn send(client: &Client, name: &str, summary: &mut Summary, part: Vec<u8>) -> Result<(), CliError> {
+    let first = (summary.lines + 1).to_string();
+    let request = client.request(Method::POST, "/commands/v1/import", &[("line", Some(&first))]);
+    let request = request.header("content-type", "application/x-ndjson").body(part);
+    let answer: Summary = client.json(request).await.map_err(|error| match error {
+        CliError::Failed(why) => CliError::Failed(format!("{name}: {why}")),
+        CliError::Conflict(why) => CliError::Conflict(format!("{name}: {why}")),
+        other => other,
+    })?;
+    summary.imported += answer.imported;
+    summary.already += answer.already;
+    summary.lines += answer.lines;
+    summary.last_position = answer.last_position;
+    Ok(())
+}
+
+fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => CliError::NotFound(format!("there is no file {}", path.display())),
+        _ => CliError::caused(format!("{} cannot be read", path.display()), error),
+    })?;
+    let unpacked: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("zst") => Box::new(
+            zstd::Decoder::new(file).map_err(|error| CliError::caused(format!("{} is not zstd", path.display()), error))?,
+        ),
+        Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
+        _ => Box::new(file),
+    };
+    Ok(Box::new(BufReader::with_capacity(1 << 20, unpacked)))
+}
+
+/// Reads whole lines until a part is full. A line longer than a part is read as far as the server takes lines, and refused there.
+fn fill(lines: &mut dyn BufRead, part: &mut Vec<u8>) -> std::io::Result<usize> {
+    while part.len() < PART {
+        if lines.read_until(b'\n', part)? == 0 {
+            break;
+        }
+    }
+    Ok(part.len())
+}

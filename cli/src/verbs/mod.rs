@@ -1,0 +1,10 @@
+//! The verbs that talk to a running Reel, one file each; and those about plugins, which need none.
+
+pub(crate) mod dead_letters;
+pub(crate) mod deploy;
+pub(crate) mod export;
+pub(crate) mod import;
+pub(crate) mod operate;
+pub(crate) mod plugin;
+pub(crate) mod query;
+pub(crate) mod status;
