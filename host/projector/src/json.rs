@@ -15,7 +15,10 @@ pub(crate) fn tree(json: &CanonicalJson) -> Value {
 /// At most as deep as canonical JSON is.
 fn value(text: &str) -> Value {
     match text.as_bytes() {
-        [b'{', ..] => members(text).into_iter().map(|(name, raw)| (name, value(raw.get()))).collect(),
+        [b'{', ..] => members(text)
+            .into_iter()
+            .map(|(name, raw)| (name, value(raw.get())))
+            .collect(),
         [b'[', ..] => items(text).into_iter().map(|raw| value(raw.get())).collect(),
         [b'-' | b'0'..=b'9', ..] => number(text),
         _ => serde_json::from_str(text).expect(CANONICAL),

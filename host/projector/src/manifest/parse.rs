@@ -153,4 +153,4 @@ fn settings(node: &Node<'_>) -> Result<serde_json::Value, ManifestError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

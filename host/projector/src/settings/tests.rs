@@ -52,7 +52,11 @@ fn errors_name_the_place_and_what_was_expected() {
         (r#"{"least":1,"inner":{"made":"a"}}"#, "inner", "'made' was unexpected"),
         (r#"{"least":1,"leest":1}"#, "(top)", "'leest' was unexpected"),
         (r#"{"least":1"#, "(top)", "line 1"),
-        (r#"{"least":1,"least":2}"#, "(top)", "\"least\" stands here a second time"),
+        (
+            r#"{"least":1,"least":2}"#,
+            "(top)",
+            "\"least\" stands here a second time",
+        ),
         ("[1]", "(top)", "expected an object"),
         (r#"{"least":123456789012345678901234567890}"#, "least", "64"),
     ];

@@ -1,56 +1,33 @@
-//! Every rule of a manifest, by example.
+//! Every rule of a manifest, by example: judged by the parser, and by the published schema where it can express the rule.
 
-use serde_json::{Value as Json, json};
+use std::sync::LazyLock;
+
+use serde_json::Value as Json;
 
 use super::super::{ColumnType, KindPattern, Ownership, StreamPart};
 use super::*;
 use crate::value::Value;
 
-pub(in super::super) fn posts() -> Json {
-    json!({
-        "manifest": 1, "name": "posts", "version": "1.0.0", "description": "Posts",
-        "kinds": ["post-created", "comment-*"],
-        "tables": [
-            {
-                "name": "posts",
-                "columns": [
-                    {"name": "id", "type": "text", "length": 36},
-                    {"name": "author", "type": "text", "length": 64},
-                    {"name": "likes", "type": "int64", "default": 0},
-                    {"name": "price", "type": "decimal", "precision": 18, "scale": 2, "nullable": true}
-                ],
-                "key": ["id"],
-                "owner": {"column": "id", "holds": "stream-key"},
-                "indexes": [{"columns": ["author"], "unique": false}]
-            },
-            {
-                "name": "comments",
-                "columns": [
-                    {"name": "id", "type": "uuid"},
-                    {"name": "post", "type": "text"}
-                ],
-                "key": ["id"],
-                "owner": {"column": "post", "holds": "stream-key"},
-                "references": [{"columns": ["post"], "table": "posts"}]
-            }
-        ],
-        "queries": [{
-            "name": "popular", "table": "posts", "query": "likes=gte.{least}&order=likes.desc&limit=10",
-            "parameters": [{"name": "least", "type": "int64", "default": "10"}]
-        }]
-    })
-}
+mod corpus;
+
+use corpus::{Judge, bad, good, posts};
+
+/// The published schema.
+pub(in super::super) static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../../../../wit/v1/manifest.schema.json");
+    let schema: Json = serde_json::from_str(schema).unwrap();
+    jsonschema::draft202012::meta::validate(&schema).unwrap();
+    jsonschema::options().offline().build(&schema).unwrap()
+});
 
 #[test]
 fn the_example_is_read() {
     let manifest = Manifest::parse(&posts().to_string()).unwrap();
-    assert_eq!(
-        manifest.kinds,
-        [
-            KindPattern::Exactly("post-created".into()),
-            KindPattern::Prefix("comment-".into())
-        ]
-    );
+    let kinds = [
+        KindPattern::Exactly("post-created".into()),
+        KindPattern::Prefix("comment-".into()),
+    ];
+    assert_eq!(manifest.kinds, kinds);
     let table = &manifest.tables[0];
     assert_eq!(table.columns[0].kind, ColumnType::Text { length: Some(36) });
     assert_eq!(table.columns[2].default, Some(Value::Int(0)));
@@ -67,4 +44,81 @@ fn the_example_is_read() {
     );
     assert_eq!(manifest.tables[1].references[0].table, 0);
     assert_eq!(manifest.queries[0].parameters[0].default.as_deref(), Some("10"));
+    assert!(!manifest.metadata && !manifest.safe_integers && manifest.settings.is_none());
+}
+
+#[test]
+fn good_manifests_are_taken_by_parser_and_schema() {
+    for (what, manifest) in good() {
+        if let Err(error) = Manifest::parse(&manifest.to_string()) {
+            panic!("{what}: {error}");
+        }
+        if let Err(error) = SCHEMA.validate(&manifest) {
+            panic!("{what}: the schema: {} at {}", error, error.instance_path());
+        }
+    }
+}
+
+#[test]
+fn bad_manifests_are_refused_with_the_place_and_the_remedy() {
+    for (_, manifest, place, part) in bad() {
+        let error = Manifest::parse(&manifest.to_string()).expect_err(part);
+        assert_eq!(error.place, place, "{part}: {error}");
+        assert!(error.problem.contains(part), "expected {part:?}: {error}");
+    }
+}
+
+#[test]
+fn the_schema_refuses_what_it_can_express() {
+    for (judge, manifest, place, part) in bad() {
+        assert_eq!(SCHEMA.is_valid(&manifest), judge == Judge::Parser, "{place}: {part}");
+    }
+}
+
+#[test]
+fn texts_that_are_no_json_are_refused() {
+    let long = "x".repeat(MAX_MANIFEST_BYTES + 1);
+    let cases = [
+        ("", "(top)", "line 1, column 1"),
+        ("{\n  \"manifest\": 1,\n}", "(top)", "line 3"),
+        (
+            "{\"manifest\":1,\"name\":\"a\",\"name\":\"b\"}",
+            "(top)",
+            "\"name\" stands here a second time",
+        ),
+        ("[]", "(top)", "expected an object {…}, found []"),
+        ("{\"manifest\":1,\"name\":\"a\\u0000\"}", "name", "line 1"),
+        (&long, "(top)", "at most 1048576"),
+    ];
+    for (text, place, part) in cases {
+        let error = Manifest::parse(text).expect_err(part);
+        assert_eq!(error.place, place, "{error}");
+        assert!(error.problem.contains(part), "expected {part:?}: {error}");
+    }
+}
+
+#[test]
+fn defaults_are_values_of_their_columns() {
+    let manifest = Manifest::parse(&corpus::every_type().to_string()).unwrap();
+    let defaults: Vec<_> = manifest.tables[0]
+        .columns
+        .iter()
+        .filter_map(|column| column.default.clone())
+        .collect();
+    let expected = [
+        Value::Boolean(true),
+        Value::Int(-1),
+        Value::Int(2),
+        Value::Int(i64::MAX),
+        Value::Double(0.1),
+        Value::Decimal(rust_decimal::Decimal::new(-150, 2)),
+        Value::Text("a b".into()),
+        Value::Bytes([0, 255].into()),
+        Value::Json(r#"{"a":1.0}"#.into()),
+        Value::Uuid(uuid::Uuid::from_u128(1)),
+        Value::Date(-1),
+        Value::Time(34_200_000_001),
+        Value::Timestamp(-1),
+    ];
+    assert_eq!(defaults, expected);
 }
