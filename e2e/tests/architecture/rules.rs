@@ -252,7 +252,7 @@ fn matches(names: &[&str], name: &str) -> bool {
         each.strip_suffix('*')
             .map_or(*each == name, |start| name.starts_with(start))
     };
-    names.iter().any(|each| one(each))
+    names.iter().any(one)
 }
 
 #[path = "broken.rs"]
