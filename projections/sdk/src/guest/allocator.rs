@@ -44,7 +44,12 @@ struct Bump {
     live: Cell<usize>,
 }
 
-// SAFETY: this module is compiled for wasm32 without threads only: there is one thread.
+const _: () = assert!(
+    !cfg!(target_feature = "atomics"),
+    "a projection has no threads: build it without the feature atomics"
+);
+
+// SAFETY: without atomics, as is asserted above, wasm32 has one thread.
 unsafe impl Sync for Bump {}
 
 impl Bump {
