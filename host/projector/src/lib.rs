@@ -9,7 +9,6 @@ pub mod change;
 mod check;
 mod failure;
 mod fold;
-mod json;
 pub mod key;
 pub mod manifest;
 pub mod memory;

@@ -10,7 +10,6 @@ use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use reel_events::CanonicalJson;
 use serde_json::Value;
 
-use crate::json;
 use crate::manifest::Manifest;
 
 /// The longest settings, in bytes.
@@ -65,7 +64,8 @@ pub fn check_settings(manifest: &Manifest, settings_json: &str) -> Result<Canoni
         let problem = format!("line {}, column {}: {}", error.line, error.column, error.problem);
         SettingsError::at(&error.path, problem)
     })?;
-    let settings = json::tree(&canonical);
+    let mut settings: Value = serde_json::from_str(canonical.as_str()).expect("canonical JSON is JSON");
+    settings.sort_all_objects();
     match &manifest.settings {
         Some(schema) => meets(&settings, schema)?,
         None => is_empty(&settings, manifest)?,

@@ -5,7 +5,7 @@ use reel_events::CanonicalJson;
 use super::names::{Named, kinds};
 use super::reader::{Node, Object, error_at, shown};
 use super::{Manifest, Order, queries, tables};
-use crate::{json, settings};
+use crate::settings;
 
 /// The version of the manifest's format that this host reads: its member `manifest`.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -43,7 +43,8 @@ impl Manifest {
             let problem = format!("line {}, column {}: {}", error.line, error.column, error.problem);
             error_at(&error.path, problem)
         })?;
-        manifest(&Node::top(&json::tree(&canonical)))
+        let value = serde_json::from_str(canonical.as_str()).expect("canonical JSON is JSON");
+        manifest(&Node::top(&value))
     }
 }
 

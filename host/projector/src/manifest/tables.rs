@@ -298,10 +298,10 @@ fn owner(node: &Node<'_>, columns: &[Column]) -> Result<Ownership, ManifestError
         _ => return Err(part.expected("\"stream-key\" or \"stream-id\"")),
     };
     let column = &columns[usize::from(index)];
-    let fits = match (column.kind, holds) {
-        (ColumnType::Text { .. }, _) | (ColumnType::Uuid, StreamPart::Key) => true,
-        _ => false,
-    };
+    let fits = matches!(
+        (column.kind, holds),
+        (ColumnType::Text { .. }, _) | (ColumnType::Uuid, StreamPart::Key)
+    );
     if !fits {
         let types = if holds == StreamPart::Key {
             "text or uuid"

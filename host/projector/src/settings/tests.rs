@@ -1,5 +1,6 @@
 //! Settings that meet their schema and that do not, and schemas that are meant to hurt.
 
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -36,6 +37,18 @@ fn settings_are_kept_in_one_form() {
             check_settings(&manifest, text).unwrap().as_str(),
             r#"{"least":3,"names":["x"]}"#
         );
+    }
+}
+
+proptest! {
+    /// Settings are part of a deployment's identity: reading and writing them must not move a digit.
+    #[test]
+    fn doubles_are_kept_exactly(double in any::<f64>().prop_filter("finite", |double| double.is_finite())) {
+        let manifest = with_schema(&json!({}));
+        let text = format!("{{\"a\":{double:e}}}");
+        let kept = check_settings(&manifest, &text).unwrap();
+        prop_assert_eq!(&kept, &CanonicalJson::parse(&text).unwrap());
+        prop_assert_eq!(check_settings(&manifest, kept.as_str()).unwrap(), kept);
     }
 }
 
