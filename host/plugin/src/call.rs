@@ -64,11 +64,15 @@ impl Events {
     pub(crate) fn name(&mut self, event: u32) -> Result<usize, Stop> {
         let delivered = self.host_indices.len();
         let Some(host_index) = self.host_indices.get(event as usize) else {
-            return Err(Stop::malformed(format!("named event {event} of a batch of {delivered}: events are counted from 0")));
+            return Err(Stop::malformed(format!(
+                "named event {event} of a batch of {delivered}: events are counted from 0"
+            )));
         };
         if event < self.last {
             let last = self.last;
-            return Err(Stop::malformed(format!("named event {event} after event {last}: within a call the event never falls")));
+            return Err(Stop::malformed(format!(
+                "named event {event} after event {last}: within a call the event never falls"
+            )));
         }
         self.last = event;
         Ok(*host_index)

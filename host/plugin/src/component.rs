@@ -32,23 +32,26 @@ pub struct Inspection {
 ///
 /// # Errors
 /// [`PluginError::NotAComponent`] where the bytes are no core module, [`PluginError::ForbiddenImport`] where it imports what no
-/// plugin may, [`PluginError::Invalid`] where it does not carry the contract's types.
+/// plugin may, [`PluginError::Contract`] or [`PluginError::Invalid`] where it does not carry the contract's types.
 pub fn componentize(core_wasm: &[u8]) -> Result<Vec<u8>, PluginError> {
     let inspection = inspect(core_wasm)?;
     if inspection.encoding == Encoding::Component {
-        return Err(PluginError::NotAComponent("this is a component already, not the core module of one: use it as it is".into()));
+        return Err(PluginError::NotAComponent(
+            "this is a component already, not the core module of one: use it as it is".into(),
+        ));
     }
     let foreign = inspection.imports.iter().find(|import| !import.starts_with(PACKAGE) && !import.starts_with("__wit"));
     if let Some(import) = foreign {
         return Err(forbidden(import));
     }
-    wit_component::ComponentEncoder::default()
+    let component = wit_component::ComponentEncoder::default()
         .validate(true)
         .module(core_wasm)
         .and_then(|mut encoder| encoder.encode())
-        .map_err(|error| {
-            PluginError::Invalid(format!("{error:#}; build it with the SDK's `projection` macro, or with bindings of wit/v1"))
-        })
+        .map_err(|error| PluginError::Invalid(format!("{error:#}; build it with the SDK's `projection` macro")))?;
+    // A module without the contract's types becomes a component that imports and exports nothing.
+    inspect(&component)?.fits_contract()?;
+    Ok(component)
 }
 
 /// Looks into a component or core module.
@@ -90,17 +93,26 @@ impl Inspection {
     /// # Errors
     /// The first reason why not, with what to do.
     pub fn accept(&self, limits: &CompileLimits) -> Result<(), PluginError> {
+        self.fits_contract()?;
+        self.fits(limits)
+    }
+
+    fn fits_contract(&self) -> Result<(), PluginError> {
         if self.encoding == Encoding::Module {
-            return Err(PluginError::NotAComponent(format!("this is a core module: {BUILD}, or `reel plugin build FILE`")));
+            return Err(PluginError::NotAComponent(format!(
+                "this is a core module: {BUILD}, or `reel plugin build FILE`"
+            )));
         }
         if let Some(import) = self.imports.iter().find(|import| !is_ours(import)) {
             return Err(forbidden(import));
         }
         if !self.exports.iter().any(|export| export == EXPORT) {
             let found = if self.exports.is_empty() { "nothing".to_owned() } else { self.exports.join(", ") };
-            return Err(PluginError::Contract(format!("it does not export {EXPORT}, but {found}: {BUILD}, with the SDK's `projection` macro")));
+            return Err(PluginError::Contract(format!(
+                "it does not export {EXPORT}, but {found}: {BUILD}, with the SDK's `projection` macro"
+            )));
         }
-        self.fits(limits)
+        Ok(())
     }
 
     fn fits(&self, limits: &CompileLimits) -> Result<(), PluginError> {
@@ -111,7 +123,9 @@ impl Inspection {
         ];
         match bounds.into_iter().find(|(_, has, most)| has > most) {
             None => Ok(()),
-            Some((what, has, most)) => Err(PluginError::TooLarge(format!("{has} {what}, where this host takes {most}"))),
+            Some((what, has, most)) => {
+                Err(PluginError::TooLarge(format!("{has} {what}, where this host takes {most}")))
+            }
         }
     }
 }
@@ -155,9 +169,14 @@ fn sniff(bytes: &[u8]) -> Result<(), PluginError> {
 fn broken(error: &wasmparser::BinaryReaderError, size: usize) -> PluginError {
     let message = error.message();
     if message.contains("unexpected end") || message.contains("section out of bounds") {
-        return PluginError::NotAComponent(format!("the file is truncated: it ends after {size} bytes, within a section. Build or copy it again"));
+        return PluginError::NotAComponent(format!(
+            "the file is truncated: it ends after {size} bytes, within a section. Build or copy it again"
+        ));
     }
-    PluginError::NotAComponent(format!("the file is damaged at byte {}: {message}. Build or copy it again", error.offset()))
+    PluginError::NotAComponent(format!(
+        "the file is damaged at byte {}: {message}. Build or copy it again",
+        error.offset()
+    ))
 }
 
 fn names(payload: &Payload<'_>, found: &mut Inspection) -> Result<(), wasmparser::BinaryReaderError> {

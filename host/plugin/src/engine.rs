@@ -9,9 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use wasmtime::component::{Component, HasSelf, Linker};
-use wasmtime::{
-    Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures,
-};
+use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
 use crate::bindings::Projection;
 use crate::call::Call;
@@ -79,8 +77,9 @@ impl Engine {
     /// [`PluginError::Engine`] where the address space or the cache directory are not to be had.
     pub fn new(config: EngineConfig) -> Result<Engine, PluginError> {
         let settings = settings(&config)?;
-        let engine = wasmtime::Engine::new(&settings)
-            .map_err(|error| PluginError::engine("reserving address space for instances; lower `instances` where it is scarce", error))?;
+        let engine = wasmtime::Engine::new(&settings).map_err(|error| {
+            PluginError::engine("reserving address space for instances; lower `instances` where it is scarce", error)
+        })?;
         let mut linker = Linker::new(&engine);
         Projection::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)
             .map_err(|error| PluginError::engine("defining the imports", error))?;
@@ -131,7 +130,9 @@ impl Engine {
         let seconds = self.shared.compile_limits.seconds;
         match receive.recv_timeout(Duration::from_secs(seconds)) {
             Ok(compiled) => compiled.map_err(|error| PluginError::Invalid(format!("{error:#}"))),
-            Err(RecvTimeoutError::Timeout) => Err(PluginError::TooLarge(format!("compiling takes longer than {seconds} s"))),
+            Err(RecvTimeoutError::Timeout) => {
+                Err(PluginError::TooLarge(format!("compiling takes longer than {seconds} s")))
+            }
             Err(RecvTimeoutError::Disconnected) => Err(PluginError::Invalid("the compiler panicked over it".into())),
         }
     }

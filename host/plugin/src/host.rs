@@ -41,9 +41,8 @@ impl log::Host for Call {
         if level == Level::Error {
             self.last_error = Some(line.to_owned());
         }
-        // Nothing but words came in, but a component may not depend on being heard while it describes itself.
         if self.phase == call::Phase::Describe {
-            self.only_in_apply("log.write")?;
+            return Err(Stop::malformed(format!("wrote to the log during describe, which nobody may: {line}")).into());
         }
         Ok(())
     }

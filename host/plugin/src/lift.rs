@@ -30,7 +30,9 @@ pub(crate) fn changes<'a>(
     for (index, change) in batch.changes.iter().enumerate() {
         let Some((own, behind)) = rest.split_at_checked(usize::from(change.cells)) else {
             let (wanted, left) = (change.cells, rest.len());
-            return Err(Stop::malformed(format!("change {index} takes {wanted} cells, but only {left} are left of the batch")));
+            return Err(Stop::malformed(format!(
+                "change {index} takes {wanted} cells, but only {left} are left of the batch"
+            )));
         };
         rest = behind;
         cells.clear();
@@ -74,7 +76,11 @@ pub(crate) fn refused(event: usize, broken: &UnsafeInteger) -> Stop {
 
 /// Bytes that a batch of changes counts for in the budget of output.
 pub(crate) fn weight(batch: &ChangeBatch) -> usize {
-    batch.heap.len().saturating_add(size_of_val(batch.cells.as_slice())).saturating_add(size_of_val(batch.changes.as_slice()))
+    batch
+        .heap
+        .len()
+        .saturating_add(size_of_val(batch.cells.as_slice()))
+        .saturating_add(size_of_val(batch.changes.as_slice()))
 }
 
 fn value<'a>(value: &Value, heap: &'a [u8]) -> Result<ValueRef<'a>, Stop> {

@@ -88,7 +88,10 @@ impl Budget {
     pub(crate) fn emit(&mut self, changes: usize, bytes: usize) -> Result<(), Stop> {
         spend(&mut self.changes, changes, self.limits.changes).map_err(|()| {
             let most = self.limits.changes;
-            Stop::exhausted("output", format!("a call may emit {most} changes; raise the limit `changes` or emit fewer"))
+            Stop::exhausted(
+                "output",
+                format!("a call may emit {most} changes; raise the limit `changes` or emit fewer"),
+            )
         })?;
         self.output(bytes)
     }
@@ -107,7 +110,10 @@ impl Budget {
     pub(crate) fn row_bytes(&mut self, bytes: usize) -> Result<(), Stop> {
         spend(&mut self.row_bytes, bytes, self.limits.row_bytes).map_err(|()| {
             let most = self.limits.row_bytes;
-            Stop::exhausted("reads", format!("a call may read {most} bytes of rows; raise the limit `row-bytes` or read fewer"))
+            Stop::exhausted(
+                "reads",
+                format!("a call may read {most} bytes of rows; raise the limit `row-bytes` or read fewer"),
+            )
         })
     }
 
@@ -132,7 +138,10 @@ impl ResourceLimiter for Budget {
     fn memory_growing(&mut self, current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
         spend(&mut self.memory, desired.saturating_sub(current), self.limits.memory).map_err(|()| {
             let most = self.limits.memory;
-            Stop::exhausted("memory", format!("a call may use {most} bytes; raise the limit `memory` or keep less in memory"))
+            Stop::exhausted(
+                "memory",
+                format!("a call may use {most} bytes; raise the limit `memory` or keep less in memory"),
+            )
         })?;
         Ok(true)
     }

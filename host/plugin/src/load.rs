@@ -42,7 +42,8 @@ impl Engine {
         let inspection = component::inspect(bytes)?;
         inspection.accept(self.compile_limits())?;
         let component = self.compile(bytes)?;
-        let misfit = |error: wasmtime::Error| PluginError::Contract(format!("{error:#}; build it against wit/v1 as released"));
+        let misfit =
+            |error: wasmtime::Error| PluginError::Contract(format!("{error:#}; build it against wit/v1 as released"));
         let linked = self.linker().instantiate_pre(&component).map_err(misfit)?;
         let compiled = ProjectionPre::new(linked).map_err(misfit)?;
         let manifest_json = self.describe(&compiled)?;
@@ -63,7 +64,8 @@ impl Engine {
             last_error: None,
         };
         let _place = self.place();
-        let mut store = call::store(self.wasmtime(), call).map_err(|error| PluginError::engine("making a store", error))?;
+        let mut store =
+            call::store(self.wasmtime(), call).map_err(|error| PluginError::engine("making a store", error))?;
         let described = compiled
             .instantiate(&mut store)
             .and_then(|instance| instance.reel_projection_projector().call_describe(&mut store));

@@ -104,6 +104,8 @@ mod tests {
         let row: Row = Box::new([Value::Int(1 << 60)]);
         assert!(super::rows(&[Some(row.clone())], (IntegerRule::Any, 3)).is_ok());
         let refused = super::rows(&[Some(row)], (IntegerRule::Safe, 3)).unwrap_err();
-        assert!(matches!(refused, Stop::Sink(reel_projector::ports::SinkError::Refused(refusal)) if refusal.event == Some(3)));
+        assert!(
+            matches!(refused, Stop::Sink(reel_projector::ports::SinkError::Refused(refusal)) if refusal.event == Some(3))
+        );
     }
 }

@@ -70,7 +70,8 @@ impl WasmPlugin {
             events: mem::take(&mut self.events),
             last_error: None,
         };
-        call::store(component.engine.wasmtime(), call).map_err(|error| ApplyError::Fatal(format!("no store: {error:#}")))
+        call::store(component.engine.wasmtime(), call)
+            .map_err(|error| ApplyError::Fatal(format!("no store: {error:#}")))
     }
 
     /// A fresh instance that took its settings. No event is at fault where that fails.

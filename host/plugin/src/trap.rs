@@ -28,7 +28,10 @@ impl Stop {
 
     pub(crate) fn output(limits: &CallLimits) -> Stop {
         let most = limits.output;
-        Stop::exhausted("output", format!("a call may send {most} bytes to the host; raise the limit `output` or emit less"))
+        Stop::exhausted(
+            "output",
+            format!("a call may send {most} bytes to the host; raise the limit `output` or emit less"),
+        )
     }
 
     pub(crate) fn malformed(message: impl Into<String>) -> Stop {
@@ -56,7 +59,11 @@ pub(crate) enum Fuel {
 }
 
 /// What ended a call: `error` is what Wasmtime says, `said` the last error that the guest wrote to the log in this call.
-pub(crate) fn apply_error(error: wasmtime::Error, said: Option<&str>, (limits, fuel): (&CallLimits, Fuel)) -> ApplyError {
+pub(crate) fn apply_error(
+    error: wasmtime::Error,
+    said: Option<&str>,
+    (limits, fuel): (&CallLimits, Fuel),
+) -> ApplyError {
     let error = match error.downcast::<Stop>() {
         Ok(stop) => return stop.into(),
         Err(error) => error,
@@ -83,7 +90,9 @@ impl Stop {
             Fuel::Start => (limits.start_fuel, "start-fuel"),
             Fuel::Call => (limits.fuel, "fuel"),
         };
-        let message = format!("the call ran for {most} instructions without an end; look for a loop, or raise the limit `{name}`");
+        let message = format!(
+            "the call ran for {most} instructions without an end; look for a loop, or raise the limit `{name}`"
+        );
         Stop::exhausted("fuel", message)
     }
 }
@@ -118,18 +127,27 @@ fn culprit(backtrace: &WasmBacktrace) -> Option<String> {
 
 fn is_machinery(name: &str) -> bool {
     const PREFIXES: [&str; 14] = [
-        "core::panicking", "std::panicking", "core::option", "core::result", "core::slice", "core::str", "core::cell", "alloc::",
-        "std::", "rust_", "__rust", "__rustc", "abort", "cabi_",
+        "core::panicking",
+        "std::panicking",
+        "core::option",
+        "core::result",
+        "core::slice",
+        "core::str",
+        "core::cell",
+        "alloc::",
+        "std::",
+        "rust_",
+        "__rust",
+        "__rustc",
+        "abort",
+        "cabi_",
     ];
     PREFIXES.iter().any(|prefix| name.trim_start_matches(['<', '_']).starts_with(prefix.trim_start_matches('_')))
 }
 
-/// A function's name without the hash that the compiler puts behind it.
+/// A function's name as its author wrote it, without the hash that the compiler puts behind it.
 fn readable(name: &str) -> String {
-    match name.rsplit_once("::h") {
-        Some((path, hash)) if hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => path.to_owned(),
-        _ => name.to_owned(),
-    }
+    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 /// `text`, cut at a character so that it has at most `most` bytes.
@@ -143,8 +161,10 @@ mod tests {
 
     #[test]
     fn names_lose_their_hash_and_machinery_is_passed_over() {
-        assert_eq!(readable("posts::apply::h0123456789abcdef"), "posts::apply");
-        assert_eq!(readable("posts::hello"), "posts::hello");
+        assert_eq!(readable("_ZN7naughty4deep17h2713e579b070b5a3E"), "naughty::deep");
+        assert_eq!(readable("_RNvCsfLfy6EI15iL_7___rustc12___rust_abort"), "__rustc::__rust_abort");
+        assert_eq!(readable("hello"), "hello");
+        assert!(is_machinery("__rustc::__rust_abort"));
         assert!(is_machinery("core::panicking::panic_fmt"));
         assert!(is_machinery("__rust_start_panic"));
         assert!(!is_machinery("posts::apply"));
