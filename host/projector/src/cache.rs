@@ -4,8 +4,7 @@
 use hashbrown::HashMap;
 
 use crate::change::{Row, Writes};
-use crate::fold::Base;
-use crate::key::encode_key;
+use crate::fold::{Base, Known};
 use crate::manifest::Manifest;
 use crate::removals::{Moment, Removals};
 use crate::value::Value;
@@ -73,47 +72,42 @@ impl RowCache {
         self.coverage = Coverage::Partial;
     }
 
-    /// Takes in what was committed. Tables that the read model merges are left out: others write them too.
-    pub(crate) fn keep(&mut self, manifest: &Manifest, writes: Writes, untouched: Vec<(u16, Row)>) {
-        for (index, writes) in writes.tables.into_iter().enumerate() {
-            let index = index as u16;
-            for filter in writes.delete_where {
-                self.tables[usize::from(index)].removals.add(filter);
+    /// What is on its way into the database is not at hand until it is there.
+    pub(crate) fn hand_over(&mut self, writes: &Writes, known: &Known) {
+        for (cache, (writes, written)) in self.tables.iter_mut().zip(writes.tables.iter().zip(&known.written)) {
+            written.iter().for_each(|key| cache.forget(key));
+            for filter in &writes.delete_where {
+                cache.removals.add(filter.clone());
             }
-            for key in writes.deletes {
-                self.forget(index, &key);
-            }
-            for row in writes.upserts {
-                self.insert(manifest, index, row);
-            }
-            if self.tables[usize::from(index)].removals.now() > MOST_REMOVALS {
-                self.tables[usize::from(index)].sweep();
+            if cache.removals.now() > MOST_REMOVALS {
+                cache.sweep();
             }
         }
-        for (table, row) in untouched {
-            self.insert(manifest, table, row);
+        for (table, key) in &known.deleted {
+            self.tables[usize::from(*table)].forget(key);
+        }
+        for (table, key, _) in &known.untouched {
+            self.tables[usize::from(*table)].forget(key);
         }
     }
 
-    fn forget(&mut self, table: u16, key: &[Value]) {
-        let mut bytes = Vec::with_capacity(40);
-        encode_key(key, &mut bytes);
-        let cache = &mut self.tables[usize::from(table)];
-        cache.recent.remove(bytes.as_slice());
-        cache.older.remove(bytes.as_slice());
+    /// Takes in what was committed. Rows that the read model merges are not among it: others write them too.
+    pub(crate) fn keep(&mut self, writes: Writes, known: Known) {
+        for (index, (writes, written)) in writes.tables.into_iter().zip(known.written).enumerate() {
+            for (row, key) in writes.upserts.into_iter().zip(written) {
+                self.insert(index as u16, key, row);
+            }
+        }
+        for (table, key, row) in known.untouched {
+            self.insert(table, key, row);
+        }
     }
 
-    fn insert(&mut self, manifest: &Manifest, table: u16, row: Row) {
-        let meta = &manifest.tables[usize::from(table)];
-        let mut bytes = Vec::with_capacity(40);
-        for column in &meta.key {
-            crate::key::encode_value(&row[usize::from(*column)], &mut bytes);
-        }
-        self.recent_bytes += size_of(&row) + 2 * bytes.len();
+    fn insert(&mut self, table: u16, key: Vec<u8>, row: Row) {
+        self.recent_bytes += size_of(&row) + 2 * key.len();
         let cache = &mut self.tables[usize::from(table)];
         let since = cache.removals.now();
-        cache.older.remove(bytes.as_slice());
-        cache.recent.insert(bytes.into(), Cached { row, since });
+        cache.recent.insert(key.into(), Cached { row, since });
         if self.recent_bytes > self.budget / 2 {
             self.age();
         }
@@ -131,6 +125,12 @@ impl RowCache {
 }
 
 impl TableCache {
+    fn forget(&mut self, key: &[u8]) {
+        if self.recent.remove(key).is_none() {
+            self.older.remove(key);
+        }
+    }
+
     fn sweep(&mut self) {
         let removals = std::mem::take(&mut self.removals);
         let now = removals.now();

@@ -1,5 +1,5 @@
 //! The fold: what a batch of changes comes to, per table and key, so that one statement a row is written however often it
-//! changed. Equal to applying the changes one by one; the property tests at the end hold it to that.
+//! changed. Equal to applying the changes one by one; the property tests hold it to that.
 
 use std::sync::Arc;
 
@@ -81,8 +81,9 @@ impl Fold {
 
     /// What a batch without a change comes to.
     pub(crate) fn into_nothing(self) -> Folded {
-        let tables = self.tables.iter().map(|_| TableWrites::default()).collect();
-        Folded { writes: Writes { tables }, untouched: Vec::new() }
+        let tables: Vec<_> = self.tables.iter().map(|_| TableWrites::default()).collect();
+        let written = vec![Vec::new(); tables.len()];
+        Folded { writes: Writes { tables }, known: Known { written, ..Known::default() } }
     }
 
     /// Takes a checked change of table number `table`.
@@ -104,12 +105,14 @@ impl Fold {
         encode_key(&key, buffer);
         let entry = match fold.entries.entry_ref(buffer.as_slice()) {
             EntryRef::Occupied(entry) if step.is_none() => {
-                entry.into_mut().state = state;
+                entry.into_mut().replace(state, now);
                 return Ok(());
             }
             EntryRef::Occupied(entry) => entry.into_mut(),
             EntryRef::Vacant(entry) => {
-                let state = if step.is_some() && !merged { opened(table, buffer, bases).unwrap_or(state) } else { state };
+                // Asked for a row that is replaced too: what was at hand must not be taken for the row from now on.
+                let at_hand = if merged { None } else { bases.take(table, buffer) };
+                let state = state.over(at_hand, &fold.removals);
                 entry.insert(Entry { key, state })
             }
         };
@@ -122,10 +125,10 @@ impl Fold {
     /// The rows under `keys` as they stand now.
     pub(crate) fn rows(&mut self, table: u16, keys: Vec<KeyValues>, bases: &mut dyn Bases) -> Result<Vec<Option<Row>>, SinkError> {
         let encoded: Vec<Vec<u8>> = keys.iter().map(|key| encoded(key)).collect();
-        let entries = &mut self.tables[usize::from(table)].entries;
+        let TableFold { entries, removals } = &mut self.tables[usize::from(table)];
         for (bytes, key) in encoded.iter().zip(keys) {
             entries.entry_ref(bytes.as_slice()).or_insert_with(|| {
-                let state = opened(table, bytes, bases).unwrap_or(State::Open { steps: Vec::new() });
+                let state = State::Open { steps: Vec::new() }.over(bases.take(table, bytes), removals);
                 Entry { key, state }
             });
         }
@@ -217,16 +220,32 @@ fn encoded(key: &[Value]) -> Vec<u8> {
     bytes
 }
 
-/// The state of a row that is touched for the first time, if it is at hand.
-fn opened(table: u16, key: &[u8], bases: &mut dyn Bases) -> Option<State> {
-    let row = match bases.take(table, key)? {
-        Base::Row(row) => Some(row),
-        Base::Absent => None,
-    };
-    Some(State::Known { row, since: 0, effect: Effect::Unchanged })
+impl State {
+    /// The state of a row that is touched for the first time, over the row as it stood before, if that is at hand.
+    fn over(self, base: Option<Base>, removals: &Removals) -> State {
+        match (self, base) {
+            (State::Open { .. }, Some(Base::Row(row))) => State::Known { row: Some(row), since: 0, effect: Effect::Unchanged },
+            (State::Open { .. }, Some(Base::Absent)) => State::Known { row: None, since: 0, effect: Effect::Unchanged },
+            (State::Known { row: Some(new), since, .. }, Some(Base::Row(old))) if new == old && !removals.took(&old, 0, since) => {
+                State::Known { row: Some(new), since, effect: Effect::Unchanged }
+            }
+            (State::Known { row: None, since, .. }, Some(Base::Absent)) => State::Known { row: None, since, effect: Effect::Unchanged },
+            (state, _) => state,
+        }
+    }
 }
 
 impl Entry {
+    /// The row is another one now. What was done to it before counts only where an event may be at fault for it.
+    fn replace(&mut self, new: State, now: Moment) {
+        match (&mut self.state, new) {
+            (State::Open { steps }, State::Known { row, .. }) if steps.iter().any(|(_, step)| step.may_refuse()) => {
+                steps.push((now, Step::Become { row }));
+            }
+            (state, new) => *state = new,
+        }
+    }
+
     fn step(&mut self, table: &Table, removals: &Removals, step: Step) -> Result<(), Refusal> {
         let now = removals.now();
         match &mut self.state {
@@ -286,11 +305,22 @@ fn remove_if_taken(row: &mut Option<Row>, since: &mut Moment, effect: &mut Effec
     *since = now;
 }
 
-/// What a batch comes to: what is written, and the rows that were at hand and stay as they are.
+/// What a batch comes to: what is written, and what is known of rows once it is.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
     pub(crate) writes: Writes,
-    pub(crate) untouched: Vec<(u16, Row)>,
+    pub(crate) known: Known,
+}
+
+/// The keys of the rows that a batch looked at, encoded.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// Of the rows that are written, by table, in the order of [`TableWrites::upserts`].
+    pub(crate) written: Vec<Vec<Vec<u8>>>,
+    /// Of the rows that are deleted.
+    pub(crate) deleted: Vec<(u16, Vec<u8>)>,
+    /// The rows that stay as they are.
+    pub(crate) untouched: Vec<(u16, Vec<u8>, Row)>,
 }
 
 impl Folded {
@@ -309,10 +339,10 @@ impl Folded {
 impl TableFold {
     fn finish(self, folded: &mut Folded) {
         let table = folded.writes.tables.len() as u16;
-        let mut writes = TableWrites::default();
+        let (mut writes, mut written) = (TableWrites::default(), Vec::new());
         let mut entries: Vec<_> = self.entries.into_iter().collect();
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (_, mut entry) in entries {
+        for (bytes, mut entry) in entries {
             if let State::Open { steps } = entry.state {
                 let steps = steps.into_iter().map(|(_, step)| step).collect();
                 writes.merges.push(Merge { key: entry.key, steps });
@@ -320,13 +350,23 @@ impl TableFold {
             }
             entry.known(&self.removals);
             match entry.state {
-                State::Known { row: Some(row), effect: Effect::Changed, .. } => writes.upserts.push(row),
-                State::Known { row: None, effect: Effect::Changed, .. } => writes.deletes.push(entry.key),
-                State::Known { row: Some(row), .. } => folded.untouched.push((table, row)),
+                State::Known { row: Some(row), effect: Effect::Changed, .. } => {
+                    writes.upserts.push(row);
+                    written.push(bytes);
+                }
+                State::Known { row: None, effect: Effect::Changed, .. } => {
+                    writes.deletes.push(entry.key);
+                    folded.known.deleted.push((table, bytes));
+                }
+                State::Known { row: Some(row), .. } => folded.known.untouched.push((table, bytes, row)),
                 State::Known { row: None, .. } | State::Open { .. } => {}
             }
         }
         writes.delete_where = self.removals.into_filters();
         folded.writes.tables.push(writes);
+        folded.known.written.push(written);
     }
 }
+
+#[cfg(test)]
+mod tests;

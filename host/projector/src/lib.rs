@@ -8,6 +8,8 @@ mod cache;
 pub mod change;
 mod check;
 mod failure;
+#[cfg(test)]
+mod fixture;
 mod fold;
 pub mod key;
 pub mod manifest;

@@ -52,7 +52,7 @@ impl MemoryTables {
         self.write(&folded.writes).map_err(|error| Failure::general("refused", error.to_string()))
     }
 
-    fn write(&mut self, writes: &Writes) -> Result<(), CommitError> {
+    pub(crate) fn write(&mut self, writes: &Writes) -> Result<(), CommitError> {
         let before = self.tables.clone();
         let written = self.write_tables(writes);
         if written.is_err() {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::cache::RowCache;
 use crate::change::{KeyValues, Row, Writes};
-use crate::fold::{Base, Bases};
+use crate::fold::{Base, Bases, Known};
 use crate::key::encode_key;
 use crate::manifest::Manifest;
 use crate::ports::{CommitError, ReadModel, ReadModelError};
@@ -36,7 +36,7 @@ pub(crate) enum LookUp {
 struct InFlight {
     task: JoinHandle<Result<(), CommitError>>,
     writes: Arc<Writes>,
-    untouched: Vec<(u16, Row)>,
+    known: Known,
 }
 
 impl ShardRows {
@@ -51,20 +51,21 @@ impl ShardRows {
     }
 
     /// Notes the commit that was just begun.
-    pub(crate) fn writing(&mut self, task: JoinHandle<Result<(), CommitError>>, writes: Arc<Writes>, untouched: Vec<(u16, Row)>) {
+    pub(crate) fn writing(&mut self, task: JoinHandle<Result<(), CommitError>>, writes: Arc<Writes>, known: Known) {
         debug_assert!(self.in_flight.is_none(), "one commit at a time");
-        self.in_flight = Some(InFlight { task, writes, untouched });
+        self.cache.hand_over(&writes, &known);
+        self.in_flight = Some(InFlight { task, writes, known });
     }
 
     /// Waits for the commit that is under way, and takes its rows back. Cancel-safe.
     pub(crate) async fn settle(&mut self) -> Result<(), CommitError> {
         if let Some(in_flight) = &mut self.in_flight {
             let result = (&mut in_flight.task).await.expect("a commit neither panics nor is it aborted");
-            let InFlight { writes, untouched, .. } = self.in_flight.take().expect("still there");
+            let InFlight { writes, known, .. } = self.in_flight.take().expect("still there");
             match result {
                 Ok(()) => {
                     let writes = Arc::try_unwrap(writes).unwrap_or_else(|shared| (*shared).clone());
-                    self.cache.keep(&self.manifest, writes, untouched);
+                    self.cache.keep(writes, known);
                 }
                 Err(error) => {
                     self.cache.clear();

@@ -313,3 +313,6 @@ fn dead_letter(batch: &EventBatch, index: usize, reason: DeadLetterReason, (code
         message: message.into(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,7 +133,7 @@ impl Shard {
 
     /// Begins to write what a range came to. No commit may be under way.
     pub(crate) fn write(&mut self, work: &Work, folded: Folded) {
-        let Folded { writes, untouched } = folded;
+        let Folded { writes, known } = folded;
         let writes = Arc::new(writes);
         let step = OwnedCommit {
             shard: self.number,
@@ -149,7 +149,7 @@ impl Shard {
         self.before = std::mem::replace(&mut self.checkpoint.point, work.through);
         let events = work.range.len() as u64;
         let task = tokio::spawn(async move { step.commit(events).await });
-        self.rows().writing(task, writes, untouched);
+        self.rows().writing(task, writes, known);
     }
 
     /// Nothing folded: for a step that only moves the checkpoint.

@@ -19,6 +19,8 @@ pub(crate) enum Step {
     Patch { event: usize, cells: Box<[(u16, Value)]>, if_missing: IfMissing },
     /// Add to columns: one change, or several folded.
     Sum { events: Events, sums: Box<[Sum]> },
+    /// The row is this from now on, or is gone; only behind steps that may still refuse.
+    Become { row: Option<Row> },
     /// Lower or raise columns.
     Extreme { event: usize, cells: Box<[(u16, Value)]>, keep: Ordering },
 }
@@ -85,10 +87,23 @@ impl Step {
         same
     }
 
+    /// Whether an event may be at fault for it, once the row is known.
+    pub(crate) fn may_refuse(&self) -> bool {
+        match self {
+            Step::InsertIfAbsent { .. } | Step::Become { .. } => false,
+            Step::Patch { if_missing, .. } => *if_missing == IfMissing::Refuse,
+            Step::Sum { .. } | Step::Extreme { .. } => true,
+        }
+    }
+
     /// Applies the step to `row`, the row under `key` as it stands (nothing: it does not exist).
     pub(crate) fn apply(&self, table: &Table, key: &[Value], row: &mut Option<Row>) -> Result<Effect, Refusal> {
         match self {
             Step::InsertIfAbsent { row: new } => Ok(insert_if_absent(new, row)),
+            Step::Become { row: new } => {
+                row.clone_from(new);
+                Ok(Effect::Changed)
+            }
             Step::Patch { event, cells, if_missing } => match row {
                 Some(row) => Ok(set(cells, row)),
                 None if *if_missing == IfMissing::Nothing => Ok(Effect::Unchanged),

@@ -72,7 +72,7 @@ fn table(object: &Object<'_>, order: Order) -> Result<Table, ManifestError> {
             column.default = literal::read(&node, column)?;
         }
     }
-    let ownership = ownership(object, &columns, order)?;
+    let ownership = ownership(object, (&columns, &key), order)?;
     if ownership == Ownership::Shared {
         every_column_has_a_default(&nodes, &columns, &key)?;
     }
@@ -264,7 +264,7 @@ fn shown_list(names: &[&str]) -> String {
     }
 }
 
-fn ownership(object: &Object<'_>, columns: &[Column], order: Order) -> Result<Ownership, ManifestError> {
+fn ownership(object: &Object<'_>, (columns, key): (&[Column], &[u16]), order: Order) -> Result<Ownership, ManifestError> {
     let shared = object.flag("shared")?;
     match (order, object.optional("owner"), shared) {
         (Order::Global, None, false) => Ok(Ownership::Global),
@@ -273,7 +273,7 @@ fn ownership(object: &Object<'_>, columns: &[Column], order: Order) -> Result<Ow
         )),
         (Order::ByStream, Some(_), true) => Err(object.error("\"owner\" and \"shared\" exclude each other: remove one of them")),
         (Order::ByStream, None, true) => Ok(Ownership::Shared),
-        (Order::ByStream, Some(node), false) => owner(&node, columns),
+        (Order::ByStream, Some(node), false) => owner(&node, columns, key),
         (Order::ByStream, None, false) => Err(object.error(
             "whose are its rows? Name the column that holds the stream's key, \"owner\": {\"column\": …, \"holds\": \
              \"stream-key\"}; or write \"shared\": true (then it takes only add, minimum and maximum); or give the projection \
@@ -282,9 +282,9 @@ fn ownership(object: &Object<'_>, columns: &[Column], order: Order) -> Result<Ow
     }
 }
 
-/// The owner is text of any length (a stream that does not fit is refused when it comes), or for a stream's key a UUID. It
-/// need not be in the primary key: a comment's key is its own, and its owner is the post.
-fn owner(node: &Node<'_>, columns: &[Column]) -> Result<Ownership, ManifestError> {
+/// The owner is text of any length (a stream that does not fit is refused when it comes), or for a stream's key a UUID. It is
+/// part of the primary key: rows of different streams are then different rows, and no order of the shards can matter.
+fn owner(node: &Node<'_>, columns: &[Column], key: &[u16]) -> Result<Ownership, ManifestError> {
     let object = node.object(&["column", "holds"])?;
     let named = object.required("column", "name the column")?;
     let index = column(&named, columns)?;
@@ -318,6 +318,13 @@ fn owner(node: &Node<'_>, columns: &[Column]) -> Result<Ownership, ManifestError
         return Err(named.error(format!(
             "column {} is nullable, but every row belongs to a stream: make it not nullable",
             column.name
+        )));
+    }
+    if !key.contains(&index) {
+        return Err(named.error(format!(
+            "column {name} holds the stream that owns the row, so it must be part of the primary key: two streams could write one row \
+             otherwise, and which of them came last would be chance. Make the key ({name}, …), or give the projection \"order\": \"global\"",
+            name = column.name
         )));
     }
     Ok(Ownership::Owned { column: index, holds })

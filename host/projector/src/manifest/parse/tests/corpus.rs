@@ -53,8 +53,8 @@ pub(super) fn posts() -> Json {
             },
             {
                 "name": "comments",
-                "columns": [{"name": "id", "type": "uuid"}, {"name": "post", "type": "text"}],
-                "key": ["id"],
+                "columns": [{"name": "id", "type": "uuid"}, {"name": "post", "type": "text", "length": 36}],
+                "key": ["post", "id"],
                 "owner": {"column": "post", "holds": "stream-key"},
                 "references": [{"columns": ["post"], "table": "posts"}]
             }

@@ -1,0 +1,170 @@
+//! The loop under every policy, against the plainest model: whatever the batches, traps and refusals, the rows, the dead letters and
+//! the checkpoint are those of applying the events one by one.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use proptest::prelude::*;
+use reel_events::LogId;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::*;
+use crate::fixture::{Act, Plain, Scripted, act, events, manifest};
+use crate::memory::{MemoryReadModel, MemoryState};
+use crate::ports::Checkpoint;
+use crate::progress::Progress;
+
+const START: Checkpoint = Checkpoint { log: LogId(Uuid::from_u128(1)), point: LogPoint::START, layout: 0, epoch: 1 };
+
+/// Delivers a batch in pieces; tells the loop to stop when it has none left.
+struct Pieces {
+    batch: EventBatch,
+    cuts: VecDeque<usize>,
+    at: usize,
+    done: watch::Sender<bool>,
+}
+
+#[async_trait]
+impl Source for Pieces {
+    async fn next(&mut self, most: usize) -> Result<Delivery, SourceError> {
+        if self.at == self.batch.len() {
+            self.done.send_replace(true);
+            std::future::pending::<()>().await;
+        }
+        let size = self.cuts.pop_front().unwrap_or(usize::MAX).clamp(1, most);
+        let end = self.batch.len().min(self.at.saturating_add(size));
+        let events: EventBatch = (self.at..end).map(|index| self.batch.get(index)).collect();
+        self.at = end;
+        Ok(Delivery { events, through: end_of(&self.batch, end), head: self.batch.len() as u64 })
+    }
+}
+
+struct Ran {
+    state: MemoryState,
+    end: Result<(), RunError>,
+}
+
+fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, let_go: &[u64]) -> Ran {
+    let script = Arc::new(script.to_vec());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
+        let (done, stop) = watch::channel(false);
+        let (_retries, retries) = mpsc::channel(1);
+        let batch = events(script.len());
+        let source = Pieces { batch, cuts: cuts.iter().copied().collect(), at: 0, done };
+        let parts = ShardParts {
+            manifest: manifest(),
+            plugin: Box::new(Scripted(script)),
+            read_model: read_model.clone(),
+            number: 0,
+            shards: 1,
+            checkpoint: START,
+            cache_bytes: 2_000,
+            progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
+        };
+        let settings = RunSettings { on_failure, let_go: let_go.iter().copied().collect(), parked: HashSet::new(), most_events: 1000 };
+        let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
+        Ran { state: read_model.state(), end }
+    })
+}
+
+/// What each policy comes to, one event at a time: rows, dead letters, and where it halted.
+fn one_by_one(script: &[Vec<Act>], policy: FailurePolicy) -> (Plain, BTreeSet<u64>, Option<u64>) {
+    let (mut plain, mut dead, mut parked) = (Plain::default(), BTreeSet::new(), BTreeSet::new());
+    for (index, acts) in script.iter().enumerate() {
+        let (position, stream) = (index as u64 + 1, (index + 1) % 3);
+        if parked.contains(&stream) {
+            dead.insert(position);
+        } else if plain.event(acts).is_err() {
+            match policy {
+                FailurePolicy::Halt => return (plain, dead, Some(position)),
+                FailurePolicy::Skip => {}
+                FailurePolicy::Park => drop(parked.insert(stream)),
+            }
+            dead.insert(position);
+        }
+    }
+    (plain, dead, None)
+}
+
+fn policy() -> impl Strategy<Value = FailurePolicy> {
+    prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Skip), Just(FailurePolicy::Park)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn every_policy_equals_one_by_one(
+        script in proptest::collection::vec(proptest::collection::vec(prop_oneof![40 => act(), 1 => Just(Act::Trap)], 1..3), 1..40),
+        cuts in proptest::collection::vec(1..12_usize, 0..8),
+        policy in policy(),
+    ) {
+        let (plain, dead, halted) = one_by_one(&script, policy);
+        let ran = run_script(&script, &cuts, policy, &[]);
+        prop_assert!(plain.equals(&ran.state.tables), "{:?} {:?}", plain, ran.state);
+        prop_assert_eq!(ran.state.dead_letters.keys().copied().collect::<BTreeSet<_>>(), dead);
+        match (halted, ran.end) {
+            (None, Ok(())) => prop_assert_eq!(ran.state.checkpoint.point.position, script.len() as u64),
+            (Some(position), Err(RunError::Halted(failure))) => {
+                prop_assert_eq!(failure.position, Some(position));
+                prop_assert_eq!(ran.state.checkpoint.point.position, position - 1);
+            }
+            (halted, end) => prop_assert!(false, "{:?} {:?}", halted, end),
+        }
+    }
+}
+
+#[test]
+fn an_event_that_was_let_go_is_passed_and_noted() {
+    let script = vec![vec![], vec![Act::Trap], vec![]];
+    let halted = run_script(&script, &[], FailurePolicy::Halt, &[]);
+    assert!(matches!(halted.end, Err(RunError::Halted(failure)) if failure.position == Some(2) && failure.code == "trapped"));
+    let passed = run_script(&script, &[], FailurePolicy::Halt, &[2]);
+    assert!(passed.end.is_ok());
+    assert_eq!(passed.state.checkpoint.point.position, 3);
+    assert_eq!(passed.state.dead_letters[&2].reason, DeadLetterReason::Skipped);
+}
+
+/// Keeps a counter between events: what it writes depends on how they are cut.
+struct Counting(u64);
+
+impl crate::ports::Plugin for Counting {
+    fn apply(&mut self, batch: &EventBatch, range: Range<usize>, sink: &mut dyn crate::ports::Sink) -> Result<(), crate::ports::ApplyError> {
+        let mut in_this_call = 0;
+        for event in range {
+            in_this_call += 1;
+            let id = batch.get(event).position as i64;
+            let cells = [(0, id), (1, 0), (2, in_this_call)].map(|(column, value)| crate::Cell { column, value: crate::ValueRef::Int(value) });
+            sink.emit(crate::Change { event, table: 0, operation: crate::Operation::Upsert, cells: &cells })?;
+        }
+        self.0 += 1;
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn a_component_that_depends_on_batches_is_stopped() {
+    let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
+    let (done, stop) = watch::channel(false);
+    let (_retries, retries) = mpsc::channel(1);
+    let source = Pieces { batch: events(4), cuts: VecDeque::new(), at: 0, done };
+    let parts = ShardParts {
+        manifest: manifest(),
+        plugin: Box::new(Counting(0)),
+        read_model: read_model.clone(),
+        number: 0,
+        shards: 1,
+        checkpoint: START,
+        cache_bytes: 2_000,
+        progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
+    };
+    let settings = RunSettings { on_failure: FailurePolicy::Skip, let_go: HashSet::new(), parked: HashSet::new(), most_events: 1000 };
+    let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
+    let Err(RunError::Fatal(failure)) = end else { panic!("{end:?}") };
+    assert_eq!(failure.code, "depends-on-batches");
+    assert!(failure.message.contains("table things has (2, 0, 2"), "{}", failure.message);
+    assert_eq!(read_model.state().checkpoint, START);
+}
