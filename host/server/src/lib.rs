@@ -22,4 +22,5 @@ pub use deploy::{Deployed, Deployment, Outcome};
 pub use error::HostError;
 pub use host::{Host, Targets};
 pub use reference::{ProjectionRef, ReferenceError};
+pub use source::LogSource;
 pub use status::GenerationStatus;

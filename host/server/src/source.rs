@@ -11,12 +11,14 @@ use reel_projector::{Source, SourceError, ports::Delivery};
 const BATCH_BYTES: usize = 16 << 20;
 
 /// A tail of the event store.
-pub(crate) struct LogSource {
+pub struct LogSource {
     tail: Tail,
 }
 
 impl LogSource {
-    pub(crate) fn new(tail: Tail) -> LogSource {
+    /// Goes on where `tail` stands.
+    #[must_use]
+    pub fn new(tail: Tail) -> LogSource {
         LogSource { tail }
     }
 }

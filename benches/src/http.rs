@@ -1,0 +1,88 @@
+//! What a client of Reel sends: commands, reads, deployments, over connections that are kept.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::error::BenchError;
+use crate::reel::Reel;
+
+/// A client of one Reel. Cheap to clone; clones share connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub(crate) fn of(reel: &Reel) -> Result<Client, BenchError> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .build()
+            .map_err(BenchError::doing("making an HTTP client"))?;
+        Ok(Client { http, url: reel.url.clone() })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Writes a post; answers with the token to wait for.
+    pub(crate) async fn create(&self, post: Uuid) -> Result<String, BenchError> {
+        let body = json!({ "id": post, "actor": "ann", "message": "Measured." });
+        token(self.request(Method::POST, "/commands/v1/posts").json(&body)).await
+    }
+
+    /// Likes a post; answers with the token to wait for.
+    pub(crate) async fn like(&self, post: Uuid) -> Result<String, BenchError> {
+        token(self.request(Method::POST, &format!("/commands/v1/posts/{post}/likes"))).await
+    }
+
+    /// The likes that readers of `projection` see; with a token, once it is there.
+    pub(crate) async fn likes(&self, (projection, post): (&str, Uuid), token: Option<&str>) -> Result<u64, BenchError> {
+        let request = self.request(Method::GET, &format!("/read/v1/{projection}/posts?id=eq.{post}&select=likes"));
+        let request = match token {
+            Some(token) => request.header("Reel-Wait-For", token),
+            None => request,
+        };
+        let rows = json_of(request).await?;
+        rows[0]["likes"].as_u64().ok_or_else(|| BenchError::Failed(format!("the post has no row: {rows}")))
+    }
+
+    /// Whether readers of `projection` see the post.
+    pub(crate) async fn is_visible(&self, projection: &str, post: Uuid) -> Result<bool, BenchError> {
+        let request = self.request(Method::GET, &format!("/read/v1/{projection}/posts?id=eq.{post}&select=id"));
+        let answer = request.send().await.map_err(BenchError::doing("reading"))?;
+        if answer.status() == StatusCode::NOT_FOUND {
+            // Nothing of that name is live yet.
+            return Ok(false);
+        }
+        let rows: Value = answer.json().await.map_err(BenchError::doing("reading"))?;
+        Ok(rows.as_array().is_some_and(|rows| rows.len() == 1))
+    }
+
+    /// Deploys a component under a name.
+    pub(crate) async fn deploy(&self, projection: &str, component: &[u8]) -> Result<(), BenchError> {
+        let request = self.request(Method::POST, &format!("/admin/v1/projections?name={projection}"));
+        json_of(request.body(component.to_vec())).await.map(drop)
+    }
+}
+
+async fn token(request: RequestBuilder) -> Result<String, BenchError> {
+    let answer = json_of(request).await?;
+    answer["token"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| BenchError::Failed(format!("a command was answered without a token: {answer}")))
+}
+
+async fn json_of(request: RequestBuilder) -> Result<Value, BenchError> {
+    let answer = request.send().await.map_err(BenchError::doing("sending a request"))?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(BenchError::doing("reading an answer"))?;
+    if !status.is_success() {
+        return Err(BenchError::Failed(format!("{status}: {text}")));
+    }
+    serde_json::from_str(&text).map_err(BenchError::doing("reading an answer"))
+}

@@ -1,0 +1,72 @@
+//! `reel-bench`: what Reel costs, measured. Each subcommand prints a table, or JSON with `--json`.
+
+mod boundary;
+mod deploy;
+mod error;
+mod held;
+mod http;
+mod latency;
+mod pipeline;
+mod posts;
+mod process;
+mod rebuild;
+mod reel;
+mod report;
+mod store;
+mod timed;
+mod workload;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use error::BenchError;
+use report::Form;
+
+/// Measures Reel on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "reel-bench", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Boundary(boundary::Boundary),
+    Rebuild(rebuild::Rebuild),
+    Latency(latency::Latency),
+    Deploy(deploy::Deploy),
+    /// One rebuild in a process of its own, for `rebuild`
+    #[command(hide = true)]
+    RebuildOne(rebuild::One),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let form = if arguments.json { Form::Json } else { Form::Table };
+    let runtime = tokio::runtime::Runtime::new().expect("the system gives threads to a process that just began");
+    match runtime.block_on(run(arguments.what, form)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Whoever closed standard error cannot be told anything.
+            let _ = writeln!(std::io::stderr(), "reel-bench: {}", reel_projector::chain(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(what: What, form: Form) -> Result<(), BenchError> {
+    let report = match what {
+        What::Boundary(boundary) => boundary::run(boundary).await?,
+        What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
+        What::Latency(latency) => latency::run(latency).await?,
+        What::Deploy(deploy) => deploy::run(deploy).await?,
+        What::RebuildOne(one) => return rebuild::one(one).await,
+    };
+    report.print(form)
+}

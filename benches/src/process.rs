@@ -1,0 +1,19 @@
+//! What the system says of this process.
+
+/// The most memory that this process ever had resident, in MiB; nothing where the system does not say.
+pub(crate) fn peak_mebibytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes / 1024)
+}
+
+/// Seconds of processor time that this process used; nothing where the system does not say.
+pub(crate) fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The name, in parentheses, may hold anything.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
+    // The unit of these fields is fixed for programs: 100 a second.
+    Some(ticks as f64 / 100.0)
+}
