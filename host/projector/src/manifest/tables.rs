@@ -314,12 +314,6 @@ fn owner(node: &Node<'_>, columns: &[Column], key: &[u16]) -> Result<Ownership, 
             column.name, column.kind
         )));
     }
-    if column.nullable {
-        return Err(named.error(format!(
-            "column {} is nullable, but every row belongs to a stream: make it not nullable",
-            column.name
-        )));
-    }
     if !key.contains(&index) {
         return Err(named.error(format!(
             "column {name} holds the stream that owns the row, so it must be part of the primary key: two streams could write one row \
