@@ -30,7 +30,7 @@ fn what_makes_no_sense_is_a_trap_that_says_so() {
         let (applied, _) = apply(mode, &counted(3));
         match applied {
             Err(ApplyError::Trapped(message)) => {
-                assert!(message.contains(words) && !message.is_empty(), "{mode}: {message}")
+                assert!(message.contains(words) && !message.is_empty(), "{mode}: {message}");
             }
             other => panic!("{mode}: {other:?}"),
         }
