@@ -18,13 +18,6 @@ pub(crate) type Piece = Result<Vec<Row>, ReadModelError>;
 
 /// The reader took too long, and the query was given up.
 pub(crate) fn too_slow(target: &str) -> ReadModelError {
-    let source = format!(
-        "the reader took no rows for {} seconds, so the query was ended",
-        PATIENCE.as_secs()
-    )
-    .into();
-    ReadModelError::Unavailable {
-        target: target.to_owned(),
-        source,
-    }
+    let source = format!("the reader took no rows for {} seconds, so the query was ended", PATIENCE.as_secs()).into();
+    ReadModelError::Unavailable { target: target.to_owned(), source }
 }

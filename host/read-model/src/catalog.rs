@@ -29,19 +29,13 @@ pub(crate) trait Word: Sized + Copy + PartialEq + 'static {
 
     /// The word of a value.
     fn word(self) -> &'static str {
-        Self::WORDS
-            .iter()
-            .find(|(value, _)| *value == self)
-            .expect("every value has its word")
-            .1
+        Self::WORDS.iter().find(|(value, _)| *value == self).expect("every value has its word").1
     }
 
     /// The value of a word.
     fn read(word: &str) -> Result<Self, Unreadable> {
         let found = Self::WORDS.iter().find(|(_, own)| *own == word);
-        found
-            .map(|(value, _)| *value)
-            .ok_or_else(|| Unreadable(format!("the catalog holds the unknown word {word:?}")))
+        found.map(|(value, _)| *value).ok_or_else(|| Unreadable(format!("the catalog holds the unknown word {word:?}")))
     }
 }
 
@@ -59,11 +53,8 @@ impl Word for GenerationState {
 }
 
 impl Word for FailurePolicy {
-    const WORDS: &'static [(Self, &'static str)] = &[
-        (FailurePolicy::Halt, "halt"),
-        (FailurePolicy::Skip, "skip"),
-        (FailurePolicy::Park, "park"),
-    ];
+    const WORDS: &'static [(Self, &'static str)] =
+        &[(FailurePolicy::Halt, "halt"), (FailurePolicy::Skip, "skip"), (FailurePolicy::Park, "park")];
 }
 
 impl Word for Promotion {
@@ -139,20 +130,9 @@ impl GenerationEntry {
 impl ConditionEntry {
     pub(crate) fn of(condition: &Condition) -> ConditionEntry {
         match condition {
-            Condition::Running => ConditionEntry {
-                word: "running".to_owned(),
-                ..ConditionEntry::default()
-            },
-            Condition::Paused => ConditionEntry {
-                word: "paused".to_owned(),
-                ..ConditionEntry::default()
-            },
-            Condition::Halted {
-                position,
-                stream,
-                code,
-                message,
-            } => ConditionEntry {
+            Condition::Running => ConditionEntry { word: "running".to_owned(), ..ConditionEntry::default() },
+            Condition::Paused => ConditionEntry { word: "paused".to_owned(), ..ConditionEntry::default() },
+            Condition::Halted { position, stream, code, message } => ConditionEntry {
                 word: "halted".to_owned(),
                 position: position.map(kept),
                 stream: stream.clone(),
@@ -201,10 +181,7 @@ impl CheckpointEntry {
     pub(crate) fn read(self) -> Result<Checkpoint, Unreadable> {
         Ok(Checkpoint {
             log: LogId(uuid(&self.log)?),
-            point: LogPoint {
-                position: number(self.position)?,
-                event: uuid(&self.event)?,
-            },
+            point: LogPoint { position: number(self.position)?, event: uuid(&self.event)? },
             layout: number(self.layout)?,
             epoch: number(self.epoch)?,
         })
@@ -228,9 +205,7 @@ pub(crate) fn uuid(text: &str) -> Result<Uuid, Unreadable> {
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {
-    let micros = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros());
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
     Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
 }
 
@@ -261,28 +236,18 @@ pub(crate) struct Manifests(Mutex<HashMap<String, Arc<Manifest>>>);
 impl Manifests {
     /// The manifest of the component, if it was seen before.
     pub(crate) fn get(&self, digest: &str) -> Option<Arc<Manifest>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(digest)
-            .cloned()
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).cloned()
     }
 
     /// Remembers the manifest of a component.
     pub(crate) fn put(&self, digest: &str, manifest: &Arc<Manifest>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(digest.to_owned(), Arc::clone(manifest));
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(digest.to_owned(), Arc::clone(manifest));
     }
 
     /// Reads and remembers the manifest of a component.
     pub(crate) fn read(&self, digest: &str, json: &str) -> Result<Arc<Manifest>, Unreadable> {
-        let manifest = Manifest::parse(json).map_err(|error| {
-            Unreadable(format!(
-                "the manifest kept for component {digest} cannot be read: {error}"
-            ))
-        })?;
+        let manifest = Manifest::parse(json)
+            .map_err(|error| Unreadable(format!("the manifest kept for component {digest} cannot be read: {error}")))?;
         let manifest = Arc::new(manifest);
         self.put(digest, &manifest);
         Ok(manifest)
@@ -317,11 +282,7 @@ pub(crate) fn check_move(
     } else {
         return Ok(());
     };
-    Err(CatalogError::Conflict {
-        what: title(generation),
-        actual: generation.state.word().to_owned(),
-        wanted,
-    })
+    Err(CatalogError::Conflict { what: title(generation), actual: generation.state.word().to_owned(), wanted })
 }
 
 /// Whether a generation in this state may become the live one.
@@ -347,17 +308,12 @@ pub(crate) fn check_drop(generation: &Generation, scope: DropScope, others: i64)
         DropScope::Generation if generation.state == GenerationState::Live => {
             ("live", "promote another generation first, or drop the whole projection")
         }
-        DropScope::Projection if others > 0 => (
-            "not the last generation of its projection",
-            "drop the other generations first",
-        ),
+        DropScope::Projection if others > 0 => {
+            ("not the last generation of its projection", "drop the other generations first")
+        }
         _ => return Ok(()),
     };
-    Err(CatalogError::Conflict {
-        what: title(generation),
-        actual: actual.to_owned(),
-        wanted: wanted.to_owned(),
-    })
+    Err(CatalogError::Conflict { what: title(generation), actual: actual.to_owned(), wanted: wanted.to_owned() })
 }
 
 /// Where `next` is behind `live`, shard by shard; where they have different numbers of shards, every shard of `next` must be at or
@@ -365,17 +321,9 @@ pub(crate) fn check_drop(generation: &Generation, scope: DropScope, others: i64)
 pub(crate) fn behind(live: &[Checkpoint], next: &[Checkpoint]) -> Option<FlipOutcome> {
     let furthest = live.iter().max_by_key(|checkpoint| checkpoint.point.position)?;
     next.iter().enumerate().find_map(|(shard, checkpoint)| {
-        let other = if live.len() == next.len() {
-            &live[shard]
-        } else {
-            furthest
-        };
+        let other = if live.len() == next.len() { &live[shard] } else { furthest };
         let behind = checkpoint.log == other.log && checkpoint.point.position < other.point.position;
-        behind.then(|| FlipOutcome::Behind {
-            shard: shard as u32,
-            at: checkpoint.point,
-            live: other.point,
-        })
+        behind.then_some(FlipOutcome::Behind { shard: shard as u32, at: checkpoint.point, live: other.point })
     })
 }
 
@@ -386,10 +334,7 @@ mod tests {
     fn at(position: u64) -> Checkpoint {
         Checkpoint {
             log: LogId(Uuid::nil()),
-            point: LogPoint {
-                position,
-                event: Uuid::from_u128(u128::from(position)),
-            },
+            point: LogPoint { position, event: Uuid::from_u128(u128::from(position)) },
             layout: 0,
             epoch: 1,
         }
@@ -407,36 +352,19 @@ mod tests {
     fn behind_in_one_shard_is_behind() {
         assert_eq!(behind(&[at(5), at(9)], &[at(5), at(9)]), None);
         let outcome = behind(&[at(5), at(9)], &[at(7), at(8)]);
-        assert_eq!(
-            outcome,
-            Some(FlipOutcome::Behind {
-                shard: 1,
-                at: at(8).point,
-                live: at(9).point
-            })
-        );
+        assert_eq!(outcome, Some(FlipOutcome::Behind { shard: 1, at: at(8).point, live: at(9).point }));
     }
 
     #[test]
     fn with_other_shards_the_furthest_counts() {
         assert_eq!(behind(&[at(5), at(9)], &[at(9)]), None);
         let outcome = behind(&[at(9)], &[at(9), at(8)]);
-        assert_eq!(
-            outcome,
-            Some(FlipOutcome::Behind {
-                shard: 1,
-                at: at(8).point,
-                live: at(9).point
-            })
-        );
+        assert_eq!(outcome, Some(FlipOutcome::Behind { shard: 1, at: at(8).point, live: at(9).point }));
     }
 
     #[test]
     fn another_log_is_never_behind() {
-        let other = Checkpoint {
-            log: LogId(Uuid::max()),
-            ..at(9)
-        };
+        let other = Checkpoint { log: LogId(Uuid::max()), ..at(9) };
         assert_eq!(behind(&[other], &[at(1)]), None);
         assert_eq!(behind(&[], &[at(0)]), None);
     }

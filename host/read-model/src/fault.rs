@@ -45,18 +45,11 @@ impl<E: DriverError, O: From<ReadModelError>> Fault<E, O> {
         let source: Box<dyn Error + Send + Sync> = match self {
             Fault::Own(own) => return own,
             Fault::Database(error) if error.severity() == Severity::Transient => {
-                return O::from(ReadModelError::Unavailable {
-                    target: target.to_owned(),
-                    source: Box::new(error),
-                });
+                return O::from(ReadModelError::Unavailable { target: target.to_owned(), source: Box::new(error) });
             }
             Fault::Database(error) => Box::new(error),
             Fault::Unreadable(unreadable) => Box::new(unreadable),
         };
-        O::from(ReadModelError::Refused {
-            target: target.to_owned(),
-            action: action.to_owned(),
-            source,
-        })
+        O::from(ReadModelError::Refused { target: target.to_owned(), action: action.to_owned(), source })
     }
 }

@@ -20,15 +20,51 @@ pub async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError
         return postgres::open(name, url).await;
     }
     // The URL itself may hold a password: it is never shown.
-    let scheme = url
-        .split(':')
-        .next()
-        .filter(|scheme| scheme.len() < url.len())
-        .unwrap_or("nothing");
+    let scheme = url.split(':').next().filter(|scheme| scheme.len() < url.len()).unwrap_or("nothing");
     Err(CatalogError::Unusable {
         target: name.to_owned(),
         reason: format!(
             "its URL begins with {scheme:?}: give sqlite:PATH or postgres://user:password@host:port/database"
         ),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(url: &str) -> String {
+        match open("reports", url).await {
+            Err(error @ CatalogError::Unusable { .. }) => error.to_string(),
+            Err(error) => panic!("{error}"),
+            Ok(_) => panic!("{url} was opened"),
+        }
+    }
+
+    #[tokio::test]
+    async fn urls_that_are_none_of_ours_do_not_show_their_secrets() {
+        for url in ["mysql://user:secret@host/x", "secret", "postgres://user:secret@host:port/x"] {
+            let refusal = refusal(url).await;
+            assert!(refusal.contains("reports") && !refusal.contains("secret"), "{refusal}");
+        }
+    }
+
+    #[tokio::test]
+    async fn files_that_cannot_be_opened_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let nowhere = folder.path().join("missing").join("read.db");
+        assert!(refusal(&format!("sqlite:{}", nowhere.display())).await.contains("folder"));
+        let other = folder.path().join("letter.txt");
+        std::fs::write(&other, "Dear Sir or Madam, this is not a database of any kind. ".repeat(40)).unwrap();
+        assert!(refusal(&format!("sqlite:{}", other.display())).await.contains("not a SQLite database"));
+        let foreign = folder.path().join("foreign.db");
+        rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE reel_things (x)").unwrap();
+        assert!(refusal(&format!("sqlite:{}", foreign.display())).await.contains("reel_"));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_there_may_come_back() {
+        let error = open("reports", "postgres://nobody@127.0.0.1:1/x").await.err().unwrap();
+        assert!(matches!(error, CatalogError::ReadModel(_)), "{error}");
+    }
 }

@@ -47,12 +47,7 @@ pub(crate) struct Statement<'q> {
 
 /// The rows that `query` asks for; `from` is the physical table, quoted.
 pub(crate) fn rows<'q>(dialect: &impl Dialect, table: &Table, from: &str, query: &'q Query) -> Statement<'q> {
-    let mut writer = Writer {
-        dialect,
-        table,
-        sql: String::from("SELECT "),
-        arguments: Vec::new(),
-    };
+    let mut writer = Writer { dialect, table, sql: String::from("SELECT "), arguments: Vec::new() };
     let selected: Vec<String> = query.select.iter().map(|column| writer.column(*column)).collect();
     write!(writer.sql, "{} FROM {from}", selected.join(", ")).expect("a string takes everything");
     writer.filtered(query);
@@ -64,26 +59,15 @@ pub(crate) fn rows<'q>(dialect: &impl Dialect, table: &Table, from: &str, query:
         let offset = writer.bind(Argument::Number(clamp(query.offset)));
         write!(writer.sql, " LIMIT {limit} OFFSET {offset}").expect("a string takes everything");
     }
-    Statement {
-        sql: writer.sql,
-        arguments: writer.arguments,
-    }
+    Statement { sql: writer.sql, arguments: writer.arguments }
 }
 
 /// How many rows fit the filter of `query`.
 pub(crate) fn count<'q>(dialect: &impl Dialect, table: &Table, from: &str, query: &'q Query) -> Statement<'q> {
     let sql = format!("SELECT count(*) FROM {from}");
-    let mut writer = Writer {
-        dialect,
-        table,
-        sql,
-        arguments: Vec::new(),
-    };
+    let mut writer = Writer { dialect, table, sql, arguments: Vec::new() };
     writer.filtered(query);
-    Statement {
-        sql: writer.sql,
-        arguments: writer.arguments,
-    }
+    Statement { sql: writer.sql, arguments: writer.arguments }
 }
 
 struct Writer<'a, 'q, D> {
@@ -116,11 +100,7 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             Filter::And(parts) => self.joined(parts, " AND ", "TRUE"),
             Filter::Or(parts) => self.joined(parts, " OR ", "FALSE"),
             Filter::Not(inner) => format!("NOT ({})", self.condition(inner)),
-            Filter::Compare {
-                column,
-                comparison,
-                value,
-            } => {
+            Filter::Compare { column, comparison, value } => {
                 let argument = self.bind(Argument::Value(value));
                 format!("{} {} {argument}", self.column(*column), operator(*comparison))
             }
@@ -128,8 +108,7 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             Filter::In { column, values } => {
                 let kind = self.table.columns[usize::from(*column)].kind;
                 let name = self.column(*column);
-                self.dialect
-                    .is_one_of(&name, Values { kind, values }, &mut self.arguments)
+                self.dialect.is_one_of(&name, Values { kind, values }, &mut self.arguments)
             }
             Filter::Like { column, pattern, case } => {
                 let argument = self.bind(Argument::Text(pattern_text(pattern, *case)));
@@ -155,11 +134,7 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             if wanted[..place].iter().any(|before| before.column == by.column) {
                 continue;
             }
-            let direction = if by.direction == Direction::Descending {
-                " DESC"
-            } else {
-                ""
-            };
+            let direction = if by.direction == Direction::Descending { " DESC" } else { "" };
             let nulls = match (self.table.columns[usize::from(by.column)].nullable, by.nulls) {
                 (false, _) => "",
                 (true, Nulls::First) => " NULLS FIRST",
@@ -167,11 +142,7 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             };
             terms.push(format!("{}{direction}{nulls}", self.column(by.column)));
         }
-        let rest = self
-            .table
-            .key
-            .iter()
-            .filter(|key| wanted.iter().all(|by| by.column != **key));
+        let rest = self.table.key.iter().filter(|key| wanted.iter().all(|by| by.column != **key));
         terms.extend(rest.map(|key| self.column(*key)));
         terms.join(", ")
     }

@@ -19,17 +19,10 @@ pub(super) type Outcome<T> = Result<T, PostgresFault<CatalogError>>;
 
 /// Makes the catalog where there is none, and checks its version.
 pub(super) async fn prepare(connection: &mut PgConnection, target: &str) -> Outcome<()> {
-    let unusable = |reason: String| {
-        Fault::Own(CatalogError::Unusable {
-            target: target.to_owned(),
-            reason,
-        })
-    };
+    let unusable = |reason: String| Fault::Own(CatalogError::Unusable { target: target.to_owned(), reason });
     let encoding: String = query_scalar(sql::ENCODING).fetch_one(&mut *connection).await?;
     if encoding != "UTF8" {
-        return Err(unusable(format!(
-            "the database's encoding is {encoding}: make one with ENCODING 'UTF8'"
-        )));
+        return Err(unusable(format!("the database's encoding is {encoding}: make one with ENCODING 'UTF8'")));
     }
     query(sql::LOCK_CATALOG).execute(&mut *connection).await?;
     let row = query(sql::OWN_TABLES).fetch_one(&mut *connection).await?;
@@ -49,23 +42,16 @@ pub(super) async fn prepare(connection: &mut PgConnection, target: &str) -> Outc
     if version == VERSION {
         return Ok(());
     }
-    Err(unusable(format!(
-        "its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel"
-    )))
+    Err(unusable(format!("its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel")))
 }
 
 pub(super) async fn put_component(connection: &mut PgConnection, component: &Component) -> Outcome<()> {
-    let put = query(sql::PUT_COMPONENT)
-        .bind(&component.digest)
-        .bind(&component.manifest);
+    let put = query(sql::PUT_COMPONENT).bind(&component.digest).bind(&component.manifest);
     if put.execute(&mut *connection).await?.rows_affected() == 0 {
         return Ok(());
     }
     for (number, bytes) in component.bytes.chunks(CHUNK_BYTES).enumerate() {
-        let put = query(sql::PUT_CHUNK)
-            .bind(&component.digest)
-            .bind(number as i64)
-            .bind(bytes);
+        let put = query(sql::PUT_CHUNK).bind(&component.digest).bind(number as i64).bind(bytes);
         put.execute(&mut *connection).await?;
     }
     Ok(())
@@ -75,22 +61,12 @@ pub(super) async fn component(connection: &mut PgConnection, digest: &str) -> Ou
     let Some(manifest) = manifest(connection, digest).await? else {
         return Ok(None);
     };
-    let chunks: Vec<Vec<u8>> = query_scalar(sql::CHUNKS)
-        .bind(digest)
-        .fetch_all(&mut *connection)
-        .await?;
-    Ok(Some(Component {
-        digest: digest.to_owned(),
-        manifest,
-        bytes: chunks.concat(),
-    }))
+    let chunks: Vec<Vec<u8>> = query_scalar(sql::CHUNKS).bind(digest).fetch_all(&mut *connection).await?;
+    Ok(Some(Component { digest: digest.to_owned(), manifest, bytes: chunks.concat() }))
 }
 
 pub(super) async fn manifest(connection: &mut PgConnection, digest: &str) -> Outcome<Option<String>> {
-    Ok(query_scalar(sql::MANIFEST)
-        .bind(digest)
-        .fetch_optional(&mut *connection)
-        .await?)
+    Ok(query_scalar(sql::MANIFEST).bind(digest).fetch_optional(&mut *connection).await?)
 }
 
 pub(super) async fn generations(connection: &mut PgConnection, manifests: &Manifests) -> Outcome<Vec<Generation>> {
@@ -108,10 +84,7 @@ pub(super) async fn generation(
     manifests: &Manifests,
     id: GenerationId,
 ) -> Outcome<Generation> {
-    let row = query(sql::GENERATION)
-        .bind(id.0)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row = query(sql::GENERATION).bind(id.0).fetch_optional(&mut *connection).await?;
     let row = row.ok_or_else(|| Fault::Own(no_generation(id)))?;
     read_generation(connection, manifests, generation_entry(&row)?).await
 }
@@ -132,10 +105,7 @@ pub(super) async fn live(
     manifests: &Manifests,
     projection: &str,
 ) -> Outcome<Option<Generation>> {
-    let live: Option<Option<i64>> = query_scalar(sql::LIVE)
-        .bind(projection)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let live: Option<Option<i64>> = query_scalar(sql::LIVE).bind(projection).fetch_optional(&mut *connection).await?;
     match live.flatten() {
         Some(id) => Ok(Some(generation(connection, manifests, GenerationId(id)).await?)),
         None => Ok(None),
@@ -166,11 +136,7 @@ pub(super) async fn set_state(
     to: GenerationState,
 ) -> Outcome<()> {
     check_move(generation, from, to).map_err(Fault::Own)?;
-    query(sql::SET_STATE)
-        .bind(to.word())
-        .bind(generation.id.0)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::SET_STATE).bind(to.word()).bind(generation.id.0).execute(&mut *connection).await?;
     Ok(())
 }
 
@@ -188,33 +154,17 @@ pub(super) async fn set_condition(
         .bind(entry.message)
         .bind(id.0);
     let changed = set.execute(&mut *connection).await?.rows_affected();
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(Fault::Own(no_generation(id)))
-    }
+    if changed == 1 { Ok(()) } else { Err(Fault::Own(no_generation(id))) }
 }
 
 /// Raises the epoch of all shards, and says where they stand.
 pub(super) async fn take(connection: &mut PgConnection, generation: &Generation) -> Outcome<Vec<Checkpoint>> {
-    query(sql::LOCK_CHECKPOINTS)
-        .bind(generation.id.0)
-        .execute(&mut *connection)
-        .await?;
-    let raised = query(sql::RAISE_CHECKPOINTS)
-        .bind(generation.id.0)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::LOCK_CHECKPOINTS).bind(generation.id.0).execute(&mut *connection).await?;
+    let raised = query(sql::RAISE_CHECKPOINTS).bind(generation.id.0).execute(&mut *connection).await?;
     if raised.rows_affected() == 0 {
-        return Err(Fault::Own(CatalogError::NotFound(format!(
-            "the checkpoint of {}",
-            title(generation)
-        ))));
+        return Err(Fault::Own(CatalogError::NotFound(format!("the checkpoint of {}", title(generation)))));
     }
-    query(sql::RAISE_EPOCH)
-        .bind(generation.id.0)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::RAISE_EPOCH).bind(generation.id.0).execute(&mut *connection).await?;
     checkpoints(connection, generation.id).await
 }
 
@@ -225,10 +175,7 @@ pub(super) async fn checkpoints(connection: &mut PgConnection, id: GenerationId)
 
 /// The same, and nobody moves them until the transaction ends.
 pub(super) async fn lock_checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
-    let rows = query(sql::LOCK_CHECKPOINTS)
-        .bind(id.0)
-        .fetch_all(&mut *connection)
-        .await?;
+    let rows = query(sql::LOCK_CHECKPOINTS).bind(id.0).fetch_all(&mut *connection).await?;
     read_checkpoints(&rows)
 }
 
@@ -242,12 +189,7 @@ pub(super) async fn put_checkpoints(
     log: LogId,
     shards: u32,
 ) -> Outcome<()> {
-    let start = CheckpointEntry::of(&Checkpoint {
-        log,
-        point: LogPoint::START,
-        layout: 0,
-        epoch: 1,
-    });
+    let start = CheckpointEntry::of(&Checkpoint { log, point: LogPoint::START, layout: 0, epoch: 1 });
     for shard in 0..shards {
         let put = query(sql::PUT_CHECKPOINT)
             .bind(id.0)
@@ -268,16 +210,8 @@ pub(super) async fn dead_letters(
     after: u64,
     limit: u32,
 ) -> Outcome<Vec<DeadLetter>> {
-    let letters = query(sql::DEAD_LETTERS)
-        .bind(id.0)
-        .bind(kept(after))
-        .bind(i64::from(limit));
-    letters
-        .fetch_all(&mut *connection)
-        .await?
-        .iter()
-        .map(dead_letter)
-        .collect()
+    let letters = query(sql::DEAD_LETTERS).bind(id.0).bind(kept(after)).bind(i64::from(limit));
+    letters.fetch_all(&mut *connection).await?.iter().map(dead_letter).collect()
 }
 
 fn dead_letter(row: &PgRow) -> Outcome<DeadLetter> {
@@ -298,10 +232,7 @@ pub(super) async fn decisions(
     digest: &str,
     settings: &str,
 ) -> Outcome<Vec<u64>> {
-    let decisions = query_scalar(sql::DECISIONS)
-        .bind(log.to_string())
-        .bind(digest)
-        .bind(settings_digest(settings));
+    let decisions = query_scalar(sql::DECISIONS).bind(log.to_string()).bind(digest).bind(settings_digest(settings));
     let positions: Vec<i64> = decisions.fetch_all(&mut *connection).await?;
     Ok(positions.into_iter().map(number).collect::<Result<_, _>>()?)
 }
@@ -319,16 +250,8 @@ pub(super) async fn decide(connection: &mut PgConnection, decision: &Decision) -
 
 /// Makes `id` the live generation of `projection`, as of now.
 pub(super) async fn promote(connection: &mut PgConnection, projection: &str, id: GenerationId) -> Outcome<()> {
-    query(sql::PROMOTE)
-        .bind(now().micros())
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
-    query(sql::SET_LIVE)
-        .bind(id.0)
-        .bind(projection)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::PROMOTE).bind(now().micros()).bind(id.0).execute(&mut *connection).await?;
+    query(sql::SET_LIVE).bind(id.0).bind(projection).execute(&mut *connection).await?;
     Ok(())
 }
 

@@ -32,18 +32,10 @@ impl Database {
             .application_name("reel")
             .statement_cache_capacity(PREPARED)
             .disable_statement_logging();
-        let pool = || {
-            PgPoolOptions::new()
-                .max_connections(CONNECTIONS)
-                .acquire_timeout(PATIENCE)
-        };
+        let pool = || PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
         let writers = pool().connect_lazy_with(options.clone().options(dialect::WRITER));
         let readers = pool().connect_lazy_with(options.options(dialect::READER));
-        Ok(Database {
-            name: name.to_owned(),
-            writers,
-            readers,
-        })
+        Ok(Database { name: name.to_owned(), writers, readers })
     }
 
     /// Connects once: unlike the pools, it does not wait for a server that is not there, and says what is wrong.

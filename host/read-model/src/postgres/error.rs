@@ -1,6 +1,9 @@
 //! What PostgreSQL's errors mean for the caller.
 
+use std::borrow::Cow;
+
 use sqlx::Error;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::fault::{DriverError, Fault, Severity};
@@ -28,28 +31,18 @@ impl DriverError for Error {
             }),
             _ => false,
         };
-        if transient {
-            Severity::Transient
-        } else {
-            Severity::Permanent
-        }
+        if transient { Severity::Transient } else { Severity::Permanent }
     }
 }
 
 /// The SQLSTATE, where the server answered.
 pub(super) fn code(error: &Error) -> Option<String> {
-    error
-        .as_database_error()
-        .and_then(|error| error.code())
-        .map(std::borrow::Cow::into_owned)
+    error.as_database_error().and_then(DatabaseError::code).map(Cow::into_owned)
 }
 
 /// What the server adds to its message.
 pub(super) fn detail(error: &Error) -> Option<&str> {
-    error
-        .as_database_error()?
-        .try_downcast_ref::<PgDatabaseError>()?
-        .detail()
+    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()
 }
 
 /// Whether a lock was not to be had in time.

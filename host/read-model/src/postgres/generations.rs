@@ -37,10 +37,7 @@ pub(super) async fn create(
 }
 
 async fn put_generation(connection: &mut PgConnection, new: &NewGeneration) -> Outcome<GenerationId> {
-    let last: i64 = query_scalar(sql::LAST_NUMBER)
-        .bind(&new.projection)
-        .fetch_one(&mut *connection)
-        .await?;
+    let last: i64 = query_scalar(sql::LAST_NUMBER).bind(&new.projection).fetch_one(&mut *connection).await?;
     let put = query_scalar(sql::PUT_GENERATION)
         .bind(&new.projection)
         .bind(last + 1)
@@ -58,35 +55,19 @@ async fn put_generation(connection: &mut PgConnection, new: &NewGeneration) -> O
 async fn claim_names(connection: &mut PgConnection, new: &NewGeneration) -> Outcome<()> {
     let schema = schema_name(&new.projection);
     let taken = |owner: String| {
-        Fault::Own(CatalogError::NameTaken {
-            name: new.projection.clone(),
-            schema: schema.clone(),
-            owner,
-        })
+        Fault::Own(CatalogError::NameTaken { name: new.projection.clone(), schema: schema.clone(), owner })
     };
-    let owner: Option<String> = query_scalar(sql::SCHEMA_OWNER)
-        .bind(&schema)
-        .fetch_optional(&mut *connection)
-        .await?;
+    let owner: Option<String> = query_scalar(sql::SCHEMA_OWNER).bind(&schema).fetch_optional(&mut *connection).await?;
     match owner {
         Some(owner) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
         Some(_) => {}
         None if schema.starts_with("pg_") => return Err(taken("PostgreSQL itself".to_owned())),
-        None if query_scalar::<_, i64>(sql::SCHEMA)
-            .bind(&schema)
-            .fetch_one(&mut *connection)
-            .await?
-            > 0 =>
-        {
+        None if query_scalar::<_, i64>(sql::SCHEMA).bind(&schema).fetch_one(&mut *connection).await? > 0 => {
             return Err(taken("a schema that Reel did not make".to_owned()));
         }
         None => {
             query(tables::create_schema(&schema)).execute(&mut *connection).await?;
-            query(sql::PUT_PROJECTION)
-                .bind(&new.projection)
-                .bind(&schema)
-                .execute(&mut *connection)
-                .await?;
+            query(sql::PUT_PROJECTION).bind(&new.projection).bind(&schema).execute(&mut *connection).await?;
         }
     }
     for table in &new.manifest.tables {
@@ -98,11 +79,7 @@ async fn claim_names(connection: &mut PgConnection, new: &NewGeneration) -> Outc
                 return Err(taken(format!("a table or view {view} that Reel did not make")));
             }
             None => {
-                query(sql::CLAIM_VIEW)
-                    .bind(&view)
-                    .bind(&new.projection)
-                    .execute(&mut *connection)
-                    .await?;
+                query(sql::CLAIM_VIEW).bind(&view).bind(&new.projection).execute(&mut *connection).await?;
             }
         }
     }
@@ -119,10 +96,7 @@ pub(super) async fn flip(
 ) -> Outcome<FlipOutcome> {
     query(SHORT_LOCKS).execute(&mut *connection).await?;
     let projection = catalog::generation(connection, manifests, to).await?.projection;
-    query(sql::LOCK_PROJECTION)
-        .bind(&projection)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *connection).await?;
     let next = catalog::lock_generation(connection, manifests, to).await?;
     check_flip(&next, if_behind).map_err(Fault::Own)?;
     let live = catalog::live(connection, manifests, &projection).await?;
@@ -137,11 +111,7 @@ pub(super) async fn flip(
             _ => {}
         }
         let previous = GenerationState::Previous.word();
-        query(sql::SET_STATE)
-            .bind(previous)
-            .bind(live.id.0)
-            .execute(&mut *connection)
-            .await?;
+        query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *connection).await?;
     }
     catalog::promote(connection, &projection, to).await?;
     replace_views(connection, &next).await?;
@@ -151,16 +121,8 @@ pub(super) async fn flip(
 /// Points the projection's views at the tables of `next`; views that it has no table for go.
 async fn replace_views(connection: &mut PgConnection, next: &Generation) -> Outcome<()> {
     let schema = schema_name(&next.projection);
-    let wanted: Vec<String> = next
-        .manifest
-        .tables
-        .iter()
-        .map(|table| tables::view_name(&schema, table))
-        .collect();
-    let made: Vec<String> = query_scalar(sql::MADE_VIEWS)
-        .bind(&next.projection)
-        .fetch_all(&mut *connection)
-        .await?;
+    let wanted: Vec<String> = next.manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect();
+    let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(&next.projection).fetch_all(&mut *connection).await?;
     for view in made.iter().filter(|view| !wanted.contains(view)) {
         drop_view(connection, view).await?;
     }
@@ -174,15 +136,9 @@ async fn replace_views(connection: &mut PgConnection, next: &Generation) -> Outc
                 wanted: format!("{} needs that name: rename or drop it", title(next)),
             }));
         } else {
-            query(tables::replace_view(view, next.id, table))
-                .execute(&mut *connection)
-                .await?;
+            query(tables::replace_view(view, next.id, table)).execute(&mut *connection).await?;
         }
-        query(sql::SET_VIEW)
-            .bind(1_i64)
-            .bind(view)
-            .execute(&mut *connection)
-            .await?;
+        query(sql::SET_VIEW).bind(1_i64).bind(view).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -211,10 +167,7 @@ async fn replace_view(connection: &mut PgConnection, view: &str, next: &Generati
 }
 
 async fn shape(connection: &mut PgConnection, relation: &str) -> Outcome<Option<String>> {
-    Ok(query_scalar(sql::SHAPE)
-        .bind(relation)
-        .fetch_one(&mut *connection)
-        .await?)
+    Ok(query_scalar(sql::SHAPE).bind(relation).fetch_one(&mut *connection).await?)
 }
 
 async fn grants(connection: &mut PgConnection, view: &str) -> Outcome<Vec<Grant>> {
@@ -237,19 +190,12 @@ async fn drop_view(connection: &mut PgConnection, view: &str) -> Outcome<()> {
     {
         return Err(Fault::Own(CatalogError::Conflict {
             what: format!("view {view}"),
-            actual: format!(
-                "needed by something else ({})",
-                detail(error).unwrap_or("the server does not say what")
-            ),
+            actual: format!("needed by something else ({})", detail(error).unwrap_or("the server does not say what")),
             wanted: "its columns change or it goes: drop what depends on it first".to_owned(),
         }));
     }
     dropped?;
-    query(sql::SET_VIEW)
-        .bind(0_i64)
-        .bind(view)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::SET_VIEW).bind(0_i64).bind(view).execute(&mut *connection).await?;
     Ok(())
 }
 
@@ -262,47 +208,24 @@ pub(super) async fn remove(
 ) -> Outcome<()> {
     query(SHORT_LOCKS).execute(&mut *connection).await?;
     let projection = catalog::generation(connection, manifests, id).await?.projection;
-    query(sql::LOCK_PROJECTION)
-        .bind(&projection)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *connection).await?;
     let generation = catalog::lock_generation(connection, manifests, id).await?;
     if generation.state == GenerationState::Dropped {
         return Ok(());
     }
-    let others: i64 = query_scalar(sql::OTHERS)
-        .bind(&projection)
-        .bind(id.0)
-        .fetch_one(&mut *connection)
-        .await?;
+    let others: i64 = query_scalar(sql::OTHERS).bind(&projection).bind(id.0).fetch_one(&mut *connection).await?;
     check_drop(&generation, scope, others).map_err(Fault::Own)?;
     catalog::lock_checkpoints(connection, id).await?;
     if scope == DropScope::Projection {
         drop_views(connection, &projection).await?;
-        query(sql::DELETE_VIEWS)
-            .bind(&projection)
-            .execute(&mut *connection)
-            .await?;
-        query(sql::DELETE_PROJECTION)
-            .bind(&projection)
-            .execute(&mut *connection)
-            .await?;
+        query(sql::DELETE_VIEWS).bind(&projection).execute(&mut *connection).await?;
+        query(sql::DELETE_PROJECTION).bind(&projection).execute(&mut *connection).await?;
     }
     drop_tables(connection, id, &generation.manifest).await?;
-    query(sql::DELETE_CHECKPOINTS)
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
-    query(sql::DELETE_DEAD_LETTERS)
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::DELETE_CHECKPOINTS).bind(id.0).execute(&mut *connection).await?;
+    query(sql::DELETE_DEAD_LETTERS).bind(id.0).execute(&mut *connection).await?;
     let dropped = GenerationState::Dropped.word();
-    query(sql::SET_STATE)
-        .bind(dropped)
-        .bind(id.0)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::SET_STATE).bind(dropped).bind(id.0).execute(&mut *connection).await?;
     Ok(())
 }
 
@@ -315,18 +238,12 @@ async fn drop_tables(connection: &mut PgConnection, id: GenerationId, manifest: 
 
 /// Deletes the views of a projection and their schema, if nothing else is in it.
 async fn drop_views(connection: &mut PgConnection, projection: &str) -> Outcome<()> {
-    let made: Vec<String> = query_scalar(sql::MADE_VIEWS)
-        .bind(projection)
-        .fetch_all(&mut *connection)
-        .await?;
+    let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(projection).fetch_all(&mut *connection).await?;
     for view in &made {
         drop_view(connection, view).await?;
     }
     let schema = schema_name(projection);
-    let objects: String = query_scalar(sql::OBJECTS)
-        .bind(&schema)
-        .fetch_one(&mut *connection)
-        .await?;
+    let objects: String = query_scalar(sql::OBJECTS).bind(&schema).fetch_one(&mut *connection).await?;
     if !objects.is_empty() {
         return Err(Fault::Own(CatalogError::Conflict {
             what: format!("schema {schema}"),

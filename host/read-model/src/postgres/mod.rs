@@ -51,28 +51,18 @@ pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, Catal
         catalog::prepare(&mut transaction, name).await?;
         Ok(transaction.commit().await?)
     };
-    prepared
-        .await
-        .map_err(|fault: PostgresFault<CatalogError>| match fault {
-            Fault::Database(error) => not_opened(name, error),
-            fault => fault.told(name, "making the catalog"),
-        })?;
-    Ok(Arc::new(Postgres {
-        database: Arc::new(database),
-        manifests: Arc::default(),
-    }))
+    prepared.await.map_err(|fault: PostgresFault<CatalogError>| match fault {
+        Fault::Database(error) => not_opened(name, error),
+        fault => fault.told(name, "making the catalog"),
+    })?;
+    Ok(Arc::new(Postgres { database: Arc::new(database), manifests: Arc::default() }))
 }
 
 fn not_opened(name: &str, error: sqlx::Error) -> CatalogError {
-    let unusable = |reason: String| CatalogError::Unusable {
-        target: name.to_owned(),
-        reason,
-    };
+    let unusable = |reason: String| CatalogError::Unusable { target: name.to_owned(), reason };
     match error::code(&error).as_deref() {
         Some("28P01" | "28000") => unusable(format!("{error}: see that user and password in its URL are right")),
-        Some("3D000") => unusable(format!(
-            "{error}: make it (CREATE DATABASE … ENCODING 'UTF8'), or correct its URL"
-        )),
+        Some("3D000") => unusable(format!("{error}: make it (CREATE DATABASE … ENCODING 'UTF8'), or correct its URL")),
         Some("42501") => unusable(format!(
             "{error}: the user needs the right to make schemas (GRANT CREATE ON DATABASE …), and those of Reel must be its own"
         )),
@@ -154,8 +144,7 @@ impl Target for Postgres {
 
     async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
         let work = async { catalog::live(&mut *self.database.read().await?, &self.manifests, projection).await };
-        work.await
-            .map_err(|fault| self.told(fault, "reading the live generation"))
+        work.await.map_err(|fault| self.told(fault, "reading the live generation"))
     }
 
     async fn set_state(
@@ -170,8 +159,7 @@ impl Target for Postgres {
             catalog::set_state(&mut transaction, &generation, from, to).await?;
             Ok(transaction.commit().await?)
         };
-        work.await
-            .map_err(|fault| self.told(fault, "changing a generation's state"))
+        work.await.map_err(|fault| self.told(fault, "changing a generation's state"))
     }
 
     async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
@@ -180,8 +168,7 @@ impl Target for Postgres {
             catalog::set_condition(&mut transaction, id, condition).await?;
             Ok(transaction.commit().await?)
         };
-        work.await
-            .map_err(|fault| self.told(fault, "changing a generation's condition"))
+        work.await.map_err(|fault| self.told(fault, "changing a generation's condition"))
     }
 
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {

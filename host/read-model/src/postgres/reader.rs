@@ -52,29 +52,17 @@ pub(super) async fn answer(
     query: &Query,
 ) -> Result<Answer, PostgresFault<CatalogError>> {
     let reader = database.readers.acquire().await?;
-    let job = Job {
-        name: database.name.clone(),
-        generation: generation.clone(),
-        pointer,
-        query: query.clone(),
-    };
+    let job = Job { name: database.name.clone(), generation: generation.clone(), pointer, query: query.clone() };
     let (head_to, head) = oneshot::channel();
     let (rows_to, rows) = mpsc::channel(PIECES);
     tokio::spawn(job.run(reader, head_to, rows_to));
-    let total = head
-        .await
-        .unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
+    let total = head.await.unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
     Ok(Answer { total, rows })
 }
 
 fn interrupted(target: &str) -> CatalogError {
     let source = "the query's task ended before it answered".into();
-    ReadModelError::Refused {
-        target: target.to_owned(),
-        action: "answering a query".to_owned(),
-        source,
-    }
-    .into()
+    ReadModelError::Refused { target: target.to_owned(), action: "answering a query".to_owned(), source }.into()
 }
 
 type Head = Result<Option<u64>, PostgresFault<CatalogError>>;
@@ -107,7 +95,10 @@ impl Job {
     ) -> Result<(), End> {
         let mut transaction = match reader.begin_with(BEGIN_READING).await {
             Ok(transaction) => transaction,
-            Err(error) => return Ok(drop(head.send(Err(error.into())))),
+            Err(error) => {
+                drop(head.send(Err(error.into())));
+                return Ok(());
+            }
         };
         let begun = self.begin(&mut transaction).await;
         let failed = begun.is_err();
@@ -146,12 +137,8 @@ impl Job {
 
     async fn stream(&self, connection: &mut PgConnection, to: &mpsc::Sender<Piece>) -> Result<(), End> {
         let table = &self.generation.manifest.tables[usize::from(self.query.table)];
-        let kinds: Vec<ColumnType> = self
-            .query
-            .select
-            .iter()
-            .map(|column| table.columns[usize::from(*column)].kind)
-            .collect();
+        let kinds: Vec<ColumnType> =
+            self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
         let from = tables::physical(self.generation.id, table);
         let statement = crate::sql::rows(&dialect::Postgres, table, &from, &self.query);
         let mut rows = prepared(statement).fetch(&mut *connection);
@@ -162,11 +149,7 @@ impl Job {
                 send(std::mem::take(&mut chunk), to).await?;
             }
         }
-        if chunk.is_empty() {
-            Ok(())
-        } else {
-            send(chunk, to).await
-        }
+        if chunk.is_empty() { Ok(()) } else { send(chunk, to).await }
     }
 }
 
@@ -198,22 +181,12 @@ async fn check_pointer(
 ) -> Result<(), PostgresFault<CatalogError>> {
     match pointer {
         Pointer::Live => {
-            let live = query_scalar(sql::LIVE)
-                .bind(&generation.projection)
-                .fetch_optional(&mut *connection)
-                .await?;
+            let live = query_scalar(sql::LIVE).bind(&generation.projection).fetch_optional(&mut *connection).await?;
             let live: Option<Option<i64>> = live;
-            if live.flatten() == Some(generation.id.0) {
-                Ok(())
-            } else {
-                Err(Fault::Own(CatalogError::Moved))
-            }
+            if live.flatten() == Some(generation.id.0) { Ok(()) } else { Err(Fault::Own(CatalogError::Moved)) }
         }
         Pointer::Fixed => {
-            let state = query_scalar(sql::STATE)
-                .bind(generation.id.0)
-                .fetch_optional(&mut *connection)
-                .await?;
+            let state = query_scalar(sql::STATE).bind(generation.id.0).fetch_optional(&mut *connection).await?;
             let state: Option<String> = state;
             match state {
                 Some(state) if state != GenerationState::Dropped.word() => Ok(()),

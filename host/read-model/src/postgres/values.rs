@@ -53,10 +53,7 @@ impl Oids {
             Value::Boolean(_) => ColumnType::Boolean,
             Value::Int(_) => ColumnType::Int64,
             Value::Double(_) => ColumnType::Double,
-            Value::Decimal(_) => ColumnType::Decimal {
-                precision: 18,
-                scale: 0,
-            },
+            Value::Decimal(_) => ColumnType::Decimal { precision: 18, scale: 0 },
             Value::Null | Value::Text(_) | Value::Json(_) => ColumnType::Json,
             Value::Bytes(_) => ColumnType::Bytes { length: None },
             Value::Uuid(_) => ColumnType::Uuid,
@@ -70,10 +67,7 @@ impl Oids {
 impl<'a> ColumnArray<'a> {
     /// Values of a column of this kind.
     pub(super) fn of(kind: ColumnType, values: impl Iterator<Item = &'a Value>) -> ColumnArray<'a> {
-        ColumnArray {
-            oids: Oids::of(kind),
-            values: values.collect(),
-        }
+        ColumnArray { oids: Oids::of(kind), values: values.collect() }
     }
 }
 
@@ -150,10 +144,7 @@ fn encode(value: &Value, into: &mut Vec<u8>) -> Result<(), BoxDynError> {
 fn encode_decimal(decimal: Decimal, into: &mut Vec<u8>) -> Result<(), BoxDynError> {
     let scale = decimal.scale();
     let behind = scale.div_ceil(4);
-    let aligned = decimal
-        .mantissa()
-        .unsigned_abs()
-        .checked_mul(10_u128.pow(behind * 4 - scale));
+    let aligned = decimal.mantissa().unsigned_abs().checked_mul(10_u128.pow(behind * 4 - scale));
     let mut rest = aligned.ok_or("a decimal of more than 18 digits")?;
     let mut digits = Vec::with_capacity(8);
     while rest > 0 {
@@ -165,11 +156,7 @@ fn encode_decimal(decimal: Decimal, into: &mut Vec<u8>) -> Result<(), BoxDynErro
     while digits.last() == Some(&0) {
         digits.pop();
     }
-    let sign: u16 = if decimal.is_sign_negative() && !digits.is_empty() {
-        0x4000
-    } else {
-        0
-    };
+    let sign: u16 = if decimal.is_sign_negative() && !digits.is_empty() { 0x4000 } else { 0 };
     into.extend_from_slice(&(digits.len() as i16).to_be_bytes());
     into.extend_from_slice(&weight.to_be_bytes());
     into.extend_from_slice(&sign.to_be_bytes());
@@ -182,11 +169,7 @@ fn encode_decimal(decimal: Decimal, into: &mut Vec<u8>) -> Result<(), BoxDynErro
 
 /// Reads a row of columns of these kinds; further columns are left alone.
 pub(super) fn row(row: &PgRow, kinds: &[ColumnType]) -> Result<Box<[Value]>, Error> {
-    kinds
-        .iter()
-        .enumerate()
-        .map(|(place, kind)| value(row, place, *kind))
-        .collect()
+    kinds.iter().enumerate().map(|(place, kind)| value(row, place, *kind)).collect()
 }
 
 fn value(row: &PgRow, place: usize, kind: ColumnType) -> Result<Value, Error> {
@@ -194,10 +177,7 @@ fn value(row: &PgRow, place: usize, kind: ColumnType) -> Result<Value, Error> {
     if raw.is_null() {
         return Ok(Value::Null);
     }
-    let told = |source: BoxDynError| Error::ColumnDecode {
-        index: place.to_string(),
-        source,
-    };
+    let told = |source: BoxDynError| Error::ColumnDecode { index: place.to_string(), source };
     decode(raw.as_bytes().map_err(told)?, kind).map_err(told)
 }
 
@@ -220,27 +200,17 @@ fn decode(bytes: &[u8], kind: ColumnType) -> Result<Value, BoxDynError> {
 }
 
 fn decode_decimal(bytes: &[u8], scale: u32) -> Result<Decimal, BoxDynError> {
-    let numbers: Vec<i16> = bytes
-        .chunks_exact(2)
-        .map(|pair| i16::from_be_bytes([pair[0], pair[1]]))
-        .collect();
+    let numbers: Vec<i16> = bytes.chunks_exact(2).map(|pair| i16::from_be_bytes([pair[0], pair[1]])).collect();
     let [_, weight, sign, _, digits @ ..] = numbers.as_slice() else {
         return Err("a numeric without a head".into());
     };
-    let mantissa = digits.iter().try_fold(0_i128, |sum, digit| {
-        sum.checked_mul(10_000)?.checked_add(i128::from(*digit))
-    });
+    let mantissa =
+        digits.iter().try_fold(0_i128, |sum, digit| sum.checked_mul(10_000)?.checked_add(i128::from(*digit)));
     let mantissa = mantissa.ok_or("a numeric of too many digits")?;
     // The last digit stands for 10,000 to this power.
     let power = 4 * (i32::from(*weight) + 1 - digits.len() as i32) + scale as i32;
-    let factor = 10_i128
-        .checked_pow(power.unsigned_abs())
-        .ok_or("a numeric of too many digits")?;
-    let mantissa = if power >= 0 {
-        mantissa.checked_mul(factor)
-    } else {
-        Some(mantissa / factor)
-    };
+    let factor = 10_i128.checked_pow(power.unsigned_abs()).ok_or("a numeric of too many digits")?;
+    let mantissa = if power >= 0 { mantissa.checked_mul(factor) } else { Some(mantissa / factor) };
     let mantissa = mantissa.ok_or("a numeric of too many digits")?;
     let signed = if *sign == 0x4000 { -mantissa } else { mantissa };
     Ok(Decimal::try_from_i128_with_scale(signed, scale)?)

@@ -48,18 +48,8 @@ type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 impl Writer {
     pub(super) fn new(database: Arc<Database>, generation: &Generation) -> Writer {
         let id = generation.id;
-        let statements = generation
-            .manifest
-            .tables
-            .iter()
-            .map(|table| TableStatements::new(id, table))
-            .collect();
-        Writer {
-            database,
-            id,
-            manifest: Arc::clone(&generation.manifest),
-            statements,
-        }
+        let statements = generation.manifest.tables.iter().map(|table| TableStatements::new(id, table)).collect();
+        Writer { database, id, manifest: Arc::clone(&generation.manifest), statements }
     }
 
     async fn write(&self, commit: &Commit<'_>) -> Result<(), CommitFault> {
@@ -91,11 +81,7 @@ impl Writer {
             return Ok(());
         }
         let found = find_checkpoint(connection, self.id, commit.shard).await?;
-        Err(Fault::Own(CommitError::Superseded {
-            shard: commit.shard,
-            expected: commit.from.point.position,
-            found,
-        }))
+        Err(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
     async fn write_table(
@@ -107,16 +93,10 @@ impl Writer {
         let (table, statements) = (&self.manifest.tables[index], &self.statements[index]);
         self.delete_where(connection, table, &writes.delete_where).await?;
         for keys in chunks(&writes.deletes) {
-            statements
-                .with_keys(&statements.delete, keys.iter())
-                .execute(&mut *connection)
-                .await?;
+            statements.with_keys(&statements.delete, keys.iter()).execute(&mut *connection).await?;
         }
         for rows in chunks(&writes.upserts) {
-            statements
-                .with_rows(&statements.upsert, rows)
-                .execute(&mut *connection)
-                .await?;
+            statements.with_rows(&statements.upsert, rows).execute(&mut *connection).await?;
         }
         for merges in writes.merges.chunks(CHUNK_ROWS) {
             statements.merge(connection, table, merges).await?;
@@ -133,17 +113,11 @@ impl Writer {
     ) -> Result<(), CommitFault> {
         for alike in filters.chunk_by(|a, b| shape(a) == shape(b)) {
             let (equal, null) = shape(&alike[0]);
-            let kinds: Vec<ColumnType> = equal
-                .iter()
-                .map(|column| table.columns[usize::from(*column)].kind)
-                .collect();
+            let kinds: Vec<ColumnType> = equal.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
             for some in alike.chunks(CHUNK_ROWS) {
                 let mut delete = query(tables::delete_where(self.id, table, &equal, &null));
                 for (place, kind) in kinds.iter().enumerate() {
-                    delete = delete.bind(ColumnArray::of(
-                        *kind,
-                        some.iter().map(|filter| nth_value(filter, place)),
-                    ));
+                    delete = delete.bind(ColumnArray::of(*kind, some.iter().map(|filter| nth_value(filter, place))));
                 }
                 delete.execute(&mut *connection).await?;
             }
@@ -155,18 +129,11 @@ impl Writer {
 /// Which columns a filter compares with a value, and which with NULL.
 fn shape(filter: &RowFilter) -> (Vec<u16>, Vec<u16>) {
     let (null, equal): (Vec<_>, Vec<_>) = filter.equal.iter().partition(|(_, value)| *value == Value::Null);
-    (
-        equal.iter().map(|(column, _)| *column).collect(),
-        null.iter().map(|(column, _)| *column).collect(),
-    )
+    (equal.iter().map(|(column, _)| *column).collect(), null.iter().map(|(column, _)| *column).collect())
 }
 
 fn nth_value(filter: &RowFilter, place: usize) -> &Value {
-    let mut values = filter
-        .equal
-        .iter()
-        .map(|(_, value)| value)
-        .filter(|value| **value != Value::Null);
+    let mut values = filter.equal.iter().map(|(_, value)| value).filter(|value| **value != Value::Null);
     values.nth(place).expect("filters of one shape have as many values")
 }
 
@@ -218,13 +185,7 @@ impl TableStatements {
     /// Locks the rows that are there, in key order, and writes what the merges make of them; then inserts the others. Where another
     /// shard inserts one at the same time, ours waits for it, inserts nothing, and is merged into that row.
     async fn merge(&self, connection: &mut PgConnection, table: &Table, merges: &[Merge]) -> Result<(), CommitFault> {
-        let bases = self
-            .find(
-                connection,
-                &self.select_for_update,
-                merges.iter().map(|merge| &merge.key),
-            )
-            .await?;
+        let bases = self.find(connection, &self.select_for_update, merges.iter().map(|merge| &merge.key)).await?;
         let (there, missing): (Vec<_>, Vec<_>) = merges.iter().zip(bases).partition(|(_, base)| base.is_some());
         let changed = resolve(table, there)?;
         self.put(connection, &changed).await?;
@@ -236,9 +197,7 @@ impl TableStatements {
         if late.is_empty() {
             return Ok(());
         }
-        let bases = self
-            .find(connection, &self.select_for_update, late.iter().map(|merge| &merge.key))
-            .await?;
+        let bases = self.find(connection, &self.select_for_update, late.iter().map(|merge| &merge.key)).await?;
         let changed = resolve(table, late.into_iter().zip(bases).collect())?;
         self.put(connection, &changed).await
     }
@@ -257,24 +216,14 @@ impl TableStatements {
         rows: Vec<Row>,
         merges: Vec<&'m Merge>,
     ) -> Result<Vec<&'m Merge>, CommitFault> {
-        let inserted = self
-            .with_rows(&self.insert_missing, &rows)
-            .fetch_all(&mut *connection)
-            .await?;
+        let inserted = self.with_rows(&self.insert_missing, &rows).fetch_all(&mut *connection).await?;
         if inserted.len() == rows.len() {
             return Ok(Vec::new());
         }
-        let inserted: Vec<KeyValues> = inserted
-            .iter()
-            .map(|row| values::row(row, &self.key_kinds))
-            .collect::<Result<_, _>>()?;
+        let inserted: Vec<KeyValues> =
+            inserted.iter().map(|row| values::row(row, &self.key_kinds)).collect::<Result<_, _>>()?;
         let is_new = |row: &Row| inserted.iter().any(|key| self.key_of(row).eq(key.iter()));
-        Ok(rows
-            .iter()
-            .zip(merges)
-            .filter(|(row, _)| !is_new(row))
-            .map(|(_, merge)| merge)
-            .collect())
+        Ok(rows.iter().zip(merges).filter(|(row, _)| !is_new(row)).map(|(_, merge)| merge).collect())
     }
 
     fn key_of<'r>(&self, row: &'r Row) -> impl Iterator<Item = &'r Value> {
@@ -284,9 +233,7 @@ impl TableStatements {
 
 fn resolve(table: &Table, merges: Vec<(&Merge, Option<Row>)>) -> Result<Vec<Row>, CommitFault> {
     let resolved = merges.into_iter().map(|(merge, base)| merge.resolve(table, base));
-    resolved
-        .collect::<Result<_, _>>()
-        .map_err(|refusal| Fault::Own(CommitError::Refused(refusal)))
+    resolved.collect::<Result<_, _>>().map_err(|refusal| Fault::Own(CommitError::Refused(refusal)))
 }
 
 #[async_trait]
@@ -306,20 +253,13 @@ impl ReadModel for Writer {
             let mut connection = self.database.writers.acquire().await?;
             let mut rows = Vec::with_capacity(keys.len());
             for some in chunks(keys) {
-                rows.extend(
-                    statements
-                        .find(&mut connection, &statements.select, some.iter())
-                        .await?,
-                );
+                rows.extend(statements.find(&mut connection, &statements.select, some.iter()).await?);
             }
             Ok(rows)
         };
         find.await.map_err(|fault: PostgresFault<ReadModelError>| {
             let name = &self.manifest.tables[usize::from(table)].name;
-            fault.told(
-                &self.database.name,
-                &format!("reading rows of table {name} of generation {}", self.id.0),
-            )
+            fault.told(&self.database.name, &format!("reading rows of table {name} of generation {}", self.id.0))
         })
     }
 
@@ -339,11 +279,7 @@ async fn find_checkpoint<O>(
     id: GenerationId,
     shard: u32,
 ) -> Result<Option<Checkpoint>, PostgresFault<O>> {
-    let row = query(sql::CHECKPOINT)
-        .bind(id.0)
-        .bind(i64::from(shard))
-        .fetch_optional(&mut *connection)
-        .await?;
+    let row = query(sql::CHECKPOINT).bind(id.0).bind(i64::from(shard)).fetch_optional(&mut *connection).await?;
     row.map(|row| Ok(catalog::checkpoint_entry(&row)?.read()?)).transpose()
 }
 
@@ -360,12 +296,7 @@ async fn put_dead_letters(
     let put = query(sql::PUT_DEAD_LETTERS)
         .bind(id.0)
         .bind(letters.iter().map(|letter| kept(letter.position)).collect::<Vec<_>>())
-        .bind(
-            letters
-                .iter()
-                .map(|letter| letter.event.to_string())
-                .collect::<Vec<_>>(),
-        )
+        .bind(letters.iter().map(|letter| letter.event.to_string()).collect::<Vec<_>>())
         .bind(texts(|letter| &letter.stream))
         .bind(texts(|letter| &letter.kind))
         .bind(texts(|letter| letter.reason.word()))
@@ -380,11 +311,7 @@ async fn settle(connection: &mut PgConnection, id: GenerationId, settled: &[u64]
         return Ok(());
     }
     let positions: Vec<i64> = settled.iter().map(|position| kept(*position)).collect();
-    query(sql::SETTLE)
-        .bind(id.0)
-        .bind(positions)
-        .execute(&mut *connection)
-        .await?;
+    query(sql::SETTLE).bind(id.0).bind(positions).execute(&mut *connection).await?;
     Ok(())
 }
 

@@ -18,12 +18,7 @@ pub(super) type Outcome<T> = Result<T, SqliteFault<CatalogError>>;
 
 /// Makes the catalog where there is none, and checks its version.
 pub(super) fn prepare(transaction: &Transaction<'_>, target: &str) -> Outcome<()> {
-    let unusable = |reason: String| {
-        Fault::Own(CatalogError::Unusable {
-            target: target.to_owned(),
-            reason,
-        })
-    };
+    let unusable = |reason: String| Fault::Own(CatalogError::Unusable { target: target.to_owned(), reason });
     let (tables, catalogs): (i64, i64) =
         transaction.query_row(sql::OWN_TABLES, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
     if catalogs == 0 && tables > 0 {
@@ -39,9 +34,7 @@ pub(super) fn prepare(transaction: &Transaction<'_>, target: &str) -> Outcome<()
     if version == VERSION {
         return Ok(());
     }
-    Err(unusable(format!(
-        "its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel"
-    )))
+    Err(unusable(format!("its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel")))
 }
 
 /// Whether the catalog is there already, so that nothing needs to be written.
@@ -71,27 +64,17 @@ pub(super) fn component(transaction: &Transaction<'_>, digest: &str) -> Outcome<
     while let Some(row) = chunks.next()? {
         bytes.extend_from_slice(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?);
     }
-    Ok(Some(Component {
-        digest: digest.to_owned(),
-        manifest,
-        bytes,
-    }))
+    Ok(Some(Component { digest: digest.to_owned(), manifest, bytes }))
 }
 
 pub(super) fn manifest(transaction: &Transaction<'_>, digest: &str) -> Outcome<Option<String>> {
-    Ok(transaction
-        .prepare_cached(sql::MANIFEST)?
-        .query_row([digest], |row| row.get(0))
-        .optional()?)
+    Ok(transaction.prepare_cached(sql::MANIFEST)?.query_row([digest], |row| row.get(0)).optional()?)
 }
 
 pub(super) fn generations(transaction: &Transaction<'_>, manifests: &Manifests) -> Outcome<Vec<Generation>> {
     let mut statement = transaction.prepare_cached(sql::GENERATIONS)?;
     let entries: Vec<GenerationEntry> = statement.query_map([], generation_entry)?.collect::<Result<_, _>>()?;
-    entries
-        .into_iter()
-        .map(|entry| read_generation(transaction, manifests, entry))
-        .collect()
+    entries.into_iter().map(|entry| read_generation(transaction, manifests, entry)).collect()
 }
 
 /// A generation that is there, dropped or not.
@@ -100,10 +83,7 @@ pub(super) fn generation(
     manifests: &Manifests,
     id: GenerationId,
 ) -> Outcome<Generation> {
-    let entry = transaction
-        .prepare_cached(sql::GENERATION)?
-        .query_row([id.0], generation_entry)
-        .optional()?;
+    let entry = transaction.prepare_cached(sql::GENERATION)?.query_row([id.0], generation_entry).optional()?;
     let entry = entry.ok_or_else(|| Fault::Own(no_generation(id)))?;
     read_generation(transaction, manifests, entry)
 }
@@ -114,13 +94,9 @@ pub(super) fn live(
     manifests: &Manifests,
     projection: &str,
 ) -> Outcome<Option<Generation>> {
-    let live: Option<Option<i64>> = transaction
-        .prepare_cached(sql::LIVE)?
-        .query_row([projection], |row| row.get(0))
-        .optional()?;
-    live.flatten()
-        .map(|id| generation(transaction, manifests, GenerationId(id)))
-        .transpose()
+    let live: Option<Option<i64>> =
+        transaction.prepare_cached(sql::LIVE)?.query_row([projection], |row| row.get(0)).optional()?;
+    live.flatten().map(|id| generation(transaction, manifests, GenerationId(id))).transpose()
 }
 
 fn read_generation(
@@ -154,29 +130,15 @@ pub(super) fn set_condition(transaction: &Transaction<'_>, id: GenerationId, con
     let entry = ConditionEntry::of(condition);
     let changed = transaction.execute(
         sql::SET_CONDITION,
-        params![
-            entry.word,
-            entry.position,
-            entry.stream,
-            entry.code,
-            entry.message,
-            id.0
-        ],
+        params![entry.word, entry.position, entry.stream, entry.code, entry.message, id.0],
     )?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(Fault::Own(no_generation(id)))
-    }
+    if changed == 1 { Ok(()) } else { Err(Fault::Own(no_generation(id))) }
 }
 
 /// Raises the epoch of all shards, and says where they stand.
 pub(super) fn take(transaction: &Transaction<'_>, generation: &Generation) -> Outcome<Vec<Checkpoint>> {
     if transaction.execute(sql::RAISE_CHECKPOINTS, [generation.id.0])? == 0 {
-        return Err(Fault::Own(CatalogError::NotFound(format!(
-            "the checkpoint of {}",
-            title(generation)
-        ))));
+        return Err(Fault::Own(CatalogError::NotFound(format!("the checkpoint of {}", title(generation)))));
     }
     transaction.execute(sql::RAISE_EPOCH, [generation.id.0])?;
     checkpoints(transaction, generation.id)
@@ -184,33 +146,15 @@ pub(super) fn take(transaction: &Transaction<'_>, generation: &Generation) -> Ou
 
 pub(super) fn checkpoints(transaction: &Transaction<'_>, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
     let mut statement = transaction.prepare_cached(sql::CHECKPOINTS)?;
-    let entries: Vec<CheckpointEntry> = statement
-        .query_map([id.0], checkpoint_entry)?
-        .collect::<Result<_, _>>()?;
-    Ok(entries
-        .into_iter()
-        .map(CheckpointEntry::read)
-        .collect::<Result<_, _>>()?)
+    let entries: Vec<CheckpointEntry> = statement.query_map([id.0], checkpoint_entry)?.collect::<Result<_, _>>()?;
+    Ok(entries.into_iter().map(CheckpointEntry::read).collect::<Result<_, _>>()?)
 }
 
 pub(super) fn put_checkpoints(transaction: &Transaction<'_>, id: GenerationId, log: LogId, shards: u32) -> Outcome<()> {
-    let start = CheckpointEntry::of(&Checkpoint {
-        log,
-        point: LogPoint::START,
-        layout: 0,
-        epoch: 1,
-    });
+    let start = CheckpointEntry::of(&Checkpoint { log, point: LogPoint::START, layout: 0, epoch: 1 });
     let mut statement = transaction.prepare_cached(sql::PUT_CHECKPOINT)?;
     for shard in 0..shards {
-        statement.execute(params![
-            id.0,
-            shard,
-            start.log,
-            start.position,
-            start.event,
-            start.layout,
-            start.epoch
-        ])?;
+        statement.execute(params![id.0, shard, start.log, start.position, start.event, start.layout, start.epoch])?;
     }
     Ok(())
 }
@@ -251,10 +195,7 @@ pub(super) fn decisions(transaction: &Transaction<'_>, log: LogId, digest: &str,
 pub(super) fn decide(transaction: &Transaction<'_>, decision: &Decision) -> Outcome<()> {
     let (log, settings) = (decision.log.to_string(), settings_digest(&decision.settings));
     let decided_at = decision.decided_at.micros();
-    transaction.execute(
-        sql::DECIDE,
-        params![log, decision.digest, settings, kept(decision.position), decided_at],
-    )?;
+    transaction.execute(sql::DECIDE, params![log, decision.digest, settings, kept(decision.position), decided_at])?;
     Ok(())
 }
 

@@ -96,32 +96,21 @@ impl Database {
             Some(connection) => connection,
             None => blocking(|| open_reader(&self.path))?,
         };
-        Ok(Reader {
-            database: Arc::clone(self),
-            connection: Some(connection),
-            _permit: permit,
-        })
+        Ok(Reader { database: Arc::clone(self), connection: Some(connection), _permit: permit })
     }
 }
 
 impl Reader {
     /// Begins to read one moment of the data.
     pub(super) fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
-        self.connection
-            .as_mut()
-            .expect("taken only by drop")
-            .transaction_with_behavior(TransactionBehavior::Deferred)
+        self.connection.as_mut().expect("taken only by drop").transaction_with_behavior(TransactionBehavior::Deferred)
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         let connection = self.connection.take().expect("taken only here");
-        self.database
-            .free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.database.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }
 

@@ -31,10 +31,6 @@ impl DriverError for Error {
                     | ErrorCode::SchemaChanged
             )
         );
-        if transient {
-            Severity::Transient
-        } else {
-            Severity::Permanent
-        }
+        if transient { Severity::Transient } else { Severity::Permanent }
     }
 }

@@ -51,15 +51,9 @@ fn put_generation(transaction: &Transaction<'_>, new: &NewGeneration) -> Outcome
 fn claim_names(transaction: &Transaction<'_>, new: &NewGeneration) -> Outcome<()> {
     let schema = schema_name(&new.projection);
     let taken = |owner: String| {
-        Fault::Own(CatalogError::NameTaken {
-            name: new.projection.clone(),
-            schema: schema.clone(),
-            owner,
-        })
+        Fault::Own(CatalogError::NameTaken { name: new.projection.clone(), schema: schema.clone(), owner })
     };
-    let owner: Option<String> = transaction
-        .query_row(sql::SCHEMA_OWNER, [&schema], |row| row.get(0))
-        .optional()?;
+    let owner: Option<String> = transaction.query_row(sql::SCHEMA_OWNER, [&schema], |row| row.get(0)).optional()?;
     match owner {
         Some(owner) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
         Some(_) => {}
@@ -132,9 +126,7 @@ fn replace_views(transaction: &Transaction<'_>, next: &Generation) -> Outcome<()
 
 fn drop_views(transaction: &Transaction<'_>, projection: &str) -> Outcome<()> {
     let mut statement = transaction.prepare_cached(sql::MADE_VIEWS)?;
-    let views: Vec<String> = statement
-        .query_map([projection], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let views: Vec<String> = statement.query_map([projection], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for view in views {
         transaction.execute(&tables::drop_view(&view), [])?;
         transaction.execute(sql::SET_VIEW, params![0, view])?;
@@ -147,9 +139,8 @@ pub(super) fn remove(transaction: &Transaction<'_>, generation: &Generation, sco
     if generation.state == GenerationState::Dropped {
         return Ok(());
     }
-    let others: i64 = transaction.query_row(sql::OTHERS, params![generation.projection, generation.id.0], |row| {
-        row.get(0)
-    })?;
+    let others: i64 =
+        transaction.query_row(sql::OTHERS, params![generation.projection, generation.id.0], |row| row.get(0))?;
     check_drop(generation, scope, others).map_err(Fault::Own)?;
     if scope == DropScope::Projection {
         drop_views(transaction, &generation.projection)?;
@@ -159,10 +150,7 @@ pub(super) fn remove(transaction: &Transaction<'_>, generation: &Generation, sco
     drop_tables(transaction, generation.id, &generation.manifest)?;
     transaction.execute(sql::DELETE_CHECKPOINTS, [generation.id.0])?;
     transaction.execute(sql::DELETE_DEAD_LETTERS, [generation.id.0])?;
-    transaction.execute(
-        sql::SET_STATE,
-        params![GenerationState::Dropped.word(), generation.id.0],
-    )?;
+    transaction.execute(sql::SET_STATE, params![GenerationState::Dropped.word(), generation.id.0])?;
     Ok(())
 }
 
@@ -175,9 +163,7 @@ fn drop_tables(transaction: &Transaction<'_>, id: GenerationId, manifest: &Manif
 
 fn view_owner(transaction: &Transaction<'_>, view: &str) -> Outcome<Option<(String, i64)>> {
     let mut statement = transaction.prepare_cached(sql::VIEW)?;
-    Ok(statement
-        .query_row([view], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?)
+    Ok(statement.query_row([view], |row| Ok((row.get(0)?, row.get(1)?))).optional()?)
 }
 
 fn object_exists(transaction: &Transaction<'_>, name: &str) -> Outcome<bool> {

@@ -40,10 +40,7 @@ struct Sqlite {
 /// Opens the read database in the file at `path`, making it where it does not exist.
 pub(crate) async fn open(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, Path::new(path)).map_err(|error| not_opened(name, path, error))?;
-    let target = Sqlite {
-        database: Arc::new(database),
-        manifests: Manifests::default(),
-    };
+    let target = Sqlite { database: Arc::new(database), manifests: Manifests::default() };
     let there = target.read("reading the catalog's version", catalog::exists).await?;
     let prepare = |transaction: &Transaction<'_>| catalog::prepare(transaction, name);
     if there {
@@ -56,10 +53,7 @@ pub(crate) async fn open(name: &str, path: &str) -> Result<Arc<dyn Target>, Cata
 
 fn not_opened(name: &str, path: &str, error: rusqlite::Error) -> CatalogError {
     use rusqlite::ErrorCode::{CannotOpen, NotADatabase, PermissionDenied, ReadOnly};
-    let unusable = |reason: String| CatalogError::Unusable {
-        target: name.to_owned(),
-        reason,
-    };
+    let unusable = |reason: String| CatalogError::Unusable { target: name.to_owned(), reason };
     match error.sqlite_error_code() {
         Some(CannotOpen) => unusable(format!(
             "the file {path} cannot be opened: see that its folder exists and that this user may write there"
@@ -85,10 +79,7 @@ impl Sqlite {
         action: &str,
         work: impl FnOnce(&Transaction<'_>) -> Outcome<T>,
     ) -> Result<T, CatalogError> {
-        self.database
-            .write(Durability::Full, work)
-            .await
-            .map_err(|fault| self.told(fault, action))
+        self.database.write(Durability::Full, work).await.map_err(|fault| self.told(fault, action))
     }
 
     fn told(&self, fault: SqliteFault<CatalogError>, action: &str) -> CatalogError {
@@ -111,38 +102,24 @@ impl Target for Sqlite {
     }
 
     async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
-        self.write("keeping a component", |transaction| {
-            catalog::put_component(transaction, component)
-        })
-        .await
+        self.write("keeping a component", |transaction| catalog::put_component(transaction, component)).await
     }
 
     async fn component(&self, digest: &str) -> Result<Option<Component>, CatalogError> {
-        self.read("reading a component", |transaction| {
-            catalog::component(transaction, digest)
-        })
-        .await
+        self.read("reading a component", |transaction| catalog::component(transaction, digest)).await
     }
 
     async fn create_generation(&self, new: NewGeneration) -> Result<Generation, CatalogError> {
-        self.write("making a generation", |transaction| {
-            generations::create(transaction, &self.manifests, &new)
-        })
-        .await
+        self.write("making a generation", |transaction| generations::create(transaction, &self.manifests, &new)).await
     }
 
     async fn generations(&self) -> Result<Vec<Generation>, CatalogError> {
-        self.read("reading the generations", |transaction| {
-            catalog::generations(transaction, &self.manifests)
-        })
-        .await
+        self.read("reading the generations", |transaction| catalog::generations(transaction, &self.manifests)).await
     }
 
     async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
-        self.read("reading the live generation", |transaction| {
-            catalog::live(transaction, &self.manifests, projection)
-        })
-        .await
+        self.read("reading the live generation", |transaction| catalog::live(transaction, &self.manifests, projection))
+            .await
     }
 
     async fn set_state(
@@ -162,17 +139,13 @@ impl Target for Sqlite {
     }
 
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        self.write("taking a generation over", |transaction| {
-            catalog::take(transaction, &self.find(transaction, id)?)
-        })
-        .await
+        self.write("taking a generation over", |transaction| catalog::take(transaction, &self.find(transaction, id)?))
+            .await
     }
 
     async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
-        self.write("promoting a generation", |transaction| {
-            generations::flip(transaction, &self.manifests, to, behind)
-        })
-        .await
+        self.write("promoting a generation", |transaction| generations::flip(transaction, &self.manifests, to, behind))
+            .await
     }
 
     async fn drop_generation(&self, id: GenerationId, scope: DropScope) -> Result<(), CatalogError> {
@@ -186,10 +159,7 @@ impl Target for Sqlite {
     }
 
     async fn checkpoints(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        self.read("reading checkpoints", |transaction| {
-            catalog::checkpoints(transaction, id)
-        })
-        .await
+        self.read("reading checkpoints", |transaction| catalog::checkpoints(transaction, id)).await
     }
 
     async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError> {
@@ -198,23 +168,14 @@ impl Target for Sqlite {
     }
 
     async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        self.read("reading dead letters", |transaction| {
-            catalog::dead_letters(transaction, id, after, limit)
-        })
-        .await
+        self.read("reading dead letters", |transaction| catalog::dead_letters(transaction, id, after, limit)).await
     }
 
     async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError> {
-        self.read("reading decisions", |transaction| {
-            catalog::decisions(transaction, log, digest, settings)
-        })
-        .await
+        self.read("reading decisions", |transaction| catalog::decisions(transaction, log, digest, settings)).await
     }
 
     async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
-        self.write("keeping a decision", |transaction| {
-            catalog::decide(transaction, decision)
-        })
-        .await
+        self.write("keeping a decision", |transaction| catalog::decide(transaction, decision)).await
     }
 }

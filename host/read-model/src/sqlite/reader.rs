@@ -61,20 +61,13 @@ pub(super) async fn answer(
     let (head_to, head) = oneshot::channel();
     let (rows_to, rows) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || job.run(reader, head_to, rows_to));
-    let total = head
-        .await
-        .unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
+    let total = head.await.unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
     Ok(Answer { total, rows })
 }
 
 fn interrupted(target: &str) -> CatalogError {
     let source = "the query's thread ended before it answered".into();
-    ReadModelError::Refused {
-        target: target.to_owned(),
-        action: "answering a query".to_owned(),
-        source,
-    }
-    .into()
+    ReadModelError::Refused { target: target.to_owned(), action: "answering a query".to_owned(), source }.into()
 }
 
 type Head = Result<Option<u64>, SqliteFault<CatalogError>>;
@@ -111,12 +104,7 @@ impl Job {
             return Ok(None);
         }
         let table = &self.generation.manifest.tables[usize::from(self.query.table)];
-        let statement = crate::sql::count(
-            &Sqlite,
-            table,
-            &tables::physical(self.generation.id, table),
-            &self.query,
-        );
+        let statement = crate::sql::count(&Sqlite, table, &tables::physical(self.generation.id, table), &self.query);
         let mut prepared = transaction.prepare_cached(&statement.sql)?;
         values::bind_arguments(&mut prepared, &statement.arguments)?;
         let mut rows = prepared.raw_query();
@@ -126,18 +114,9 @@ impl Job {
 
     fn stream(&self, transaction: &Transaction<'_>, to: &mpsc::Sender<Piece>) -> Result<(), End> {
         let table = &self.generation.manifest.tables[usize::from(self.query.table)];
-        let kinds: Vec<ColumnType> = self
-            .query
-            .select
-            .iter()
-            .map(|column| table.columns[usize::from(*column)].kind)
-            .collect();
-        let statement = crate::sql::rows(
-            &Sqlite,
-            table,
-            &tables::physical(self.generation.id, table),
-            &self.query,
-        );
+        let kinds: Vec<ColumnType> =
+            self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
+        let statement = crate::sql::rows(&Sqlite, table, &tables::physical(self.generation.id, table), &self.query);
         let mut prepared = transaction.prepare_cached(&statement.sql)?;
         values::bind_arguments(&mut prepared, &statement.arguments)?;
         let mut rows = prepared.raw_query();
@@ -179,17 +158,11 @@ fn check_pointer(
                 .prepare_cached(sql::LIVE)?
                 .query_row([&generation.projection], |row| row.get(0))
                 .optional()?;
-            if live.flatten() == Some(generation.id.0) {
-                Ok(())
-            } else {
-                Err(Fault::Own(CatalogError::Moved))
-            }
+            if live.flatten() == Some(generation.id.0) { Ok(()) } else { Err(Fault::Own(CatalogError::Moved)) }
         }
         Pointer::Fixed => {
-            let state: Option<String> = transaction
-                .prepare_cached(sql::STATE)?
-                .query_row([generation.id.0], |row| row.get(0))
-                .optional()?;
+            let state: Option<String> =
+                transaction.prepare_cached(sql::STATE)?.query_row([generation.id.0], |row| row.get(0)).optional()?;
             match state {
                 Some(state) if state != GenerationState::Dropped.word() => Ok(()),
                 _ => Err(Fault::Own(no_generation(generation.id))),

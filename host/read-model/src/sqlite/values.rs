@@ -58,11 +58,7 @@ pub(super) fn bind_arguments(statement: &mut Statement<'_>, arguments: &[Argumen
 
 /// Reads a row of columns of these kinds.
 pub(super) fn row(row: &Row<'_>, kinds: &[ColumnType]) -> rusqlite::Result<Box<[Value]>> {
-    kinds
-        .iter()
-        .enumerate()
-        .map(|(place, kind)| value(row, place, *kind))
-        .collect()
+    kinds.iter().enumerate().map(|(place, kind)| value(row, place, *kind)).collect()
 }
 
 fn value(row: &Row<'_>, place: usize, kind: ColumnType) -> rusqlite::Result<Value> {
@@ -78,10 +74,9 @@ fn decode(kept: ValueRef<'_>, kind: ColumnType) -> Result<Value, FromSqlError> {
         ColumnType::Boolean => Value::Boolean(kept.as_i64()? != 0),
         ColumnType::Int16 | ColumnType::Int32 | ColumnType::Int64 => Value::Int(kept.as_i64()?),
         ColumnType::Double => Value::Double(kept.as_f64()?),
-        ColumnType::Decimal { scale, .. } => Value::Decimal(Decimal::from_i128_with_scale(
-            i128::from(kept.as_i64()?),
-            u32::from(scale),
-        )),
+        ColumnType::Decimal { scale, .. } => {
+            Value::Decimal(Decimal::from_i128_with_scale(i128::from(kept.as_i64()?), u32::from(scale)))
+        }
         ColumnType::Text { .. } => Value::Text(kept.as_str()?.into()),
         ColumnType::Json => Value::Json(kept.as_str()?.into()),
         ColumnType::Bytes { .. } => Value::Bytes(kept.as_blob()?.into()),

@@ -37,18 +37,8 @@ type CommitFault = SqliteFault<CommitError>;
 impl Writer {
     pub(super) fn new(database: Arc<Database>, generation: &Generation) -> Writer {
         let id = generation.id;
-        let statements = generation
-            .manifest
-            .tables
-            .iter()
-            .map(|table| TableStatements::new(id, table))
-            .collect();
-        Writer {
-            database,
-            id,
-            manifest: Arc::clone(&generation.manifest),
-            statements,
-        }
+        let statements = generation.manifest.tables.iter().map(|table| TableStatements::new(id, table)).collect();
+        Writer { database, id, manifest: Arc::clone(&generation.manifest), statements }
     }
 
     fn write(&self, transaction: &Transaction<'_>, commit: &Commit<'_>) -> Result<(), CommitFault> {
@@ -80,11 +70,7 @@ impl Writer {
             return Ok(());
         }
         let found = find_checkpoint(transaction, self.id, commit.shard)?;
-        Err(Fault::Own(CommitError::Superseded {
-            shard: commit.shard,
-            expected: commit.from.point.position,
-            found,
-        }))
+        Err(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
     fn write_table(
@@ -131,10 +117,7 @@ impl TableStatements {
 #[async_trait]
 impl ReadModel for Writer {
     async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
-        let found = self
-            .database
-            .read(|transaction| find_checkpoint(transaction, self.id, shard))
-            .await;
+        let found = self.database.read(|transaction| find_checkpoint(transaction, self.id, shard)).await;
         found.map_err(|fault: SqliteFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
     }
 
@@ -142,24 +125,16 @@ impl ReadModel for Writer {
         let statements = &self.statements[usize::from(table)];
         let rows = self.database.read(|transaction| {
             let mut select = transaction.prepare_cached(&statements.select)?;
-            keys.iter()
-                .map(|key| Ok(find_row(&mut select, &statements.kinds, key)?))
-                .collect()
+            keys.iter().map(|key| Ok(find_row(&mut select, &statements.kinds, key)?)).collect()
         });
         rows.await.map_err(|fault: SqliteFault<ReadModelError>| {
             let name = &self.manifest.tables[usize::from(table)].name;
-            fault.told(
-                &self.database.name,
-                &format!("reading rows of table {name} of generation {}", self.id.0),
-            )
+            fault.told(&self.database.name, &format!("reading rows of table {name} of generation {}", self.id.0))
         })
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<(), CommitError> {
-        let done = self
-            .database
-            .write(Durability::Normal, |transaction| self.write(transaction, &commit))
-            .await;
+        let done = self.database.write(Durability::Normal, |transaction| self.write(transaction, &commit)).await;
         done.map_err(|fault| {
             let action = format!(
                 "writing generation {} from position {} to {}",
@@ -176,9 +151,7 @@ fn find_checkpoint<O>(
     shard: u32,
 ) -> Result<Option<Checkpoint>, SqliteFault<O>> {
     let mut statement = transaction.prepare_cached(sql::CHECKPOINT)?;
-    let entry = statement
-        .query_row(params![id.0, shard], catalog::checkpoint_entry)
-        .optional()?;
+    let entry = statement.query_row(params![id.0, shard], catalog::checkpoint_entry).optional()?;
     Ok(entry.map(CheckpointEntry::read).transpose()?)
 }
 
@@ -194,9 +167,7 @@ fn find_row(
 
 fn resolve(select: &mut Statement<'_>, kinds: &[ColumnType], table: &Table, merge: &Merge) -> Result<Row, CommitFault> {
     let base = find_row(select, kinds, &merge.key)?;
-    merge
-        .resolve(table, base)
-        .map_err(|refusal| Fault::Own(CommitError::Refused(refusal)))
+    merge.resolve(table, base).map_err(|refusal| Fault::Own(CommitError::Refused(refusal)))
 }
 
 fn delete_where(

@@ -13,17 +13,12 @@ use crate::sql::{Argument, Dialect, Values};
 
 /// Settings of the connections that write. A repeated upsert from arrays must never get a generic plan, which joins the whole table;
 /// nobody waits for a lock, or holds one in his sleep, without end.
-pub(super) const WRITER: [(&str, &str); 3] = [
-    ("plan_cache_mode", "force_custom_plan"),
-    ("lock_timeout", "10s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-];
+pub(super) const WRITER: [(&str, &str); 3] =
+    [("plan_cache_mode", "force_custom_plan"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")];
 
 /// Settings of the connections that read.
-pub(super) const READER: [(&str, &str); 2] = [
-    ("default_transaction_read_only", "on"),
-    ("idle_in_transaction_session_timeout", "60s"),
-];
+pub(super) const READER: [(&str, &str); 2] =
+    [("default_transaction_read_only", "on"), ("idle_in_transaction_session_timeout", "60s")];
 
 /// Begins to read one moment of the data.
 pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";

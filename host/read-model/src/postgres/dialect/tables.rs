@@ -55,20 +55,13 @@ pub(in crate::postgres) fn create(id: GenerationId, manifest: &Manifest) -> Vec<
 
 /// Deletes the tables of a generation.
 pub(in crate::postgres) fn drop(id: GenerationId, manifest: &Manifest) -> Vec<Sql> {
-    manifest
-        .tables
-        .iter()
-        .map(|table| format!("DROP TABLE IF EXISTS {}", physical(id, table)).into())
-        .collect()
+    manifest.tables.iter().map(|table| format!("DROP TABLE IF EXISTS {}", physical(id, table)).into()).collect()
 }
 
 fn create_table(id: GenerationId, number: usize, table: &Table) -> Sql {
     let mut parts: Vec<String> = table.columns.iter().map(column).collect();
     let key = quote(&format!("g{}k{number}", id.0));
-    parts.push(format!(
-        "CONSTRAINT {key} PRIMARY KEY ({})",
-        named(table, &table.key).join(", ")
-    ));
+    parts.push(format!("CONSTRAINT {key} PRIMARY KEY ({})", named(table, &table.key).join(", ")));
     format!("CREATE TABLE {} ({})", physical(id, table), parts.join(", ")).into()
 }
 
@@ -107,38 +100,20 @@ pub(in crate::postgres) fn upsert(id: GenerationId, table: &Table) -> Sql {
         .filter(|column| !table.is_key(*column))
         .map(|column| format!("{0} = excluded.{0}", columns[usize::from(column)]))
         .collect();
-    let action = if set.is_empty() {
-        "NOTHING".to_owned()
-    } else {
-        format!("UPDATE SET {}", set.join(", "))
-    };
-    format!(
-        "{} ON CONFLICT ({}) DO {action}",
-        insert_text(id, table),
-        named(table, &table.key).join(", ")
-    )
-    .into()
+    let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
+    format!("{} ON CONFLICT ({}) DO {action}", insert_text(id, table), named(table, &table.key).join(", ")).into()
 }
 
 /// Inserts the rows whose keys are not there, and answers with the keys that it inserted; an array a column.
 pub(in crate::postgres) fn insert_missing(id: GenerationId, table: &Table) -> Sql {
     let key = named(table, &table.key).join(", ");
-    format!(
-        "{} ON CONFLICT ({key}) DO NOTHING RETURNING {key}",
-        insert_text(id, table)
-    )
-    .into()
+    format!("{} ON CONFLICT ({key}) DO NOTHING RETURNING {key}", insert_text(id, table)).into()
 }
 
 fn insert_text(id: GenerationId, table: &Table) -> String {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
     let all: Vec<u16> = (0..table.columns.len() as u16).collect();
-    format!(
-        "INSERT INTO {} ({}) SELECT * FROM {}",
-        physical(id, table),
-        columns.join(", "),
-        arrays(table, &all)
-    )
+    format!("INSERT INTO {} ({}) SELECT * FROM {}", physical(id, table), columns.join(", "), arrays(table, &all))
 }
 
 /// Deletes rows by key; an array a key column.
@@ -152,49 +127,26 @@ pub(in crate::postgres) fn delete_where(id: GenerationId, table: &Table, equal: 
     if !equal.is_empty() {
         return delete_text(id, table, equal, null).into();
     }
-    format!(
-        "DELETE FROM {} AS t WHERE {}",
-        physical(id, table),
-        is_null(table, null).join(" AND ")
-    )
-    .into()
+    format!("DELETE FROM {} AS t WHERE {}", physical(id, table), is_null(table, null).join(" AND ")).into()
 }
 
 fn delete_text(id: GenerationId, table: &Table, equal: &[u16], null: &[u16]) -> String {
     let mut terms = joined(table, equal);
     terms.extend(is_null(table, null));
-    format!(
-        "DELETE FROM {} AS t USING {} WHERE {}",
-        physical(id, table),
-        arrays(table, equal),
-        terms.join(" AND ")
-    )
+    format!("DELETE FROM {} AS t USING {} WHERE {}", physical(id, table), arrays(table, equal), terms.join(" AND "))
 }
 
 /// Rows by key with the number of the key, from 1; an array a key column.
 pub(in crate::postgres) fn select(id: GenerationId, table: &Table) -> Sql {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("t.{}", quote(&column.name)))
-        .collect();
+    let columns: Vec<String> = table.columns.iter().map(|column| format!("t.{}", quote(&column.name))).collect();
     let arrays = numbered(table, &table.key);
     let terms = joined(table, &table.key).join(" AND ");
-    format!(
-        "SELECT {}, k.number FROM {arrays} JOIN {} AS t ON {terms}",
-        columns.join(", "),
-        physical(id, table)
-    )
-    .into()
+    format!("SELECT {}, k.number FROM {arrays} JOIN {} AS t ON {terms}", columns.join(", "), physical(id, table)).into()
 }
 
 /// The same, and locks the rows in the order of the keys until the transaction ends.
 pub(in crate::postgres) fn select_for_update(id: GenerationId, table: &Table) -> Sql {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("t.{}", quote(&column.name)))
-        .collect();
+    let columns: Vec<String> = table.columns.iter().map(|column| format!("t.{}", quote(&column.name))).collect();
     let arrays = numbered(table, &table.key);
     let terms = joined(table, &table.key).join(" AND ");
     format!(
@@ -213,59 +165,34 @@ fn arrays(table: &Table, columns: &[u16]) -> String {
 
 fn numbered(table: &Table, columns: &[u16]) -> String {
     let names: Vec<String> = (0..columns.len()).map(|place| format!("c{place}")).collect();
-    format!(
-        "unnest({}) WITH ORDINALITY AS k({}, number)",
-        marks(table, columns),
-        names.join(", ")
-    )
+    format!("unnest({}) WITH ORDINALITY AS k({}, number)", marks(table, columns), names.join(", "))
 }
 
 fn marks(table: &Table, columns: &[u16]) -> String {
     let marks: Vec<String> = columns
         .iter()
         .enumerate()
-        .map(|(place, column)| {
-            format!(
-                "${}::{}[]",
-                place + 1,
-                transported(table.columns[usize::from(*column)].kind)
-            )
-        })
+        .map(|(place, column)| format!("${}::{}[]", place + 1, transported(table.columns[usize::from(*column)].kind)))
         .collect();
     marks.join(", ")
 }
 
 fn joined(table: &Table, columns: &[u16]) -> Vec<String> {
-    named(table, columns)
-        .iter()
-        .enumerate()
-        .map(|(place, name)| format!("t.{name} = k.c{place}"))
-        .collect()
+    named(table, columns).iter().enumerate().map(|(place, name)| format!("t.{name} = k.c{place}")).collect()
 }
 
 fn is_null(table: &Table, columns: &[u16]) -> Vec<String> {
-    named(table, columns)
-        .iter()
-        .map(|name| format!("t.{name} IS NULL"))
-        .collect()
+    named(table, columns).iter().map(|name| format!("t.{name} IS NULL")).collect()
 }
 
 fn named(table: &Table, columns: &[u16]) -> Vec<String> {
-    columns
-        .iter()
-        .map(|column| quote(&table.columns[usize::from(*column)].name))
-        .collect()
+    columns.iter().map(|column| quote(&table.columns[usize::from(*column)].name)).collect()
 }
 
 /// Makes a view over a table, or points one that has the same columns at it.
 pub(in crate::postgres) fn replace_view(name: &str, id: GenerationId, table: &Table) -> Sql {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
-    format!(
-        "CREATE OR REPLACE VIEW {name} AS SELECT {} FROM {}",
-        columns.join(", "),
-        physical(id, table)
-    )
-    .into()
+    format!("CREATE OR REPLACE VIEW {name} AS SELECT {} FROM {}", columns.join(", "), physical(id, table)).into()
 }
 
 /// Deletes a view that nothing depends on.
@@ -275,24 +202,10 @@ pub(in crate::postgres) fn drop_view(name: &str) -> Sql {
 
 /// Gives a right again; nothing for a privilege that views do not have.
 pub(in crate::postgres) fn grant(view: &str, grant: &Grant) -> Option<Sql> {
-    let known = [
-        "SELECT",
-        "INSERT",
-        "UPDATE",
-        "DELETE",
-        "REFERENCES",
-        "TRIGGER",
-        "TRUNCATE",
-    ];
+    let known = ["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "TRIGGER", "TRUNCATE"];
     let privilege = known.iter().find(|known| **known == grant.privilege)?;
-    let columns = grant
-        .column
-        .as_ref()
-        .map_or_else(String::new, |column| format!(" ({})", quote(column)));
-    let role = grant
-        .role
-        .as_ref()
-        .map_or_else(|| "PUBLIC".to_owned(), |role| quote(role));
+    let columns = grant.column.as_ref().map_or_else(String::new, |column| format!(" ({})", quote(column)));
+    let role = grant.role.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote(role));
     let option = if grant.grantable { " WITH GRANT OPTION" } else { "" };
     Some(format!("GRANT {privilege}{columns} ON {view} TO {role}{option}").into())
 }

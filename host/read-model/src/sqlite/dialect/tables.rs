@@ -35,11 +35,7 @@ pub(in crate::sqlite) fn create(id: GenerationId, manifest: &Manifest) -> Vec<St
 
 /// Deletes the tables of a generation.
 pub(in crate::sqlite) fn drop(id: GenerationId, manifest: &Manifest) -> Vec<String> {
-    manifest
-        .tables
-        .iter()
-        .map(|table| format!("DROP TABLE IF EXISTS {}", physical(id, table)))
-        .collect()
+    manifest.tables.iter().map(|table| format!("DROP TABLE IF EXISTS {}", physical(id, table))).collect()
 }
 
 /// A key of one integer is SQLite's own row id; every other table is kept in the order of its key.
@@ -82,11 +78,7 @@ pub(in crate::sqlite) fn upsert(id: GenerationId, table: &Table) -> String {
         .filter(|column| !table.is_key(*column))
         .map(|column| format!("{0} = excluded.{0}", columns[usize::from(column)]))
         .collect();
-    let action = if set.is_empty() {
-        "NOTHING".to_owned()
-    } else {
-        format!("UPDATE SET {}", set.join(", "))
-    };
+    let action = if set.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", set.join(", ")) };
     format!(
         "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO {action}",
         physical(id, table),
@@ -109,43 +101,24 @@ pub(in crate::sqlite) fn delete_where(id: GenerationId, table: &Table, columns: 
 /// One row by its key.
 pub(in crate::sqlite) fn select(id: GenerationId, table: &Table) -> String {
     let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
-    format!(
-        "SELECT {} FROM {} WHERE {}",
-        columns.join(", "),
-        physical(id, table),
-        equal(table, &table.key)
-    )
+    format!("SELECT {} FROM {} WHERE {}", columns.join(", "), physical(id, table), equal(table, &table.key))
 }
 
 fn equal(table: &Table, columns: &[u16]) -> String {
-    let terms: Vec<String> = named(table, columns)
-        .iter()
-        .enumerate()
-        .map(|(place, name)| format!("{name} IS ?{}", place + 1))
-        .collect();
+    let terms: Vec<String> =
+        named(table, columns).iter().enumerate().map(|(place, name)| format!("{name} IS ?{}", place + 1)).collect();
     terms.join(" AND ")
 }
 
 fn named(table: &Table, columns: &[u16]) -> Vec<String> {
-    columns
-        .iter()
-        .map(|column| quote(&table.columns[usize::from(*column)].name))
-        .collect()
+    columns.iter().map(|column| quote(&table.columns[usize::from(*column)].name)).collect()
 }
 
 /// Makes a view over a table.
 pub(in crate::sqlite) fn create_view(name: &str, id: GenerationId, table: &Table) -> String {
-    let columns: Vec<String> = table
-        .columns
-        .iter()
-        .map(|column| format!("{} AS {}", shown(column), quote(&column.name)))
-        .collect();
-    format!(
-        "CREATE VIEW {} AS SELECT {} FROM {}",
-        quote(name),
-        columns.join(", "),
-        physical(id, table)
-    )
+    let columns: Vec<String> =
+        table.columns.iter().map(|column| format!("{} AS {}", shown(column), quote(&column.name))).collect();
+    format!("CREATE VIEW {} AS SELECT {} FROM {}", quote(name), columns.join(", "), physical(id, table))
 }
 
 /// Deletes a view.
@@ -171,10 +144,8 @@ fn shown(column: &Column) -> String {
         ColumnType::Uuid => {
             let hex = format!("lower(hex({name}))");
             let parts = [(1, 8), (9, 4), (13, 4), (17, 4), (21, 12)];
-            let parts: Vec<String> = parts
-                .iter()
-                .map(|(from, length)| format!("substr({hex}, {from}, {length})"))
-                .collect();
+            let parts: Vec<String> =
+                parts.iter().map(|(from, length)| format!("substr({hex}, {from}, {length})")).collect();
             format!("CASE WHEN {name} IS NOT NULL THEN {} END", parts.join(" || '-' || "))
         }
         _ => name,

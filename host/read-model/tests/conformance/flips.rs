@@ -1,0 +1,139 @@
+//! What is live: the pointer, the views, and readers that hold on to what was.
+
+use std::sync::Arc;
+
+use reel_projector::Value;
+use reel_read_model::{CatalogError, FlipOutcome, Generation, GenerationState, IfBehind, Pointer, Target};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::place::Place;
+use crate::samples::{all, deploy, int, make_ready, named, note, notes, point, text, upsert, values};
+
+async fn ready(target: &dyn Target) -> Generation {
+    let generation = deploy(target, &notes()).await;
+    make_ready(target, &generation).await;
+    generation
+}
+
+pub(crate) async fn behind_flipped_already_and_back(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let building = deploy(target, &notes()).await;
+    let error = target.flip(building.id, IfBehind::Refuse).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Conflict { .. }), "{error}");
+
+    let (first, second) = (ready(target).await, ready(target).await);
+    assert_eq!(target.flip(first.id, IfBehind::Refuse).await.unwrap(), FlipOutcome::Flipped);
+    assert_eq!(target.flip(first.id, IfBehind::Refuse).await.unwrap(), FlipOutcome::AlreadyLive);
+    upsert(target, &first, 0, vec![note(1, "first")]).await;
+    let behind = FlipOutcome::Behind { shard: 0, at: point(0), live: point(1) };
+    assert_eq!(target.flip(second.id, IfBehind::Refuse).await.unwrap(), behind);
+    assert_eq!(target.live("notes").await.unwrap().unwrap().id, first.id);
+    upsert(target, &second, 0, vec![note(1, "second")]).await;
+    assert_eq!(target.flip(second.id, IfBehind::Refuse).await.unwrap(), FlipOutcome::Flipped);
+
+    let state = async |id| target.generations().await.unwrap().into_iter().find(|one| one.id == id).unwrap().state;
+    assert_eq!(state(first.id).await, GenerationState::Previous);
+    assert_eq!(state(second.id).await, GenerationState::Live);
+    upsert(target, &second, 0, vec![note(2, "second")]).await;
+    assert!(matches!(target.flip(first.id, IfBehind::Refuse).await.unwrap(), FlipOutcome::Behind { .. }));
+    assert_eq!(target.flip(first.id, IfBehind::Force).await.unwrap(), FlipOutcome::Flipped);
+    assert_eq!(state(first.id).await, GenerationState::Live);
+    assert_eq!(state(second.id).await, GenerationState::Previous);
+}
+
+pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let first = deploy(target, &named(values(), "shop")).await;
+    make_ready(target, &first).await;
+    let mut row = vec![Value::Null; 16];
+    row[0] = int(7);
+    row[6] = Value::Decimal(rust_decimal::Decimal::new(-1250, 2));
+    row[12] = Value::Uuid(Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef));
+    row[13] = Value::Date(-719_162);
+    row[14] = Value::Time(3_600_000_001);
+    row[15] = Value::Timestamp(-1);
+    upsert(target, &first, 0, vec![row.into()]).await;
+    target.flip(first.id, IfBehind::Refuse).await.unwrap();
+    let view = place.view("shop", "values");
+    let shown =
+        async |column: &str| place.sql(&format!("SELECT {column} FROM {view}")).await.unwrap()[0].clone().unwrap();
+    let moment = if place.is_sqlite() {
+        "timestamp"
+    } else {
+        "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+    };
+    assert!(["-12.5", "-12.50"].contains(&shown("money").await.as_str()));
+    assert_eq!(shown("uuid").await, "01234567-89ab-cdef-0123-456789abcdef");
+    assert_eq!(shown("date").await, "0001-01-01");
+    assert_eq!(shown("time").await, "01:00:00.000001");
+    assert_eq!(shown(moment).await, "1969-12-31T23:59:59.999999Z");
+
+    // Another shape: one view with other columns, one more.
+    let other = deploy(target, &{
+        let mut other = named(notes(), "shop");
+        other["tables"][0]["name"] = json!("values");
+        other
+    })
+    .await;
+    make_ready(target, &other).await;
+    upsert(target, &other, 0, vec![note(1, "other")]).await;
+    if !place.is_sqlite() {
+        place.sql("DROP ROLE IF EXISTS reel_test_reader; CREATE ROLE reel_test_reader; GRANT SELECT ON shop.values TO reel_test_reader").await.unwrap();
+    }
+    target.flip(other.id, IfBehind::Refuse).await.unwrap();
+    assert_eq!(place.sql(&format!("SELECT text FROM {view}")).await.unwrap(), [Some("other".to_owned())]);
+    place.sql(&format!("SELECT rank FROM {}", place.view("shop", "order"))).await.unwrap();
+    if !place.is_sqlite() {
+        let may =
+            place.sql("SELECT has_table_privilege('reel_test_reader', 'shop.values', 'SELECT')::text").await.unwrap();
+        assert_eq!(may, [Some("true".to_owned())]);
+        place.sql("DROP OWNED BY reel_test_reader; DROP ROLE reel_test_reader").await.unwrap();
+    }
+    target.flip(first.id, IfBehind::Refuse).await.unwrap();
+    assert_eq!(shown("id").await, "7");
+    place.sql(&format!("SELECT rank FROM {}", place.view("shop", "order"))).await.unwrap_err();
+}
+
+pub(crate) async fn readers_of_the_old_one_are_told(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let (first, second) = (ready(target).await, ready(target).await);
+    let query = all(&first, 0);
+    let error = target.query(&first, Pointer::Live, &query).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Moved), "{error}");
+    target.flip(first.id, IfBehind::Refuse).await.unwrap();
+    target.query(&first, Pointer::Live, &query).await.unwrap();
+    target.flip(second.id, IfBehind::Refuse).await.unwrap();
+    let error = target.query(&first, Pointer::Live, &query).await.unwrap_err();
+    assert!(matches!(error, CatalogError::Moved), "{error}");
+    target.query(&first, Pointer::Fixed, &query).await.unwrap();
+    target.drop_generation(first.id, reel_read_model::DropScope::Generation).await.unwrap();
+    let error = target.query(&first, Pointer::Fixed, &query).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NotFound(_)), "{error}");
+}
+
+pub(crate) async fn a_view_of_ones_own_in_the_way(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let first = deploy(target, &named(values(), "shop")).await;
+    make_ready(target, &first).await;
+    target.flip(first.id, IfBehind::Refuse).await.unwrap();
+    let mine = place.view("shop", "pairs");
+    place.sql(&format!("CREATE VIEW {mine} AS SELECT id FROM {}", place.view("shop", "values"))).await.unwrap();
+    let error = target.create_generation(crate::samples::new_generation(&named(notes(), "shop"), 1)).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NotFound(_)), "{error}");
+    let error = crate::samples::try_deploy(target, &named(notes(), "shop")).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NameTaken { .. }), "{error}");
+
+    if place.is_sqlite() {
+        return; // SQLite's views do not hold on to what they read from.
+    }
+    place.sql("ALTER VIEW shop.pairs RENAME TO mine").await.unwrap();
+    let other = deploy(target, &named(notes(), "shop")).await;
+    make_ready(target, &other).await;
+    let error = target.flip(other.id, IfBehind::Refuse).await.unwrap_err().to_string();
+    assert!(error.contains("shop.mine"), "{error}");
+    assert_eq!(target.live("shop").await.unwrap().unwrap().id, first.id);
+    upsert(target, &other, 1, vec![[text("k"), Value::Null, int(1), text("g"), Value::Boolean(true)].into()]).await;
+    place.sql("DROP VIEW shop.mine").await.unwrap();
+    target.flip(other.id, IfBehind::Refuse).await.unwrap();
+}

@@ -1,0 +1,44 @@
+//! The one conformance suite of read databases: every case runs on every adapter, each time on a database of its own.
+//!
+//! SQLite always runs. PostgreSQL runs where `REEL_TEST_POSTGRES` gives a server, and must where `REEL_TEST_REQUIRE` names it.
+
+#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
+
+mod catalog;
+mod flips;
+mod merges;
+mod place;
+mod queries;
+mod samples;
+mod values;
+mod writes;
+
+macro_rules! on_every_adapter {
+    ($($module:ident: $($case:ident),+;)+) => {
+        mod sqlite {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_sqlite(crate::$module::$case).await;
+            })+)+
+        }
+        mod postgres {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_postgres(crate::$module::$case).await;
+            })+)+
+        }
+    };
+}
+
+on_every_adapter! {
+    values: every_edge_round_trips, names_that_sql_reserves, long_values;
+    writes: lists_apply_in_order, a_row_is_replaced_whole, tables_of_keys_only, deletes_by_null,
+        a_wrong_checkpoint_writes_nothing, an_older_epoch_writes_nothing, dead_letters_come_and_go, many_rows_in_one_commit;
+    merges: two_shards_add_to_the_same_rows;
+    catalog: components_are_kept_once, generations_live_on_after_a_restart, states_and_conditions, two_names_for_one_schema,
+        names_that_are_somebody_elses, decisions_are_kept, a_newer_catalog_is_refused, several_open_at_once,
+        a_generation_needs_its_component, what_is_dropped_is_gone, a_projection_goes_whole, a_database_that_is_not_there;
+    flips: behind_flipped_already_and_back, views_show_what_is_live, readers_of_the_old_one_are_told, a_view_of_ones_own_in_the_way;
+    queries: filters_orders_and_limits_are_as_in_memory, like_is_the_same_everywhere, a_long_answer_comes_in_pieces,
+        an_answer_nobody_reads;
+}

@@ -1,0 +1,139 @@
+//! Values at every edge come back as they were written, by key and by query.
+
+use std::sync::Arc;
+
+use reel_projector::{Row, TableWrites, Value};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::place::Place;
+use crate::samples::{all, ask, deploy, int, notes, text, upsert, values, write, writes};
+
+const FIRST_DAY: i32 = -719_162;
+const LAST_DAY: i32 = 2_932_896;
+const FIRST_MOMENT: i64 = -62_135_596_800_000_000;
+const LAST_MOMENT: i64 = 253_402_300_799_999_999;
+
+fn decimal(mantissa: i64, scale: u32) -> Value {
+    Value::Decimal(Decimal::from_i128_with_scale(i128::from(mantissa), scale))
+}
+
+/// Values for each column; a column with fewer than the longest is filled with NULL.
+fn edges() -> Vec<Vec<Value>> {
+    let most = 999_999_999_999_999_999;
+    let decimals = |scale| [0, 1, -1, 9_999, 10_000, 100_000_000, -most, most].map(|m| decimal(m, scale)).to_vec();
+    let ints = |least: i64, most: i64| vec![int(least), int(least + 1), int(-1), int(0), int(1), int(most)];
+    let texts = [
+        "",
+        " ",
+        "a ",
+        "A",
+        "Ä",
+        "é",
+        "e\u{301}",
+        "😀",
+        "𐍈",
+        "'; DROP TABLE \"notes\"; --",
+        "\"",
+        "\\",
+        "%",
+        "_",
+        "\n\t\r",
+        "\u{1}",
+        "\u{fffd}",
+        "\u{ffff}",
+        "\u{10ffff}",
+        "NULL",
+        "$1",
+        "?1",
+        "{}",
+        "{a,b}",
+    ];
+    vec![
+        vec![Value::Boolean(false), Value::Boolean(true)],
+        ints(i16::MIN.into(), i16::MAX.into()),
+        ints(i32::MIN.into(), i32::MAX.into()),
+        ints(i64::MIN, i64::MAX),
+        [0.0, 0.1, -1.5, f64::MIN, f64::MAX, f64::MIN_POSITIVE, 5e-324, 1e308, 9_007_199_254_740_993.0, 3.0]
+            .map(Value::Double)
+            .to_vec(),
+        decimals(2),
+        decimals(0),
+        decimals(18),
+        texts.map(text).to_vec(),
+        vec![
+            Value::Bytes([].into()),
+            Value::Bytes([0].into()),
+            Value::Bytes([0, 255, 39, 92].into()),
+            Value::Bytes((0..=255).collect()),
+        ],
+        ["null", "\"\"", "{\"b\":1,\"a\":[1.5,\"😀\"]}", "[]", "1e300"].map(|json| Value::Json(json.into())).to_vec(),
+        vec![Value::Uuid(Uuid::nil()), Value::Uuid(Uuid::max()), Value::Uuid(Uuid::from_u128(1 << 127))],
+        [FIRST_DAY, -1, 0, 1, 10_957, LAST_DAY].map(Value::Date).to_vec(),
+        [0, 1, 86_399_999_999].map(Value::Time).to_vec(),
+        [FIRST_MOMENT, -1, 0, 1, 946_684_800_000_000, LAST_MOMENT].map(Value::Timestamp).to_vec(),
+    ]
+}
+
+fn rows() -> Vec<Row> {
+    let edges = edges();
+    let most = edges.iter().map(Vec::len).max().unwrap();
+    let row = |place: usize| {
+        let mut row = vec![int(place as i64 - 3)];
+        row.extend(edges.iter().map(|column| column.get(place).cloned().unwrap_or(Value::Null)));
+        row.into()
+    };
+    (0..=most).map(row).collect()
+}
+
+pub(crate) async fn every_edge_round_trips(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &values()).await;
+    let rows = rows();
+    upsert(target, &generation, 0, rows.clone()).await;
+    assert_eq!(ask(target, &generation, &all(&generation, 0)).await, rows);
+
+    let model = target.read_model(&generation);
+    let mut keys: Vec<_> = rows.iter().map(|row| Box::from([row[0].clone()])).collect();
+    keys.reverse();
+    keys.insert(1, [int(1_000)].into());
+    let mut expected: Vec<_> = rows.iter().rev().cloned().map(Some).collect();
+    expected.insert(1, None);
+    assert_eq!(model.read(0, &keys).await.unwrap(), expected);
+
+    // Every value finds its own row again, and is in order among the others.
+    for column in 1..16_u16 {
+        for row in rows.iter().filter(|row| row[usize::from(column)] != Value::Null) {
+            let value = row[usize::from(column)].clone();
+            let comparison = reel_read_model::Comparison::Equal;
+            let mut query = all(&generation, 0);
+            query.filter = Some(reel_read_model::Filter::Compare { column, comparison, value });
+            assert_eq!(ask(target, &generation, &query).await, [row.clone()], "column {column}");
+        }
+    }
+}
+
+pub(crate) async fn names_that_sql_reserves(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &notes()).await;
+    let rows: Vec<Row> = vec![
+        [text("select"), text("from"), int(1), text("a"), Value::Boolean(true)].into(),
+        [text("where"), Value::Null, int(2), text("b"), Value::Boolean(false)].into(),
+    ];
+    upsert(target, &generation, 1, rows.clone()).await;
+    assert_eq!(ask(target, &generation, &all(&generation, 1)).await, rows);
+    let key = [text("b"), text("where")].into();
+    let found = target.read_model(&generation).read(1, &[key]).await.unwrap();
+    assert_eq!(found, [Some(rows[1].clone())]);
+}
+
+pub(crate) async fn long_values(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &notes()).await;
+    let long = "ä😀'\\".repeat(1 << 17);
+    let rows: Vec<Row> = (0..20).map(|id| [int(id), text(&long), Value::Null, Value::Null].into()).collect();
+    let model = target.read_model(&generation);
+    let all_rows = TableWrites { upserts: rows.clone(), ..TableWrites::default() };
+    write(model.as_ref(), 1, &writes(&generation, 0, all_rows)).await.unwrap();
+    assert!(ask(target, &generation, &all(&generation, 0)).await == rows);
+}
