@@ -12,6 +12,7 @@ mod process;
 mod rebuild;
 mod reel;
 mod report;
+mod social;
 mod store;
 mod timed;
 mod workload;
@@ -37,6 +38,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    Workload(social::Workload),
     Boundary(boundary::Boundary),
     Rebuild(rebuild::Rebuild),
     Latency(latency::Latency),
@@ -62,6 +64,10 @@ fn main() -> ExitCode {
 
 async fn run(what: What, form: Form) -> Result<(), BenchError> {
     let report = match what {
+        What::Workload(workload) => match social::run(&workload)? {
+            Some(report) => report,
+            None => return Ok(()),
+        },
         What::Boundary(boundary) => boundary::run(boundary).await?,
         What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
         What::Latency(latency) => latency::run(latency).await?,
