@@ -33,7 +33,8 @@ impl Client {
     /// A client of the Reel at `url`.
     pub(crate) fn at(url: &str, token: Option<String>) -> Client {
         // No proxy: the address is what the user said, and most often this machine.
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS needs nothing from outside");
+        let http =
+            reqwest::Client::builder().no_proxy().build().expect("a client without TLS needs nothing from outside");
         Client { http, url: url.trim_end_matches('/').into(), token, output: Output::Text }
     }
 
@@ -72,7 +73,10 @@ impl Client {
     /// Sends a request and reads its answer.
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
         let response = self.send(request).await?;
-        response.json().await.map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
+        response
+            .json()
+            .await
+            .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
     }
 
     /// What a connection that failed means.

@@ -134,7 +134,8 @@ pub(crate) fn load(up: &Up) -> Result<Config, CliError> {
         None if Path::new("reel.toml").exists() => read(Path::new("reel.toml"))?,
         None => Table::new(),
     };
-    let variables = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     overlay(&mut table, variables)?;
     let place = named.map_or_else(|| "reel.toml".into(), |path| path.display().to_string());
     let file: File = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
@@ -164,7 +165,9 @@ fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>)
         let mut place = &mut *table;
         for section in sections {
             let entry = place.entry(*section).or_insert_with(|| Value::Table(Table::new()));
-            place = entry.as_table_mut().ok_or_else(|| CliError::Usage(format!("configuration: {section} must be a section")))?;
+            place = entry
+                .as_table_mut()
+                .ok_or_else(|| CliError::Usage(format!("configuration: {section} must be a section")))?;
         }
         place.insert((*last).into(), number.unwrap_or(Value::String(value)));
     }
@@ -208,7 +211,10 @@ fn store_path(url: Option<&str>, data: &Path) -> Result<PathBuf, CliError> {
     let Some(url) = url else { return Ok(data.join("store.sqlite")) };
     let path = url.strip_prefix("sqlite:").filter(|path| !path.is_empty());
     path.map(PathBuf::from).ok_or_else(|| {
-        CliError::Usage(format!("store {}: this version keeps events in SQLite: write sqlite:PATH", without_password(url)))
+        CliError::Usage(format!(
+            "store {}: this version keeps events in SQLite: write sqlite:PATH",
+            without_password(url)
+        ))
     })
 }
 
@@ -221,7 +227,8 @@ fn targets(up: &Up, from_file: Table, data: &Path) -> Result<Vec<(String, String
     }
     if targets.is_empty() {
         for (name, url) in from_file {
-            let url = url.as_str().ok_or_else(|| CliError::Usage(format!("configuration: targets.{name} must be a URL")))?;
+            let url =
+                url.as_str().ok_or_else(|| CliError::Usage(format!("configuration: targets.{name} must be a URL")))?;
             targets.push((name, url.to_owned()));
         }
         // The default one first, whatever the order in the file.
@@ -232,7 +239,9 @@ fn targets(up: &Up, from_file: Table, data: &Path) -> Result<Vec<(String, String
     }
     for (place, (name, _)) in targets.iter().enumerate() {
         if targets[..place].iter().any(|(other, _)| other == name) {
-            return Err(CliError::Usage(format!("there are two targets named {name}: write --target NAME=URL with different names")));
+            return Err(CliError::Usage(format!(
+                "there are two targets named {name}: write --target NAME=URL with different names"
+            )));
         }
     }
     Ok(targets)
@@ -264,13 +273,19 @@ mod tests {
         assert_eq!(defaults.store, Path::new(".reel/store.sqlite"));
         assert_eq!(defaults.targets, [("default".into(), "sqlite:.reel/read.sqlite".into())]);
         let file = "data = 'd'\n[host]\nbatch = 7\n[targets]\nother = 'sqlite:o'\ndefault = 'sqlite:x'";
-        let config_ = config(file, &[("REEL_HOST_BATCH", "9"), ("HOME", "/"), ("REEL_TEST_POSTGRES", "x")], &Up::default()).unwrap();
+        let config_ =
+            config(file, &[("REEL_HOST_BATCH", "9"), ("HOME", "/"), ("REEL_TEST_POSTGRES", "x")], &Up::default())
+                .unwrap();
         assert_eq!((config_.batch, config_.store.as_path()), (9, Path::new("d/store.sqlite")));
         assert_eq!(config_.targets[0], ("default".into(), "sqlite:x".into()));
-        let up = Up { batch: Some(1), targets: vec!["pg=postgres://u@h/d?a=b".into(), "sqlite:y".into()], ..Up::default() };
+        let up =
+            Up { batch: Some(1), targets: vec!["pg=postgres://u@h/d?a=b".into(), "sqlite:y".into()], ..Up::default() };
         let config_ = config(file, &[], &up).unwrap();
         assert_eq!(config_.batch, 1);
-        assert_eq!(config_.targets, [("pg".into(), "postgres://u@h/d?a=b".into()), ("default".into(), "sqlite:y".into())]);
+        assert_eq!(
+            config_.targets,
+            [("pg".into(), "postgres://u@h/d?a=b".into()), ("default".into(), "sqlite:y".into())]
+        );
     }
 
     #[test]

@@ -28,13 +28,17 @@ pub(crate) async fn run(demo: Demo) -> Result<(), CliError> {
     let mut components = Vec::new();
     for name in ["posts", "posts-v2", "todos"] {
         let component = plugin::build(&examples.join(name)).await?;
-        let bytes = std::fs::read(&component).map_err(|error| CliError::caused(format!("{} cannot be read", component.display()), error))?;
+        let bytes = std::fs::read(&component)
+            .map_err(|error| CliError::caused(format!("{} cannot be read", component.display()), error))?;
         print::line(&format!("  {name}: {} kB", bytes.len() / 1000))?;
         components.push(bytes);
     }
     let token = config.token.as_ref().map(|secret| secret.0.clone());
     let running = Running::start(config).await?;
-    let tour = Tour { client: Client::at(&format!("http://{}", running.address), token), address: running.address.to_string() };
+    let tour = Tour {
+        client: Client::at(&format!("http://{}", running.address), token),
+        address: running.address.to_string(),
+    };
     tour.go(&components).await?;
     if !demo.exit {
         print::line("\nServing until Ctrl-C.")?;
@@ -49,9 +53,12 @@ fn step(what: &str) -> Result<(), CliError> {
 
 /// The folder of the example projections, here or further up.
 fn find_examples() -> Result<PathBuf, CliError> {
-    let here = std::env::current_dir().map_err(|error| CliError::caused("the current directory cannot be read", error))?;
+    let here =
+        std::env::current_dir().map_err(|error| CliError::caused("the current directory cannot be read", error))?;
     let found = here.ancestors().map(|dir| dir.join("projections")).find(|dir| dir.join("posts/Cargo.toml").exists());
-    found.ok_or_else(|| CliError::NotFound("the demo builds the examples in projections/: run it inside Reel's repository".into()))
+    found.ok_or_else(|| {
+        CliError::NotFound("the demo builds the examples in projections/: run it inside Reel's repository".into())
+    })
 }
 
 /// The tour begins with nothing; what an earlier tour left is removed, what anybody else left is not.
@@ -63,7 +70,9 @@ fn empty(data: &Path) -> Result<(), CliError> {
     }
     std::fs::create_dir_all(data).map_err(caused)?;
     if std::fs::read_dir(data).map_err(caused)?.next().is_some() {
-        return Err(CliError::Conflict(format!("{shown} holds data that is not the demo's: give the demo its own --data DIR")));
+        return Err(CliError::Conflict(format!(
+            "{shown} holds data that is not the demo's: give the demo its own --data DIR"
+        )));
     }
     std::fs::write(data.join(MARK), "`reel demo` empties this directory when it begins.\n").map_err(caused)
 }
@@ -97,7 +106,8 @@ impl Tour {
 
     async fn deploy(&self, path: &str, component: &[u8]) -> Result<(), CliError> {
         let began = Instant::now();
-        let answer: Value = self.client.json(self.client.request(Method::POST, path, &[]).body(component.to_vec())).await?;
+        let answer: Value =
+            self.client.json(self.client.request(Method::POST, path, &[]).body(component.to_vec())).await?;
         let generation = answer["generation"].as_str().unwrap_or_default().to_owned();
         let path = format!("/admin/v1/projections/{}", escape(&generation));
         loop {
@@ -107,7 +117,10 @@ impl Tour {
                 break;
             }
             if status["condition"] == "halted" || began.elapsed() > PATIENCE {
-                return Err(CliError::Failed(format!("{generation} did not go live: {}", status["problem"]["message"])));
+                return Err(CliError::Failed(format!(
+                    "{generation} did not go live: {}",
+                    status["problem"]["message"]
+                )));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -151,7 +164,8 @@ impl Tour {
         print::line(&format!("\n  GET /read/v1/{projection}/{table}?{query}"))?;
         let Some(first) = rows.first() else { return print::line("  (no rows)") };
         let heading: Vec<&str> = first.0.iter().map(|(name, _)| name.as_str()).collect();
-        let cells: Vec<Vec<String>> = rows.iter().map(|row| row.0.iter().map(|(_, value)| cell(value)).collect()).collect();
+        let cells: Vec<Vec<String>> =
+            rows.iter().map(|row| row.0.iter().map(|(_, value)| cell(value)).collect()).collect();
         print::table(&heading, &cells)
     }
 

@@ -31,7 +31,10 @@ pub(crate) enum CliError {
 
 impl CliError {
     /// A failure with its cause.
-    pub(crate) fn caused(action: impl Into<String>, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CliError {
+    pub(crate) fn caused(
+        action: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> CliError {
         CliError::Caused { action: action.into(), source: source.into() }
     }
 

@@ -19,10 +19,16 @@ impl TokenHash {
 }
 
 /// Lets through what brings the token. Hashes are compared, in constant time.
-pub(crate) async fn demand_token(State(TokenHash(wanted)): State<TokenHash>, request: Request, next: Next) -> Result<Response, Problem> {
+pub(crate) async fn demand_token(
+    State(TokenHash(wanted)): State<TokenHash>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let given = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = given.and_then(|value| value.strip_prefix("Bearer "));
-    if request.uri().path().starts_with("/health/") || token.is_some_and(|token| blake3::hash(token.as_bytes()) == wanted) {
+    if request.uri().path().starts_with("/health/")
+        || token.is_some_and(|token| blake3::hash(token.as_bytes()) == wanted)
+    {
         return Ok(next.run(request).await);
     }
     let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "A token is needed");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Html;
 use axum::routing::get;
-use reel_event_log::{SqliteStore, StoreError};
 use reel_event_log::EventStore;
+use reel_event_log::{SqliteStore, StoreError};
 use reel_host::{Deployment, Host, HostConfig, Targets};
 use reel_plugin::{Engine, EngineConfig};
 use reel_read_model::{GenerationState, Promotion, Target};
@@ -55,13 +55,15 @@ impl Running {
     /// Opens everything, starts what is deployed, and listens.
     pub(crate) async fn start(config: Config) -> Result<Running, CliError> {
         let data = config.data.display().to_string();
-        std::fs::create_dir_all(&config.data).map_err(|error| CliError::caused(format!("the data directory {data} cannot be made"), error))?;
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| CliError::caused(format!("the data directory {data} cannot be made"), error))?;
         let store: Arc<dyn EventStore> = Arc::new(open_store(&config)?);
         // Before the databases are opened: a port that is taken should cost nothing.
         let listener = listen(config.listen).await?;
         let targets = open_targets(&config.targets).await?;
-        let engine = Engine::new(EngineConfig { cache_dir: Some(config.data.join("cache")), ..EngineConfig::default() })
-            .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
+        let engine =
+            Engine::new(EngineConfig { cache_dir: Some(config.data.join("cache")), ..EngineConfig::default() })
+                .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
         let host_config = HostConfig {
             most_events: config.batch,
             cache_bytes: config.cache_bytes,
@@ -104,18 +106,18 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
 fn open_store(config: &Config) -> Result<SqliteStore, CliError> {
     let path = config.store.display();
     SqliteStore::open(&config.store, config.limits).map_err(|error| match error {
-        StoreError::InUse { .. } => {
-            CliError::Conflict(format!("{path} is in use: another reel runs on it; stop that one, or give this one its own --data DIR"))
-        }
+        StoreError::InUse { .. } => CliError::Conflict(format!(
+            "{path} is in use: another reel runs on it; stop that one, or give this one its own --data DIR"
+        )),
         error => CliError::caused("the event store cannot be opened", error),
     })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            CliError::Conflict(format!("{address} is taken: is another reel running? --listen 127.0.0.1:0 takes any free port"))
-        }
+        std::io::ErrorKind::AddrInUse => CliError::Conflict(format!(
+            "{address} is taken: is another reel running? --listen 127.0.0.1:0 takes any free port"
+        )),
         _ => CliError::caused(format!("cannot listen on {address}"), error),
     })
 }
@@ -124,7 +126,9 @@ async fn open_targets(targets: &[(String, String)]) -> Result<Vec<Arc<dyn Target
     let mut opened = Vec::with_capacity(targets.len());
     for (name, url) in targets {
         let target = reel_read_model::open(name, url).await;
-        opened.push(target.map_err(|error| CliError::caused(format!("the read database {name} ({}) cannot be opened", without_password(url)), error))?);
+        opened.push(target.map_err(|error| {
+            CliError::caused(format!("the read database {name} ({}) cannot be opened", without_password(url)), error)
+        })?);
     }
     Ok(opened)
 }
@@ -144,7 +148,9 @@ async fn rebuild_of_other_logs(host: &Host, store: &dyn EventStore) -> Result<()
                 promotion: Promotion::Automatic,
             };
             let projection = reel_host::ProjectionRef { projection: old.projection.clone(), generation: None };
-            host.replay(&projection, deployment).await.map_err(|error| CliError::caused("the projection cannot be built anew", error))?;
+            host.replay(&projection, deployment)
+                .await
+                .map_err(|error| CliError::caused("the projection cannot be built anew", error))?;
         }
     }
     Ok(())

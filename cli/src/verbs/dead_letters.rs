@@ -24,7 +24,8 @@ fn path(named: &Named) -> String {
 
 async fn page(client: &Client, named: &Named, after: u64, limit: &str) -> Result<Vec<Value>, CliError> {
     let after = after.to_string();
-    let parameters = [("target", named.target.target.as_deref()), ("after", Some(after.as_str())), ("limit", Some(limit))];
+    let parameters =
+        [("target", named.target.target.as_deref()), ("after", Some(after.as_str())), ("limit", Some(limit))];
     client.json(client.request(Method::GET, &path(named), &parameters)).await
 }
 
@@ -46,17 +47,20 @@ async fn list(client: &Client, named: &Named) -> Result<(), CliError> {
         return Ok(());
     }
     let columns = ["position", "stream", "kind", "reason", "code", "message"];
-    let rows: Vec<Vec<String>> = all.iter().map(|letter| columns.map(|column| print::cell(&letter[column])).into()).collect();
+    let rows: Vec<Vec<String>> =
+        all.iter().map(|letter| columns.map(|column| print::cell(&letter[column])).into()).collect();
     print::table(&["POSITION", "STREAM", "KIND", "REASON", "CODE", "MESSAGE"], &rows)
 }
 
 async fn show(client: &Client, letter: &Letter) -> Result<(), CliError> {
     let found = page(client, &letter.named, letter.position.saturating_sub(1), "1").await?;
     let found = found.into_iter().find(|found| found["position"].as_u64() == Some(letter.position));
-    let mut found =
-        found.ok_or_else(|| CliError::NotFound(format!("{} has no dead letter at position {}", letter.named.projection, letter.position)))?;
+    let mut found = found.ok_or_else(|| {
+        CliError::NotFound(format!("{} has no dead letter at position {}", letter.named.projection, letter.position))
+    })?;
     let (after, until) = (letter.position.saturating_sub(1).to_string(), letter.position.to_string());
-    let request = client.request(Method::GET, "/commands/v1/export", &[("after", Some(&after)), ("until", Some(&until))]);
+    let request =
+        client.request(Method::GET, "/commands/v1/export", &[("after", Some(&after)), ("until", Some(&until))]);
     found["cloudEvent"] = client.json(request).await?;
     match client.output {
         Output::Json => print::json(&found),

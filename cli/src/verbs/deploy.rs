@@ -68,19 +68,27 @@ fn parameters(how: &How) -> Parameters {
     ]
 }
 
-async fn make(client: &Client, path: &str, (parameters, component): (Parameters, Option<Vec<u8>>), how: &How) -> Result<(), CliError> {
+async fn make(
+    client: &Client,
+    path: &str,
+    (parameters, component): (Parameters, Option<Vec<u8>>),
+    how: &How,
+) -> Result<(), CliError> {
     let given: Vec<(&str, Option<&str>)> = parameters.iter().map(|(name, value)| (*name, value.as_deref())).collect();
     let request = client.request(Method::POST, path, &given).body(component.unwrap_or_default());
     let answer: Value = client.json(request).await?;
     let status = parse(&answer)?;
     if client.output == Output::Text {
         let what = match status.outcome.as_deref() {
-            Some("unchanged") => format!("{} is the same component with the same settings: nothing to do", status.generation),
+            Some("unchanged") => {
+                format!("{} is the same component with the same settings: nothing to do", status.generation)
+            }
             _ => format!("{} is being built from history ({} events)", status.generation, status.head),
         };
         print::note(&what);
     }
-    let answer = if how.wait { wait(client, &status, if how.no_promote { "ready" } else { "live" }).await? } else { answer };
+    let answer =
+        if how.wait { wait(client, &status, if how.no_promote { "ready" } else { "live" }).await? } else { answer };
     match client.output {
         Output::Json => print::json(&answer),
         Output::Text => {
@@ -91,7 +99,8 @@ async fn make(client: &Client, path: &str, (parameters, component): (Parameters,
 }
 
 fn parse(answer: &Value) -> Result<Status, CliError> {
-    serde_json::from_value(answer.clone()).map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
+    serde_json::from_value(answer.clone())
+        .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
 }
 
 /// Waits until the generation is `wanted`, or cannot get there.
@@ -101,7 +110,8 @@ async fn wait(client: &Client, made: &Status, wanted: &str) -> Result<Value, Cli
     loop {
         let request = client.request(Method::GET, &path, &[("target", Some(&made.target))]);
         let answers: Vec<Value> = client.json(request).await?;
-        let answer = answers.into_iter().next().ok_or_else(|| CliError::NotFound(format!("{} is gone", made.generation)))?;
+        let answer =
+            answers.into_iter().next().ok_or_else(|| CliError::NotFound(format!("{} is gone", made.generation)))?;
         let status = parse(&answer)?;
         bar.set_length(status.head);
         bar.set_position(status.position);

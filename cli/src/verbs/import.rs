@@ -45,7 +45,9 @@ pub(crate) async fn run(client: &Client, import: Import) -> Result<(), CliError>
     let text = match total {
         Summary { lines: 0, .. } => "nothing to import: no lines".to_owned(),
         Summary { imported: 0, already, last_position, .. } => {
-            format!("nothing to do: all {already} events are in the log already, which ends at position {last_position}")
+            format!(
+                "nothing to do: all {already} events are in the log already, which ends at position {last_position}"
+            )
         }
         Summary { imported, already, last_position, .. } => format!(
             "imported {imported} events in {seconds:.1} s ({rate:.0}/s), {already} were there already; the log ends at position {last_position}"
@@ -63,7 +65,8 @@ async fn one(client: &Client, path: &Path) -> Result<Summary, CliError> {
     let mut part = Vec::with_capacity(PART + (64 << 10));
     loop {
         part.clear();
-        let read = fill(&mut lines, &mut part).map_err(|error| CliError::caused(format!("{name} cannot be read behind line {}", summary.lines), error))?;
+        let read = fill(&mut lines, &mut part)
+            .map_err(|error| CliError::caused(format!("{name} cannot be read behind line {}", summary.lines), error))?;
         if read == 0 && summary.lines > 0 {
             break;
         }
@@ -108,7 +111,8 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
     })?;
     let unpacked: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
         Some("zst") => Box::new(
-            zstd::Decoder::new(file).map_err(|error| CliError::caused(format!("{} is not zstd", path.display()), error))?,
+            zstd::Decoder::new(file)
+                .map_err(|error| CliError::caused(format!("{} is not zstd", path.display()), error))?,
         ),
         Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(file)),
         _ => Box::new(file),

@@ -31,7 +31,11 @@ pub(crate) async fn run(client: &Client, plugin: Plugin) -> Result<(), CliError>
         Plugin::Build { dir } => {
             let path = build(&dir).await?;
             let shown = path.display().to_string();
-            if client.output == Output::Json { print::json(&json!({ "component": shown })) } else { print::line(&shown) }
+            if client.output == Output::Json {
+                print::json(&json!({ "component": shown }))
+            } else {
+                print::line(&shown)
+            }
         }
         Plugin::Inspect { file } => inspect(client, &file),
     }
@@ -40,14 +44,20 @@ pub(crate) async fn run(client: &Client, plugin: Plugin) -> Result<(), CliError>
 /// Builds the plugin in `dir`; answers with the path of its component.
 pub(crate) async fn build(dir: &Path) -> Result<PathBuf, CliError> {
     if !dir.join("Cargo.toml").exists() {
-        return Err(CliError::NotFound(format!("{} has no Cargo.toml: name the folder of a Rust crate", dir.display())));
+        return Err(CliError::NotFound(format!(
+            "{} has no Cargo.toml: name the folder of a Rust crate",
+            dir.display()
+        )));
     }
     ensure_target(dir).await?;
     let core = compile(dir).await?;
-    let bytes = std::fs::read(&core).map_err(|error| CliError::caused(format!("{} cannot be read", core.display()), error))?;
-    let component = componentize(&bytes).map_err(|error| CliError::caused(format!("{} makes no component", core.display()), error))?;
+    let bytes =
+        std::fs::read(&core).map_err(|error| CliError::caused(format!("{} cannot be read", core.display()), error))?;
+    let component = componentize(&bytes)
+        .map_err(|error| CliError::caused(format!("{} makes no component", core.display()), error))?;
     let path = core.with_extension("component.wasm");
-    std::fs::write(&path, component).map_err(|error| CliError::caused(format!("{} cannot be written", path.display()), error))?;
+    std::fs::write(&path, component)
+        .map_err(|error| CliError::caused(format!("{} cannot be written", path.display()), error))?;
     Ok(path)
 }
 
@@ -66,14 +76,25 @@ async fn ensure_target(dir: &Path) -> Result<(), CliError> {
     let added = rustup(&["target", "add", TARGET]).status().await;
     match added {
         Ok(status) if status.success() => Ok(()),
-        _ => Err(CliError::Failed(format!("the Rust target {TARGET} is missing and could not be added: run rustup target add {TARGET}"))),
+        _ => Err(CliError::Failed(format!(
+            "the Rust target {TARGET} is missing and could not be added: run rustup target add {TARGET}"
+        ))),
     }
 }
 
 /// Compiles the crate; answers with the path of its core module.
 async fn compile(dir: &Path) -> Result<PathBuf, CliError> {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(["build", "--lib", "--target", TARGET, "--profile", "reel-plugin", "--message-format", "json-render-diagnostics"]);
+    command.args([
+        "build",
+        "--lib",
+        "--target",
+        TARGET,
+        "--profile",
+        "reel-plugin",
+        "--message-format",
+        "json-render-diagnostics",
+    ]);
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
@@ -93,8 +114,12 @@ async fn compile(dir: &Path) -> Result<PathBuf, CliError> {
 /// The WebAssembly file among cargo's messages.
 fn artifact(messages: &[u8], manifest: &Path) -> Option<PathBuf> {
     let messages = messages.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice::<Value>(line).ok());
-    let ours = |message: &Value| message["reason"] == "compiler-artifact" && message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest);
-    let files: Vec<Value> = messages.filter(ours).filter_map(|message| message["filenames"].as_array().cloned()).flatten().collect();
+    let ours = |message: &Value| {
+        message["reason"] == "compiler-artifact"
+            && message["manifest_path"].as_str().is_some_and(|path| Path::new(path) == manifest)
+    };
+    let files: Vec<Value> =
+        messages.filter(ours).filter_map(|message| message["filenames"].as_array().cloned()).flatten().collect();
     files.iter().filter_map(Value::as_str).find(|file| file.ends_with(".wasm")).map(PathBuf::from)
 }
 
@@ -103,10 +128,13 @@ fn inspect(client: &Client, file: &Path) -> Result<(), CliError> {
         std::io::ErrorKind::NotFound => CliError::NotFound(format!("there is no file {}", file.display())),
         _ => CliError::caused(format!("{} cannot be read", file.display()), error),
     })?;
-    let inspection = reel_plugin::inspect(&bytes).map_err(|error| CliError::caused(file.display().to_string(), error))?;
-    let engine = Engine::new(EngineConfig::default()).map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
+    let inspection =
+        reel_plugin::inspect(&bytes).map_err(|error| CliError::caused(file.display().to_string(), error))?;
+    let engine = Engine::new(EngineConfig::default())
+        .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
     let loaded = engine.load(&bytes);
-    let manifest: Option<Value> = loaded.as_ref().ok().and_then(|loaded| serde_json::from_str(loaded.manifest_json()).ok());
+    let manifest: Option<Value> =
+        loaded.as_ref().ok().and_then(|loaded| serde_json::from_str(loaded.manifest_json()).ok());
     let answer = json!({
         "digest": inspection.digest,
         "bytes": inspection.size,

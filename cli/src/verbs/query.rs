@@ -16,7 +16,8 @@ pub(crate) async fn run(client: &Client, query: &Query) -> Result<(), CliError> 
         path.push('?');
         path.push_str(&escape_query(grammar));
     }
-    let response = client.send(client.request(Method::GET, &path, &[("target", query.target.target.as_deref())])).await?;
+    let response =
+        client.send(client.request(Method::GET, &path, &[("target", query.target.target.as_deref())])).await?;
     match client.output {
         Output::Json => {
             let mut body = response.bytes_stream();
@@ -34,19 +35,26 @@ pub(crate) async fn run(client: &Client, query: &Query) -> Result<(), CliError> 
 
 /// What a shell's user writes plainly — spaces, quotes, other scripts — as a URL wants it; what is escaped already stays.
 fn escape_query(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_graphic() && !"\"<>\\^`{|}#".contains(c) { c.to_string() } else { escape(&c.to_string()) }).collect()
+    text.chars()
+        .map(
+            |c| {
+                if c.is_ascii_graphic() && !"\"<>\\^`{|}#".contains(c) { c.to_string() } else { escape(&c.to_string()) }
+            },
+        )
+        .collect()
 }
 
 fn show(body: &[u8]) -> Result<(), CliError> {
     // Maps that keep the order of the columns.
-    let rows: Vec<Ordered> =
-        serde_json::from_slice(body).map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))?;
+    let rows: Vec<Ordered> = serde_json::from_slice(body)
+        .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))?;
     let Some(first) = rows.first() else {
         print::note("no rows");
         return Ok(());
     };
     let heading: Vec<&str> = first.0.iter().map(|(name, _)| name.as_str()).collect();
-    let cells: Vec<Vec<String>> = rows.iter().map(|row| row.0.iter().map(|(_, value)| print::cell(value)).collect()).collect();
+    let cells: Vec<Vec<String>> =
+        rows.iter().map(|row| row.0.iter().map(|(_, value)| print::cell(value)).collect()).collect();
     print::table(&heading, &cells)?;
     print::note(&format!("{} rows", rows.len()));
     Ok(())

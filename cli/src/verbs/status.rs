@@ -69,7 +69,8 @@ pub(crate) fn show(answers: &[Value]) -> Result<(), CliError> {
             ]
         })
         .collect();
-    let heading = ["GENERATION", "TARGET", "STATE", "CONDITION", "POSITION", "LAG", "AGE", "EVENTS/S", "ETA", "COMPONENT"];
+    let heading =
+        ["GENERATION", "TARGET", "STATE", "CONDITION", "POSITION", "LAG", "AGE", "EVENTS/S", "ETA", "COMPONENT"];
     print::table(&heading, &rows)?;
     for answer in answers {
         if let Some(message) = answer["problem"]["message"].as_str() {

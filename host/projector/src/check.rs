@@ -60,12 +60,18 @@ pub(crate) fn check_read(
         return Err(Refusal::of(index, "not-owned", message));
     }
     if !keys.len().is_multiple_of(table.key.len()) {
-        let message = format!("{} values are no whole keys of table {}, which has {} key columns", keys.len(), table.name, table.key.len());
+        let message = format!(
+            "{} values are no whole keys of table {}, which has {} key columns",
+            keys.len(),
+            table.name,
+            table.key.len()
+        );
         return Err(Refusal::of(index, "key-incomplete", message));
     }
     keys.chunks(table.key.len())
         .map(|values| {
-            let cells: Vec<_> = table.key.iter().zip(values).map(|(column, value)| Cell { column: *column, value: *value }).collect();
+            let cells: Vec<_> =
+                table.key.iter().zip(values).map(|(column, value)| Cell { column: *column, value: *value }).collect();
             let change = Change { event: index, table: 0, operation: Operation::Delete, cells: &cells };
             let rules = Rules { table, event, change: &change };
             let cells = rules.accept_cells()?;
@@ -104,11 +110,19 @@ impl Rules<'_> {
         let mut cells: Cells = Vec::with_capacity(self.change.cells.len());
         for cell in self.change.cells {
             let Some(column) = self.table.columns.get(usize::from(cell.column)) else {
-                let message = format!("table {} has no column {}: it has {}", self.table.name, cell.column, self.table.columns.len());
+                let message = format!(
+                    "table {} has no column {}: it has {}",
+                    self.table.name,
+                    cell.column,
+                    self.table.columns.len()
+                );
                 return Err(self.refuse("unknown-column", message));
             };
             if cells.iter().any(|(seen, _)| *seen == cell.column) {
-                return Err(self.refuse("column-twice", format!("column {} of table {} is named twice", column.name, self.table.name)));
+                return Err(self.refuse(
+                    "column-twice",
+                    format!("column {} of table {} is named twice", column.name, self.table.name),
+                ));
             }
             let value = column
                 .accept(cell.value)
@@ -128,7 +142,10 @@ impl Rules<'_> {
         };
         let owned = match cells.iter().find(|(named, _)| *named == column) {
             None => {
-                let message = format!("table {} is owned by column {name}, which every change and read must name", self.table.name);
+                let message = format!(
+                    "table {} is owned by column {name}, which every change and read must name",
+                    self.table.name
+                );
                 return Err(self.refuse("not-owned", message));
             }
             Some((_, Value::Text(text))) => text.as_ref() == stream,
@@ -138,7 +155,10 @@ impl Rules<'_> {
         if owned {
             return Ok(());
         }
-        let message = format!("a row of table {} that belongs to another stream: column {name} must hold {stream:?}", self.table.name);
+        let message = format!(
+            "a row of table {} that belongs to another stream: column {name} must hold {stream:?}",
+            self.table.name
+        );
         Err(self.refuse("not-owned", message))
     }
 
@@ -147,7 +167,12 @@ impl Rules<'_> {
         let key: Option<KeyValues> = self.table.key.iter().map(value_of).collect();
         key.ok_or_else(|| {
             let names: Vec<_> = self.table.key_columns().map(|column| column.name.as_str()).collect();
-            let message = format!("{:?} on table {} must name its whole primary key ({})", self.change.operation, self.table.name, names.join(", "));
+            let message = format!(
+                "{:?} on table {} must name its whole primary key ({})",
+                self.change.operation,
+                self.table.name,
+                names.join(", ")
+            );
             self.refuse("key-incomplete", message)
         })
     }
@@ -156,7 +181,10 @@ impl Rules<'_> {
         if cells.len() == self.table.key.len() {
             return Ok(());
         }
-        Err(self.refuse("unexpected-column", format!("delete on table {} names more than its primary key", self.table.name)))
+        Err(self.refuse(
+            "unexpected-column",
+            format!("delete on table {} names more than its primary key", self.table.name),
+        ))
     }
 
     /// A whole row: what is not named takes its default.
@@ -173,7 +201,8 @@ impl Rules<'_> {
             .zip(&self.table.columns)
             .map(|(value, column)| {
                 value.or_else(|| column.default_value()).ok_or_else(|| {
-                    let message = format!("table {}: column {} has no default and must be named", self.table.name, column.name);
+                    let message =
+                        format!("table {}: column {} has no default and must be named", self.table.name, column.name);
                     self.refuse("value-missing", message)
                 })
             })
@@ -185,21 +214,27 @@ impl Rules<'_> {
         let event = self.change.event;
         let cells = match self.change.operation {
             Operation::Patch => return Ok(Step::Patch { event, cells: cells.into(), if_missing: IfMissing::Refuse }),
-            Operation::PatchIfPresent => return Ok(Step::Patch { event, cells: cells.into(), if_missing: IfMissing::Nothing }),
+            Operation::PatchIfPresent => {
+                return Ok(Step::Patch { event, cells: cells.into(), if_missing: IfMissing::Nothing });
+            }
             _ => cells,
         };
         let knows = if self.change.operation == Operation::Add { is_summable } else { is_ordered };
         for (column, value) in &cells {
             let column = &self.table.columns[usize::from(*column)];
             if *value == Value::Null || !knows(column.kind) {
-                let message = format!("{:?} on column {} of table {}, with {value:?}", self.change.operation, column.name, self.table.name);
+                let message = format!(
+                    "{:?} on column {} of table {}, with {value:?}",
+                    self.change.operation, column.name, self.table.name
+                );
                 return Err(self.refuse("value-out-of-domain", message));
             }
         }
         Ok(match self.change.operation {
-            Operation::Add => {
-                cells_sorted(cells, |cells| Step::Sum { events: Events::One(event), sums: cells.iter().map(|(c, v)| Sum::of(*c, v)).collect() })
-            }
+            Operation::Add => cells_sorted(cells, |cells| Step::Sum {
+                events: Events::One(event),
+                sums: cells.iter().map(|(c, v)| Sum::of(*c, v)).collect(),
+            }),
             Operation::Minimum => Step::Extreme { event, cells: cells.into(), keep: Ordering::Less },
             _ => Step::Extreme { event, cells: cells.into(), keep: Ordering::Greater },
         })
@@ -207,10 +242,12 @@ impl Rules<'_> {
 
     fn delete_where(&self, mut cells: Cells) -> Result<Checked, Refusal> {
         let named: Vec<u16> = cells.iter().map(|(column, _)| *column).collect();
-        let leads = |columns: &[u16]| columns.len() >= named.len() && columns[..named.len()].iter().all(|c| named.contains(c));
+        let leads =
+            |columns: &[u16]| columns.len() >= named.len() && columns[..named.len()].iter().all(|c| named.contains(c));
         let indexed = leads(&self.table.key) || self.table.indexes.iter().any(|index| leads(&index.columns));
         if named.is_empty() || !indexed {
-            let message = format!("delete-where on table {} must name the leading columns of an index", self.table.name);
+            let message =
+                format!("delete-where on table {} must name the leading columns of an index", self.table.name);
             return Err(self.refuse("no-index", message));
         }
         cells.sort_unstable_by_key(|(column, _)| *column);

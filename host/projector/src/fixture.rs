@@ -106,7 +106,8 @@ impl Plain {
         let id = named(ID).ok_or(())?;
         let mut fresh = [Some(id), named(GROUP), named(NUMBER).or(Some(0)), named(SMALL), named(NOTE)];
         let fits = |row: &[Option<i64>; 5]| {
-            row[usize::from(GROUP)].is_some() && row[usize::from(SMALL)].is_none_or(|small| i16::try_from(small).is_ok())
+            row[usize::from(GROUP)].is_some()
+                && row[usize::from(SMALL)].is_none_or(|small| i16::try_from(small).is_ok())
         };
         match operation {
             Operation::Delete => drop(self.0.remove(&id)),
@@ -165,12 +166,16 @@ pub(crate) fn act() -> impl Strategy<Value = Act> {
     let number = || (Just(NUMBER), prop_oneof![8 => -3..4_i64, 1 => Just(i64::MAX), 1 => Just(i64::MIN)]);
     let small = || (Just(SMALL), prop_oneof![6 => -3..4_i64, 1 => Just(32_767_i64), 1 => Just(-32_768_i64)]);
     let note = || (Just(NOTE), 0..3_i64);
-    let whole = (id(), group(), proptest::option::of(number()), proptest::option::of(small()), proptest::option::of(note()));
-    let whole = whole.prop_map(|(id, group, number, small, note)| [Some(id), Some(group), number, small, note].into_iter().flatten().collect());
+    let whole =
+        (id(), group(), proptest::option::of(number()), proptest::option::of(small()), proptest::option::of(note()));
+    let whole = whole.prop_map(|(id, group, number, small, note)| {
+        [Some(id), Some(group), number, small, note].into_iter().flatten().collect()
+    });
     let part = (id(), proptest::option::of(group()), proptest::option::of(note()), proptest::option::of(small()));
     let part = part.prop_map(|(id, group, note, small)| [Some(id), group, note, small].into_iter().flatten().collect());
     let sum = (id(), proptest::option::of(group()), number(), proptest::option::of(small()));
-    let sum = sum.prop_map(|(id, group, number, small)| [Some(id), group, Some(number), small].into_iter().flatten().collect());
+    let sum = sum
+        .prop_map(|(id, group, number, small)| [Some(id), group, Some(number), small].into_iter().flatten().collect());
     let change = |operations: &'static [Operation], cells: BoxedStrategy<Vec<(u16, i64)>>| {
         (proptest::sample::select(operations), cells).prop_map(|(operation, cells)| Act::Change(operation, cells))
     };

@@ -8,7 +8,7 @@ use hashbrown::hash_map::EntryRef;
 
 use crate::change::{KeyValues, Merge, Refusal, Row, TableWrites, Writes};
 use crate::check::Checked;
-use crate::key::encode_key;
+use crate::key::{encode_key, encoded};
 use crate::manifest::{Manifest, Ownership, Table};
 use crate::ports::{ReadModelError, SinkError};
 use crate::removals::{Moment, Removals};
@@ -97,7 +97,9 @@ impl Fold {
                 fold.removals.add(filter);
                 return Ok(());
             }
-            Checked::Put { key, row } => (key, State::Known { row: Some(row), since: now, effect: Effect::Changed }, None),
+            Checked::Put { key, row } => {
+                (key, State::Known { row: Some(row), since: now, effect: Effect::Changed }, None)
+            }
             Checked::Delete { key } => (key, State::Known { row: None, since: now, effect: Effect::Changed }, None),
             Checked::Step { key, step } => (key, State::Open { steps: Vec::new() }, Some(step)),
         };
@@ -123,7 +125,12 @@ impl Fold {
     }
 
     /// The rows under `keys` as they stand now.
-    pub(crate) fn rows(&mut self, table: u16, keys: Vec<KeyValues>, bases: &mut dyn Bases) -> Result<Vec<Option<Row>>, SinkError> {
+    pub(crate) fn rows(
+        &mut self,
+        table: u16,
+        keys: Vec<KeyValues>,
+        bases: &mut dyn Bases,
+    ) -> Result<Vec<Option<Row>>, SinkError> {
         let encoded: Vec<Vec<u8>> = keys.iter().map(|key| encoded(key)).collect();
         let TableFold { entries, removals } = &mut self.tables[usize::from(table)];
         for (bytes, key) in encoded.iter().zip(keys) {
@@ -214,22 +221,22 @@ fn keep_first(kept: &mut Option<Refusal>, result: Result<(), Refusal>) {
     }
 }
 
-fn encoded(key: &[Value]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(40);
-    encode_key(key, &mut bytes);
-    bytes
-}
-
 impl State {
     /// The state of a row that is touched for the first time, over the row as it stood before, if that is at hand.
     fn over(self, base: Option<Base>, removals: &Removals) -> State {
         match (self, base) {
-            (State::Open { .. }, Some(Base::Row(row))) => State::Known { row: Some(row), since: 0, effect: Effect::Unchanged },
+            (State::Open { .. }, Some(Base::Row(row))) => {
+                State::Known { row: Some(row), since: 0, effect: Effect::Unchanged }
+            }
             (State::Open { .. }, Some(Base::Absent)) => State::Known { row: None, since: 0, effect: Effect::Unchanged },
-            (State::Known { row: Some(new), since, .. }, Some(Base::Row(old))) if new == old && !removals.took(&old, 0, since) => {
+            (State::Known { row: Some(new), since, .. }, Some(Base::Row(old)))
+                if new == old && !removals.took(&old, 0, since) =>
+            {
                 State::Known { row: Some(new), since, effect: Effect::Unchanged }
             }
-            (State::Known { row: None, since, .. }, Some(Base::Absent)) => State::Known { row: None, since, effect: Effect::Unchanged },
+            (State::Known { row: None, since, .. }, Some(Base::Absent)) => {
+                State::Known { row: None, since, effect: Effect::Unchanged }
+            }
             (state, _) => state,
         }
     }
@@ -326,12 +333,17 @@ pub(crate) struct Known {
 impl Folded {
     /// Names the first row in which another folding of the same events differs.
     pub(crate) fn difference(&self, other: &Folded, manifest: &Manifest) -> String {
-        let differing = manifest.tables.iter().zip(self.writes.tables.iter().zip(&other.writes.tables)).find(|(_, (a, b))| a != b);
+        let differing =
+            manifest.tables.iter().zip(self.writes.tables.iter().zip(&other.writes.tables)).find(|(_, (a, b))| a != b);
         let Some((table, (whole, pieces))) = differing else { return "no table differs".into() };
         let row = whole.upserts.iter().zip(&pieces.upserts).find(|(a, b)| a != b);
         match row {
-            Some((whole, pieces)) => format!("table {} has {} whole, {} in pieces", table.name, show_key(whole), show_key(pieces)),
-            None => format!("table {} has {} rows written whole, {} in pieces", table.name, whole.rows(), pieces.rows()),
+            Some((whole, pieces)) => {
+                format!("table {} has {} whole, {} in pieces", table.name, show_key(whole), show_key(pieces))
+            }
+            None => {
+                format!("table {} has {} rows written whole, {} in pieces", table.name, whole.rows(), pieces.rows())
+            }
         }
     }
 }

@@ -14,6 +14,14 @@ pub fn encode_key(values: &[Value], into: &mut Vec<u8>) {
     }
 }
 
+/// The encoding of a key by itself.
+#[must_use]
+pub fn encoded(values: &[Value]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(48);
+    encode_key(values, &mut bytes);
+    bytes
+}
+
 /// Appends one value; see [`encode_key`].
 pub fn encode_value(value: &Value, into: &mut Vec<u8>) {
     into.push(tag(value));
@@ -56,11 +64,7 @@ fn ordered(value: i64) -> [u8; 8] {
 /// The bits of a double rise with it where it is positive, and fall where it is negative.
 fn ordered_double(value: f64) -> [u8; 8] {
     let bits = value.to_bits();
-    let turned = if value.is_sign_negative() {
-        !bits
-    } else {
-        bits | 1 << 63
-    };
+    let turned = if value.is_sign_negative() { !bits } else { bits | 1 << 63 };
     turned.to_be_bytes()
 }
 
@@ -113,11 +117,7 @@ mod tests {
     }
 
     fn order_of_keys(a: &[Value], b: &[Value]) -> Ordering {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| order(a, b))
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
+        a.iter().zip(b).map(|(a, b)| order(a, b)).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
     }
 
     /// Values of one type: of few different ones too, so that keys share beginnings.
@@ -125,9 +125,7 @@ mod tests {
         let int = || prop_oneof![any::<i64>(), -2..=2_i64];
         let text =
             || prop_oneof![any::<String>(), "[ab]{0,3}", "[a\u{1}\u{ff}]{0,3}"].prop_map(|text| text.replace('\0', ""));
-        let double = any::<f64>()
-            .prop_filter("finite", |number| number.is_finite())
-            .prop_map(|number| number + 0.0);
+        let double = any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(|number| number + 0.0);
         let bytes = prop::collection::vec(prop_oneof![Just(0_u8), Just(1), Just(255), any::<u8>()], 0..5);
         match kind {
             0 => any::<bool>().prop_map(Value::Boolean).boxed(),
@@ -138,9 +136,7 @@ mod tests {
                 .boxed(),
             4 => text().prop_map(|text| Value::Text(text.into())).boxed(),
             5 => bytes.prop_map(|bytes| Value::Bytes(bytes.into())).boxed(),
-            6 => any::<[u8; 16]>()
-                .prop_map(|bytes| Value::Uuid(Uuid::from_bytes(bytes)))
-                .boxed(),
+            6 => any::<[u8; 16]>().prop_map(|bytes| Value::Uuid(Uuid::from_bytes(bytes))).boxed(),
             7 => any::<i32>().prop_map(Value::Date).boxed(),
             8 => int().prop_map(Value::Time).boxed(),
             9 => int().prop_map(Value::Timestamp).boxed(),
@@ -188,23 +184,8 @@ mod tests {
                 text("\u{ffff}"),
                 text("😀"),
             ],
-            &[
-                bytes(&[]),
-                bytes(&[0]),
-                bytes(&[0, 0]),
-                bytes(&[0, 1]),
-                bytes(&[1]),
-                bytes(&[1, 0]),
-                bytes(&[0xff]),
-            ],
-            &[
-                Value::Null,
-                Value::Int(i64::MIN),
-                Value::Int(-1),
-                Value::Int(0),
-                Value::Int(1),
-                Value::Int(i64::MAX),
-            ],
+            &[bytes(&[]), bytes(&[0]), bytes(&[0, 0]), bytes(&[0, 1]), bytes(&[1]), bytes(&[1, 0]), bytes(&[0xff])],
+            &[Value::Null, Value::Int(i64::MIN), Value::Int(-1), Value::Int(0), Value::Int(1), Value::Int(i64::MAX)],
             &[
                 Value::Double(f64::MIN),
                 Value::Double(-5e-324),
@@ -217,12 +198,7 @@ mod tests {
                 Value::Decimal(Decimal::new(0, 2)),
                 Value::Decimal(Decimal::new(1, 2)),
             ],
-            &[
-                Value::Date(-719_162),
-                Value::Date(-1),
-                Value::Date(0),
-                Value::Date(2_932_896),
-            ],
+            &[Value::Date(-719_162), Value::Date(-1), Value::Date(0), Value::Date(2_932_896)],
         ];
         for values in rising {
             for pair in values.windows(2) {

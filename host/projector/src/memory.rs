@@ -10,7 +10,7 @@ use reel_events::EventBatch;
 use crate::change::{KeyValues, Row, TableWrites, Writes};
 use crate::failure::Failure;
 use crate::fold::{Base, Bases, Fold, Writers};
-use crate::key::{encode_key, encode_value};
+use crate::key::{encode_value, encoded};
 use crate::manifest::{Manifest, Table};
 use crate::ports::{Checkpoint, Commit, CommitError, DeadLetter, Plugin, ReadModel, ReadModelError};
 use crate::shard::fold_pieces;
@@ -46,7 +46,12 @@ impl MemoryTables {
     ///
     /// # Errors
     /// The first failure; the tables are as before then.
-    pub fn project(&mut self, plugin: &mut dyn Plugin, batch: &EventBatch, pieces: &[Range<usize>]) -> Result<(), Failure> {
+    pub fn project(
+        &mut self,
+        plugin: &mut dyn Plugin,
+        batch: &EventBatch,
+        pieces: &[Range<usize>],
+    ) -> Result<(), Failure> {
         let fold = Fold::new(Arc::clone(&self.manifest), Writers::One);
         let folded = fold_pieces(fold, plugin, self, (batch, pieces)).map_err(|fault| fault.into_failure(batch))?;
         self.write(&folded.writes).map_err(|error| Failure::general("refused", error.to_string()))
@@ -88,12 +93,6 @@ fn write_table(rows: &mut BTreeMap<Vec<u8>, Row>, table: &Table, writes: &TableW
         rows.insert(key, row);
     }
     Ok(())
-}
-
-fn encoded(key: &[crate::value::Value]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    encode_key(key, &mut bytes);
-    bytes
 }
 
 impl Bases for MemoryTables {

@@ -196,7 +196,9 @@ pub enum FailurePolicy {
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
     /// Another checkpoint is there: somebody else owns this shard now, or has done this step.
-    #[error("the checkpoint of shard {shard} is not where this host left it: expected position {expected}, found {found:?}")]
+    #[error(
+        "the checkpoint of shard {shard} is not where this host left it: expected position {expected}, found {found:?}"
+    )]
     Superseded {
         /// The shard.
         shard: u32,

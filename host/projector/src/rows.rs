@@ -8,10 +8,9 @@ use tokio::task::JoinHandle;
 use crate::cache::RowCache;
 use crate::change::{KeyValues, Row, Writes};
 use crate::fold::{Base, Bases, Known};
-use crate::key::encode_key;
+use crate::key::encoded;
 use crate::manifest::Manifest;
 use crate::ports::{CommitError, ReadModel, ReadModelError};
-use crate::value::Value;
 
 /// Rows at hand, and the commit that is under way.
 pub(crate) struct ShardRows {
@@ -81,17 +80,13 @@ impl ShardRows {
         let runtime = self.runtime.clone();
         runtime.block_on(self.settle()).map_err(|error| {
             self.failed = Some(error);
-            ReadModelError::Unavailable { target: "(this shard)".into(), source: "the commit before did not succeed".into() }
+            ReadModelError::Unavailable {
+                target: "(this shard)".into(),
+                source: "the commit before did not succeed".into(),
+            }
         })
     }
-
-    fn take_cached(&mut self, table: u16, key: &[Value]) -> Option<Base> {
-        let mut bytes = Vec::with_capacity(40);
-        encode_key(key, &mut bytes);
-        self.cache.take(table, &bytes)
-    }
 }
-
 
 impl Bases for ShardRows {
     fn take(&mut self, table: u16, key: &[u8]) -> Option<Base> {
@@ -108,7 +103,7 @@ impl Bases for ShardRows {
         let mut rows: Vec<Option<Row>> = vec![None; keys.len()];
         let mut unread = Vec::new();
         for (place, key) in keys.iter().enumerate() {
-            let at_hand = if self.look_up == LookUp::Cache { self.take_cached(table, key) } else { None };
+            let at_hand = if self.look_up == LookUp::Cache { self.cache.take(table, &encoded(key)) } else { None };
             match at_hand {
                 Some(Base::Row(row)) => rows[place] = Some(row),
                 Some(Base::Absent) => {}

@@ -55,7 +55,12 @@ pub struct Retry {
 ///
 /// # Errors
 /// [`RunError`], by what an operator does next. What was committed stays.
-pub async fn run(parts: ShardParts, source: Box<dyn Source>, settings: RunSettings, orders: &mut Orders) -> Result<(), RunError> {
+pub async fn run(
+    parts: ShardParts,
+    source: Box<dyn Source>,
+    settings: RunSettings,
+    orders: &mut Orders,
+) -> Result<(), RunError> {
     let shard = Shard::new(parts, orders.stop.clone());
     let mut run = Run { shard, settings, queue: VecDeque::new(), in_flight: None, batches: 0, wait: Backoff::new() };
     run.to_the_end(source, orders).await
@@ -98,7 +103,8 @@ impl Run {
         self.shard.progress.saw_head(delivery.head);
         self.shard.progress.moving();
         let range = 0..delivery.events.len();
-        let work = Work { batch: Arc::new(delivery.events), range, through: delivery.through, aside: vec![], settled: vec![] };
+        let work =
+            Work { batch: Arc::new(delivery.events), range, through: delivery.through, aside: vec![], settled: vec![] };
         self.queue.push_back(work);
     }
 
@@ -301,7 +307,12 @@ fn end_of(batch: &EventBatch, end: usize) -> LogPoint {
     LogPoint { position: last.position, event: last.id }
 }
 
-fn dead_letter(batch: &EventBatch, index: usize, reason: DeadLetterReason, (code, message): (&str, &str)) -> DeadLetter {
+fn dead_letter(
+    batch: &EventBatch,
+    index: usize,
+    reason: DeadLetterReason,
+    (code, message): (&str, &str),
+) -> DeadLetter {
     let event = batch.get(index);
     DeadLetter {
         position: event.position,

@@ -35,10 +35,7 @@ pub struct SettingsError {
 impl SettingsError {
     fn at(path: &str, problem: impl Into<String>) -> SettingsError {
         let place = if path.is_empty() { "(top)" } else { path };
-        SettingsError {
-            place: place.to_owned(),
-            problem: problem.into(),
-        }
+        SettingsError { place: place.to_owned(), problem: problem.into() }
     }
 }
 
@@ -49,17 +46,10 @@ impl SettingsError {
 /// Where the settings are not JSON, miss the manifest's schema, or are not empty though the manifest has none.
 pub fn check_settings(manifest: &Manifest, settings_json: &str) -> Result<CanonicalJson, SettingsError> {
     if settings_json.len() > MAX_SETTINGS_BYTES {
-        let problem = format!(
-            "{} bytes: settings have at most {MAX_SETTINGS_BYTES}",
-            settings_json.len()
-        );
+        let problem = format!("{} bytes: settings have at most {MAX_SETTINGS_BYTES}", settings_json.len());
         return Err(SettingsError::at("", problem));
     }
-    let given = if settings_json.trim().is_empty() {
-        "{}"
-    } else {
-        settings_json
-    };
+    let given = if settings_json.trim().is_empty() { "{}" } else { settings_json };
     let canonical = CanonicalJson::parse_object(given).map_err(|error| {
         let problem = format!("line {}, column {}: {}", error.line, error.column, error.problem);
         SettingsError::at(&error.path, problem)
@@ -76,24 +66,18 @@ pub fn check_settings(manifest: &Manifest, settings_json: &str) -> Result<Canoni
 fn is_empty(settings: &Value, manifest: &Manifest) -> Result<(), SettingsError> {
     match settings.as_object().and_then(|members| members.keys().next()) {
         None => Ok(()),
-        Some(name) => Err(SettingsError::at(
-            name,
-            format!("projection {} takes no settings: remove it", manifest.name),
-        )),
+        Some(name) => {
+            Err(SettingsError::at(name, format!("projection {} takes no settings: remove it", manifest.name)))
+        }
     }
 }
 
 fn meets(settings: &Value, schema: &Value) -> Result<(), SettingsError> {
     let validator = validator(schema).map_err(|error| {
-        let problem = format!(
-            "the manifest's schema for the settings is wrong at {}: {}",
-            error.place, error.problem
-        );
+        let problem = format!("the manifest's schema for the settings is wrong at {}: {}", error.place, error.problem);
         SettingsError::at("", problem)
     })?;
-    validator
-        .validate(settings)
-        .map_err(|error| SettingsError::at(&path(error.instance_path()), shown(&error)))
+    validator.validate(settings).map_err(|error| SettingsError::at(&path(error.instance_path()), shown(&error)))
 }
 
 /// The validator of a manifest's schema.
@@ -148,10 +132,8 @@ fn shown(error: &ValidationError<'_>) -> String {
     if message.chars().count() <= 300 {
         return message;
     }
-    let (start, end): (String, Vec<char>) = (
-        message.chars().take(100).collect(),
-        message.chars().rev().take(180).collect(),
-    );
+    let (start, end): (String, Vec<char>) =
+        (message.chars().take(100).collect(), message.chars().rev().take(180).collect());
     format!("{start} … {}", end.into_iter().rev().collect::<String>())
 }
 

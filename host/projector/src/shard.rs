@@ -16,7 +16,9 @@ use crate::check::{check, check_read};
 use crate::failure::{Failure, Fault, chain};
 use crate::fold::{Bases, Fold, Folded, Writers};
 use crate::manifest::Manifest;
-use crate::ports::{ApplyError, Checkpoint, Commit, CommitError, DeadLetter, Plugin, ReadModel, ReadModelError, Sink, SinkError};
+use crate::ports::{
+    ApplyError, Checkpoint, Commit, CommitError, DeadLetter, Plugin, ReadModel, ReadModelError, Sink, SinkError,
+};
 use crate::progress::Progress;
 use crate::rows::{LookUp, ShardRows};
 use crate::run::asked;

@@ -110,7 +110,8 @@ impl Step {
                 None => Err(Refusal::of(*event, "row-missing", missing_row(table, key))),
             },
             Step::Sum { events, sums } => {
-                let created = create_if_missing(table, key, row, events.one(), |column| sums.iter().any(|s| s.column == column))?;
+                let created =
+                    create_if_missing(table, key, row, events.one(), |column| sums.iter().any(|s| s.column == column))?;
                 let row = row.as_mut().expect("created above");
                 let mut effect = created;
                 for sum in sums {
@@ -165,7 +166,12 @@ fn add(table: &Table, sum: &Sum, events: Events, row: &mut Row) -> Result<Effect
     let base = amount(slot);
     let range = range(column.kind);
     if !range.contains(&(base + sum.lowest)) || !range.contains(&(base + sum.highest)) {
-        let message = format!("column {} of table {} would leave its range: {} is there", column.name, table.name, shown(column.kind, base));
+        let message = format!(
+            "column {} of table {} would leave its range: {} is there",
+            column.name,
+            table.name,
+            shown(column.kind, base)
+        );
         return Err(Refusal { event: events.one(), code: "value-out-of-domain", message });
     }
     let value = value_of(column.kind, base + sum.total);
@@ -226,12 +232,15 @@ fn missing_row(table: &Table, key: &[Value]) -> String {
 
 /// A key for messages.
 pub(crate) fn show_key(key: &[Value]) -> String {
-    let shown: Vec<String> = key.iter().map(|value| match value {
-        Value::Text(text) => format!("{text:?}"),
-        Value::Int(int) => int.to_string(),
-        Value::Uuid(uuid) => uuid.to_string(),
-        other => format!("{other:?}"),
-    }).collect();
+    let shown: Vec<String> = key
+        .iter()
+        .map(|value| match value {
+            Value::Text(text) => format!("{text:?}"),
+            Value::Int(int) => int.to_string(),
+            Value::Uuid(uuid) => uuid.to_string(),
+            other => format!("{other:?}"),
+        })
+        .collect();
     format!("({})", shown.join(", "))
 }
 

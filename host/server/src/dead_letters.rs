@@ -40,13 +40,19 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError::Conflict`] where nothing waits at that position.
-    pub async fn skip(&self, wanted: &ProjectionRef, target: Option<&str>, position: u64) -> Result<Generation, HostError> {
+    pub async fn skip(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        position: u64,
+    ) -> Result<Generation, HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letter = self.letter(&target, &generation, position).await?;
         let halted = matches!(generation.condition, Condition::Halted { position: Some(at), .. } if at == position);
         let parked = letter.as_ref().is_some_and(|letter| letter.reason == DeadLetterReason::Parked);
         if !halted && !parked {
-            let message = format!("{} does not wait at position {position}: {}", title(&generation), waits_where(&generation));
+            let message =
+                format!("{} does not wait at position {position}: {}", title(&generation), waits_where(&generation));
             return Err(HostError::Conflict(message));
         }
         let decision = Decision {
@@ -72,11 +78,19 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError::Conflict`] where that position is not parked, or the event still cannot be applied.
-    pub async fn retry(&self, wanted: &ProjectionRef, target: Option<&str>, position: u64) -> Result<Generation, HostError> {
+    pub async fn retry(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        position: u64,
+    ) -> Result<Generation, HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letter = self.letter(&target, &generation, position).await?;
         let Some(letter) = letter else {
-            return Err(HostError::NotFound(format!("{} has no dead letter at position {position}", title(&generation))));
+            return Err(HostError::NotFound(format!(
+                "{} has no dead letter at position {position}",
+                title(&generation)
+            )));
         };
         if generation.on_failure != FailurePolicy::Park {
             let message = format!(
@@ -89,15 +103,26 @@ impl Host {
         Ok(generation)
     }
 
-    async fn unpark(&self, target: &Arc<dyn Target>, generation: &Generation, letter: &DeadLetter, go: LetGo) -> Result<(), HostError> {
+    async fn unpark(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        letter: &DeadLetter,
+        go: LetGo,
+    ) -> Result<(), HostError> {
         let mut held = self.all_letters(target, generation).await?;
         held.retain(|held| held.stream == letter.stream && held.reason != DeadLetterReason::Skipped);
         let positions: Vec<u64> = held.iter().map(|letter| letter.position).collect();
-        let applied: Vec<u64> = if go == LetGo::First { positions.iter().copied().filter(|p| *p != letter.position).collect() } else { positions.clone() };
+        let applied: Vec<u64> = if go == LetGo::First {
+            positions.iter().copied().filter(|p| *p != letter.position).collect()
+        } else {
+            positions.clone()
+        };
         let events = self.events_of(&letter.stream, &applied).await?;
         let (reply, answer) = oneshot::channel();
         let retry = Retry { events, stream: letter.stream.clone(), positions, reply };
-        let sender = self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
+        let sender =
+            self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
         let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));
         sender.ok_or_else(not_running)?.send(retry).await.map_err(|_| not_running())?;
         let answer = answer.await.map_err(|_| not_running())?;
@@ -106,11 +131,15 @@ impl Host {
 
     /// The events of a stream at the positions named.
     async fn events_of(&self, stream: &str, positions: &[u64]) -> Result<EventBatch, HostError> {
-        let unavailable = |error: reel_event_log::StoreError| HostError::Unavailable { action: "reading the stream", source: error.into() };
+        let unavailable = |error: reel_event_log::StoreError| HostError::Unavailable {
+            action: "reading the stream",
+            source: error.into(),
+        };
         let stream = StreamId::new(stream).map_err(|error| HostError::Refused(error.to_string()))?;
         let (mut events, mut version) = (EventBatch::new(), 0);
         loop {
-            let page = self.inner.store.read_stream(&stream, version, ReadLimit::events(1000)).await.map_err(unavailable)?;
+            let page =
+                self.inner.store.read_stream(&stream, version, ReadLimit::events(1000)).await.map_err(unavailable)?;
             if page.is_empty() {
                 return Ok(events);
             }
@@ -119,12 +148,21 @@ impl Host {
         }
     }
 
-    async fn letter(&self, target: &Arc<dyn Target>, generation: &Generation, position: u64) -> Result<Option<DeadLetter>, HostError> {
+    async fn letter(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        position: u64,
+    ) -> Result<Option<DeadLetter>, HostError> {
         let behind = target.dead_letters(generation.id, position.saturating_sub(1), 1).await.map_err(reading)?;
         Ok(behind.into_iter().find(|letter| letter.position == position))
     }
 
-    async fn all_letters(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<Vec<DeadLetter>, HostError> {
+    async fn all_letters(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+    ) -> Result<Vec<DeadLetter>, HostError> {
         let mut all: Vec<DeadLetter> = Vec::new();
         loop {
             let after = all.last().map_or(0, |letter| letter.position);
@@ -137,7 +175,11 @@ impl Host {
     }
 
     /// The generation that is meant: the one named, or the live one, or the newest.
-    async fn one(&self, wanted: &ProjectionRef, target: Option<&str>) -> Result<(Arc<dyn Target>, Generation), HostError> {
+    async fn one(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+    ) -> Result<(Arc<dyn Target>, Generation), HostError> {
         let target = Arc::clone(self.inner.targets.get(target)?);
         let named = self.named(&target, wanted).await?;
         let live = named.iter().find(|generation| generation.state == reel_read_model::GenerationState::Live);

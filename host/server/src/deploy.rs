@@ -53,13 +53,17 @@ impl Host {
     pub async fn deploy(&self, deployment: Deployment) -> Result<Deployed, HostError> {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
-        let bytes = deployment.component.clone().ok_or_else(|| HostError::Refused("a deployment needs a component".into()))?;
+        let bytes =
+            deployment.component.clone().ok_or_else(|| HostError::Refused("a deployment needs a component".into()))?;
         let (loaded, bytes) = self.load(bytes).await?;
         let name = deployment.name.clone().unwrap_or_else(|| loaded.manifest().name.clone());
         let settings = settings_of(&loaded, deployment.settings.as_deref())?;
         let current = self.of_projection(&target, &name).await?;
         let same = current.iter().find(|g| {
-            g.digest == loaded.digest() && g.settings == settings && g.log == self.inner.store.log_id() && is_on_its_way(g.state)
+            g.digest == loaded.digest()
+                && g.settings == settings
+                && g.log == self.inner.store.log_id()
+                && is_on_its_way(g.state)
         });
         if let Some(same) = same {
             return Ok(Deployed { generation: same.clone(), outcome: Outcome::Unchanged });
@@ -75,13 +79,19 @@ impl Host {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
         let named = self.named(&target, projection).await?;
-        let model = named.iter().find(|g| g.state == GenerationState::Live).or(named.last()).expect("named finds at least one").clone();
+        let model = named
+            .iter()
+            .find(|g| g.state == GenerationState::Live)
+            .or(named.last())
+            .expect("named finds at least one")
+            .clone();
         let bytes = match deployment.component.clone() {
             Some(bytes) => bytes,
             None => self.component_of(&target, &model).await?,
         };
         let (loaded, bytes) = self.load(bytes).await?;
-        let inherited = (loaded.digest() == model.digest || loaded.manifest().settings.is_some()).then_some(model.settings.as_str());
+        let inherited = (loaded.digest() == model.digest || loaded.manifest().settings.is_some())
+            .then_some(model.settings.as_str());
         let settings = settings_of(&loaded, deployment.settings.as_deref().or(inherited))?;
         let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
         self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
@@ -95,11 +105,15 @@ impl Host {
         deployment: &Deployment,
     ) -> Result<Deployed, HostError> {
         check_name(&projection)?;
-        (self.inner.config.check_manifest)(loaded.manifest()).map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
+        (self.inner.config.check_manifest)(loaded.manifest())
+            .map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
         let plugin = loaded.clone();
         let checked = settings.clone();
         let trial = tokio::task::spawn_blocking(move || plugin.instantiate_plugin(&checked).map(drop));
-        trial.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))?;
+        trial
+            .await
+            .expect("loading does not panic, and nobody aborts it")
+            .map_err(|error| HostError::Refused(chain(&error)))?;
         let component = Component { digest: loaded.digest().into(), manifest: loaded.manifest_json().into(), bytes };
         let catalog = |error| HostError::catalog("deploying", error);
         target.put_component(&component).await.map_err(catalog)?;
@@ -122,11 +136,17 @@ impl Host {
     async fn load(&self, bytes: Vec<u8>) -> Result<(LoadedComponent, Vec<u8>), HostError> {
         let engine = self.inner.engine.clone();
         let loaded = tokio::task::spawn_blocking(move || engine.load(&bytes).map(|loaded| (loaded, bytes)));
-        loaded.await.expect("loading does not panic, and nobody aborts it").map_err(|error| HostError::Refused(chain(&error)))
+        loaded
+            .await
+            .expect("loading does not panic, and nobody aborts it")
+            .map_err(|error| HostError::Refused(chain(&error)))
     }
 
     async fn component_of(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<Vec<u8>, HostError> {
-        let found = target.component(&generation.digest).await.map_err(|error| HostError::catalog("reading the catalog", error))?;
+        let found = target
+            .component(&generation.digest)
+            .await
+            .map_err(|error| HostError::catalog("reading the catalog", error))?;
         found.map(|component| component.bytes).ok_or_else(|| {
             HostError::NotFound(format!("the catalog has lost component {}: give it with --with", generation.digest))
         })
@@ -158,5 +178,7 @@ fn check_name(name: &str) -> Result<(), HostError> {
     if fits {
         return Ok(());
     }
-    Err(HostError::Refused(format!("projection name {name:?} must be 1 to 24 lower-case letters, digits or -, and begin with a letter")))
+    Err(HostError::Refused(format!(
+        "projection name {name:?} must be 1 to 24 lower-case letters, digits or -, and begin with a letter"
+    )))
 }

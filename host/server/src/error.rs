@@ -40,8 +40,12 @@ impl HostError {
     pub(crate) fn catalog(action: &'static str, error: CatalogError) -> HostError {
         match error {
             CatalogError::NotFound(_) => HostError::NotFound(error.to_string()),
-            CatalogError::Conflict { .. } | CatalogError::NameTaken { .. } | CatalogError::Moved => HostError::Conflict(error.to_string()),
-            CatalogError::ReadModel(ReadModelError::Unavailable { .. }) => HostError::Unavailable { action, source: error.into() },
+            CatalogError::Conflict { .. } | CatalogError::NameTaken { .. } | CatalogError::Moved => {
+                HostError::Conflict(error.to_string())
+            }
+            CatalogError::ReadModel(ReadModelError::Unavailable { .. }) => {
+                HostError::Unavailable { action, source: error.into() }
+            }
             other => HostError::Broken { action, source: other.into() },
         }
     }

@@ -152,20 +152,35 @@ impl Host {
     }
 
     /// The generations that `wanted` names, oldest first: one, or all of a projection.
-    pub(crate) async fn named(&self, target: &Arc<dyn Target>, wanted: &ProjectionRef) -> Result<Vec<Generation>, HostError> {
+    pub(crate) async fn named(
+        &self,
+        target: &Arc<dyn Target>,
+        wanted: &ProjectionRef,
+    ) -> Result<Vec<Generation>, HostError> {
         let all = self.generations(target).await?;
         let of_projection: Vec<_> = all.iter().filter(|g| g.projection == wanted.projection).cloned().collect();
         if of_projection.is_empty() {
             let mut names: Vec<_> = all.into_iter().map(|g| g.projection).collect();
             names.dedup();
-            let known = if names.is_empty() { "nothing is deployed".into() } else { format!("deployed are: {}", names.join(", ")) };
-            return Err(HostError::NotFound(format!("there is no projection {} in target {}; {known}", wanted.projection, target.name())));
+            let known = if names.is_empty() {
+                "nothing is deployed".into()
+            } else {
+                format!("deployed are: {}", names.join(", "))
+            };
+            return Err(HostError::NotFound(format!(
+                "there is no projection {} in target {}; {known}",
+                wanted.projection,
+                target.name()
+            )));
         }
         let Some(number) = wanted.generation else { return Ok(of_projection) };
         let found: Vec<_> = of_projection.iter().filter(|g| g.number == number).cloned().collect();
         if found.is_empty() {
             let numbers: Vec<_> = of_projection.iter().map(|g| format!("{}@{}", g.projection, g.number)).collect();
-            return Err(HostError::NotFound(format!("there is no generation {wanted}; there are: {}", numbers.join(", "))));
+            return Err(HostError::NotFound(format!(
+                "there is no generation {wanted}; there are: {}",
+                numbers.join(", ")
+            )));
         }
         Ok(found)
     }

@@ -61,7 +61,11 @@ impl Way {
 }
 
 /// Makes a ready generation live, and drops those that were live too long ago.
-pub(crate) async fn promote(host: &Host, target: &Arc<dyn Target>, generation: &Generation) -> Result<(), CatalogError> {
+pub(crate) async fn promote(
+    host: &Host,
+    target: &Arc<dyn Target>,
+    generation: &Generation,
+) -> Result<(), CatalogError> {
     let _one_at_a_time = host.inner.operations.lock().await;
     flip(host, target, generation).await?;
     tracing::info!(projection = %generation.projection, number = generation.number, "live");

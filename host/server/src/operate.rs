@@ -42,7 +42,10 @@ impl Host {
         let named = self.named(&target, &ProjectionRef { generation: None, ..projection.clone() }).await?;
         let previous = named.iter().filter(|g| g.state == GenerationState::Previous).max_by_key(|g| g.promoted_at);
         let Some(previous) = previous else {
-            return Err(HostError::Conflict(format!("{projection} has no previous generation to go back to; {}", states(&named))));
+            return Err(HostError::Conflict(format!(
+                "{projection} has no previous generation to go back to; {}",
+                states(&named)
+            )));
         };
         if previous.condition != Condition::Running {
             let message = format!("{} does not run, so it would be behind: resume it first", title(previous));
@@ -83,7 +86,10 @@ impl Host {
             }
             let resumed = *condition == Condition::Running && generation.condition == Condition::Running;
             if !resumed {
-                target.set_condition(generation.id, condition).await.map_err(|error| HostError::catalog(action, error))?;
+                target
+                    .set_condition(generation.id, condition)
+                    .await
+                    .map_err(|error| HostError::catalog(action, error))?;
             }
             generation.condition = condition.clone();
             self.start_generation(&target, &generation);
@@ -115,14 +121,22 @@ impl Host {
     ///
     /// # Errors
     /// [`HostError::Conflict`] where the one named is live.
-    pub async fn drop_projection(&self, wanted: &ProjectionRef, target: Option<&str>) -> Result<Vec<Generation>, HostError> {
+    pub async fn drop_projection(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+    ) -> Result<Vec<Generation>, HostError> {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(target)?);
         let mut named = self.named(&target, wanted).await?;
         if wanted.generation.is_some() {
             let one = named.last().expect("named finds at least one");
             if one.state == GenerationState::Live {
-                let message = format!("{} is live: promote another one first, or drop the whole projection {}", title(one), one.projection);
+                let message = format!(
+                    "{} is live: promote another one first, or drop the whole projection {}",
+                    title(one),
+                    one.projection
+                );
                 return Err(HostError::Conflict(message));
             }
             self.remove(&target, one, DropScope::Generation).await?;
@@ -138,7 +152,12 @@ impl Host {
         Ok(named)
     }
 
-    async fn remove(&self, target: &Arc<dyn Target>, generation: &Generation, scope: DropScope) -> Result<(), HostError> {
+    async fn remove(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        scope: DropScope,
+    ) -> Result<(), HostError> {
         self.stop_generation(target, generation.id).await;
         target.drop_generation(generation.id, scope).await.map_err(|error| HostError::catalog("dropping", error))?;
         tracing::info!(generation = title(generation), "dropped");

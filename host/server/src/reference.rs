@@ -26,7 +26,8 @@ impl FromStr for ProjectionRef {
             Some((projection, number)) => (projection, Some(number.parse().map_err(|_| refused())?)),
             None => (text, None),
         };
-        let named = !projection.is_empty() && projection.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        let named =
+            !projection.is_empty() && projection.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if named { Ok(ProjectionRef { projection: projection.into(), generation }) } else { Err(refused()) }
     }
 }

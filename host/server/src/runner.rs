@@ -111,7 +111,12 @@ impl Run {
             cache_bytes: self.host.inner.config.cache_bytes,
             progress: Arc::clone(&self.progress),
         };
-        let follow = lifecycle::follow(self.host.clone(), Arc::clone(&self.target), self.generation.clone(), Arc::clone(&self.progress));
+        let follow = lifecycle::follow(
+            self.host.clone(),
+            Arc::clone(&self.target),
+            self.generation.clone(),
+            Arc::clone(&self.progress),
+        );
         let follow = AbortOnDrop(tokio::spawn(follow));
         let ended = reel_projector::run(parts, Box::new(LogSource::new(tail)), settings, orders).await;
         drop(follow);
@@ -150,7 +155,9 @@ impl Run {
             let page = self.target.dead_letters(*id, after, 1000).await.map_err(passing)?;
             let Some(last) = page.last() else { break };
             after = last.position;
-            parked.extend(page.into_iter().filter(|letter| letter.reason == DeadLetterReason::Parked).map(|letter| letter.stream));
+            parked.extend(
+                page.into_iter().filter(|letter| letter.reason == DeadLetterReason::Parked).map(|letter| letter.stream),
+            );
         }
         Ok(RunSettings {
             on_failure: *on_failure,
@@ -182,7 +189,9 @@ impl Run {
         let Some(state) = state else { return Ok(()) };
         let now = self.target.generations().await?.into_iter().find(|g| g.id == self.generation.id);
         match now.map(|generation| generation.state) {
-            Some(from @ (GenerationState::Build | GenerationState::CatchUp)) => self.target.set_state(self.generation.id, from, state).await,
+            Some(from @ (GenerationState::Build | GenerationState::CatchUp)) => {
+                self.target.set_state(self.generation.id, from, state).await
+            }
             _ => Ok(()),
         }
     }

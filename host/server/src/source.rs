@@ -26,10 +26,11 @@ impl LogSource {
 #[async_trait]
 impl Source for LogSource {
     async fn next(&mut self, most: usize) -> Result<Delivery, SourceError> {
-        let tailed = self.tail.next(ReadLimit { events: most, bytes: BATCH_BYTES }).await.map_err(|error| match error {
-            TopicError::Store { .. } => SourceError::Unavailable(error.into()),
-            changed => SourceError::LogChanged(changed.to_string()),
-        })?;
+        let tailed =
+            self.tail.next(ReadLimit { events: most, bytes: BATCH_BYTES }).await.map_err(|error| match error {
+                TopicError::Store { .. } => SourceError::Unavailable(error.into()),
+                changed => SourceError::LogChanged(changed.to_string()),
+            })?;
         Ok(Delivery { events: tailed.events, through: tailed.through, head: tailed.head })
     }
 }

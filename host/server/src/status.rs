@@ -79,7 +79,11 @@ impl Host {
     ///
     /// # Errors
     /// Where there is no such projection, or a catalog does not answer.
-    pub async fn status(&self, wanted: Option<&ProjectionRef>, target: Option<&str>) -> Result<Vec<GenerationStatus>, HostError> {
+    pub async fn status(
+        &self,
+        wanted: Option<&ProjectionRef>,
+        target: Option<&str>,
+    ) -> Result<Vec<GenerationStatus>, HostError> {
         let targets = match target {
             Some(name) => vec![Arc::clone(self.inner.targets.get(Some(name))?)],
             None => self.inner.targets.iter().cloned().collect(),
@@ -107,7 +111,11 @@ impl Host {
         }
     }
 
-    pub(crate) async fn status_of(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<GenerationStatus, HostError> {
+    pub(crate) async fn status_of(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+    ) -> Result<GenerationStatus, HostError> {
         let running = self.running(target, generation);
         let position = match &running {
             Some((now, _)) if now.position > 0 => now.position,
@@ -118,7 +126,8 @@ impl Host {
         let (condition, halted) = describe(&generation.condition);
         let waiting = running.as_ref().and_then(|(now, _)| now.waiting.clone());
         let waiting = waiting.map(|message| Problem { code: "waiting".into(), message, position: None, stream: None });
-        let events_per_second = running.as_ref().filter(|_| lag_events > 0).and_then(|(now, since)| rate(now.events, *since));
+        let events_per_second =
+            running.as_ref().filter(|_| lag_events > 0).and_then(|(now, since)| rate(now.events, *since));
         Ok(GenerationStatus {
             generation: title(generation),
             projection: generation.projection.clone(),
@@ -150,7 +159,10 @@ impl Host {
     }
 
     async fn stored_position(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<u64, HostError> {
-        let checkpoints = target.checkpoints(generation.id).await.map_err(|error| HostError::catalog("reading the catalog", error))?;
+        let checkpoints = target
+            .checkpoints(generation.id)
+            .await
+            .map_err(|error| HostError::catalog("reading the catalog", error))?;
         Ok(checkpoints.iter().map(|checkpoint| checkpoint.point.position).min().unwrap_or(0))
     }
 }
@@ -160,7 +172,8 @@ fn describe(condition: &Condition) -> (&'static str, Option<Problem>) {
         Condition::Running => ("running", None),
         Condition::Paused => ("paused", None),
         Condition::Halted { position, stream, code, message } => {
-            let problem = Problem { code: code.clone(), message: message.clone(), position: *position, stream: stream.clone() };
+            let problem =
+                Problem { code: code.clone(), message: message.clone(), position: *position, stream: stream.clone() };
             ("halted", Some(problem))
         }
     }

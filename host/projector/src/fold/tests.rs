@@ -37,7 +37,12 @@ impl Bases for Forgetful<'_> {
     }
 }
 
-fn fold_over(tables: &mut MemoryTables, script: &Arc<Vec<Vec<Act>>>, range: std::ops::Range<usize>, at_hand: AtHand) -> Result<(), Option<usize>> {
+fn fold_over(
+    tables: &mut MemoryTables,
+    script: &Arc<Vec<Vec<Act>>>,
+    range: std::ops::Range<usize>,
+    at_hand: AtHand,
+) -> Result<(), Option<usize>> {
     let batch = events(script.len());
     let mut plugin = Scripted(Arc::clone(script));
     let fold = Fold::new(manifest(), Writers::One);
@@ -107,23 +112,32 @@ fn an_overflow_on_the_way_counts_though_the_sum_fits() {
 
 #[test]
 fn what_does_not_change_is_not_written() {
-    let script = Arc::new(vec![vec![put(1, 1, 7)], vec![add(1, 2), add(1, -2), Act::Change(crate::Operation::PatchIfPresent, vec![(0, 1), (1, 1)])]]);
+    let script = Arc::new(vec![
+        vec![put(1, 1, 7)],
+        vec![add(1, 2), add(1, -2), Act::Change(crate::Operation::PatchIfPresent, vec![(0, 1), (1, 1)])],
+    ]);
     let mut tables = MemoryTables::new(manifest());
     fold_over(&mut tables, &script, 0..1, AtHand::None).unwrap();
     let fold = Fold::new(manifest(), Writers::One);
     let mut bases = Forgetful { tables: &mut tables, at_hand: AtHand::None };
-    let folded = fold_pieces(fold, &mut Scripted(script), &mut bases, (&events(2), std::slice::from_ref(&(1..2)))).unwrap();
+    let folded =
+        fold_pieces(fold, &mut Scripted(script), &mut bases, (&events(2), std::slice::from_ref(&(1..2)))).unwrap();
     // The sum went up and down again within one batch: folded to nothing.
     assert!(folded.writes.tables[0].is_empty(), "{:?}", folded.writes);
 }
 
 #[test]
 fn one_outcome_a_row_in_key_order() {
-    let script = Arc::new(vec![vec![put(3, 1, 0), put(1, 1, 0), put(2, 1, 0)], vec![add(3, 1), add(1, 1)], vec![Act::Change(crate::Operation::Delete, vec![(0, 2)])]]);
+    let script = Arc::new(vec![
+        vec![put(3, 1, 0), put(1, 1, 0), put(2, 1, 0)],
+        vec![add(3, 1), add(1, 1)],
+        vec![Act::Change(crate::Operation::Delete, vec![(0, 2)])],
+    ]);
     let mut tables = MemoryTables::new(manifest());
     let fold = Fold::new(manifest(), Writers::One);
     let mut bases = Forgetful { tables: &mut tables, at_hand: AtHand::None };
-    let folded = fold_pieces(fold, &mut Scripted(script), &mut bases, (&events(3), std::slice::from_ref(&(0..3)))).unwrap();
+    let folded =
+        fold_pieces(fold, &mut Scripted(script), &mut bases, (&events(3), std::slice::from_ref(&(0..3)))).unwrap();
     let ids: Vec<_> = folded.writes.tables[0].upserts.iter().map(|row| row[0].clone()).collect();
     assert_eq!(ids, [Value::Int(1), Value::Int(3)]);
     assert_eq!(folded.writes.tables[0].deletes, [vec![Value::Int(2)].into_boxed_slice()]);

@@ -25,10 +25,7 @@ impl Column {
     /// # Errors
     /// Where the value is outside what the column takes; nothing is truncated, wrapped or rounded.
     pub fn accept(&self, value: ValueRef<'_>) -> Result<Value, DomainError> {
-        self.take(value).map_err(|reason| DomainError {
-            column: self.name.clone(),
-            reason,
-        })
+        self.take(value).map_err(|reason| DomainError { column: self.name.clone(), reason })
     }
 
     /// What the column holds in a row that was created without naming it: its default, else NULL where it may be NULL.
@@ -57,10 +54,7 @@ impl Column {
             (ColumnType::Time, ValueRef::Time(micros)) => time_of_day(micros),
             (ColumnType::Timestamp, ValueRef::Timestamp(micros)) => timestamp(micros),
             (_, ValueRef::Null) => Err("NULL, but the column is not nullable".to_owned()),
-            (kind, value) => Err(format!(
-                "the value is of type {}, but the column is {kind}",
-                type_of(value)
-            )),
+            (kind, value) => Err(format!("the value is of type {}, but the column is {kind}", type_of(value))),
         }
     }
 
@@ -68,9 +62,7 @@ impl Column {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| format!("the text is not UTF-8: its byte {} is wrong", error.valid_up_to()))?;
         if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
-            return Err(format!(
-                "the text holds NUL, at byte {at}, which databases do not store"
-            ));
+            return Err(format!("the text holds NUL, at byte {at}, which databases do not store"));
         }
         if let Some(most) = length {
             self.fits(text, most)?;
@@ -93,9 +85,7 @@ impl Column {
         if count <= most as usize {
             return Ok(());
         }
-        Err(format!(
-            "the text has {count} characters, but the column takes at most {most}"
-        ))
+        Err(format!("the text has {count} characters, but the column takes at most {most}"))
     }
 
     fn bytes(&self, bytes: &[u8], length: Option<u32>) -> Result<Value, String> {
@@ -132,28 +122,21 @@ fn json(text: &[u8]) -> Result<Value, String> {
 }
 
 fn uuid(bytes: &[u8]) -> Result<Value, String> {
-    Uuid::from_slice(bytes)
-        .map(Value::Uuid)
-        .map_err(|_| format!("a UUID has 16 bytes, not {}", bytes.len()))
+    Uuid::from_slice(bytes).map(Value::Uuid).map_err(|_| format!("a UUID has 16 bytes, not {}", bytes.len()))
 }
 
 fn date(day: i32) -> Result<Value, String> {
     if (FIRST_DAY..=LAST_DAY).contains(&day) {
         return Ok(Value::Date(day));
     }
-    Err(format!(
-        "day {day} since 1970-01-01 is outside the years 1 to 9999 ({FIRST_DAY} to {LAST_DAY})"
-    ))
+    Err(format!("day {day} since 1970-01-01 is outside the years 1 to 9999 ({FIRST_DAY} to {LAST_DAY})"))
 }
 
 fn time_of_day(micros: i64) -> Result<Value, String> {
     if (0..DAY).contains(&micros) {
         return Ok(Value::Time(micros));
     }
-    Err(format!(
-        "{micros} microseconds since midnight are not a time of day, which is 0 to {}",
-        DAY - 1
-    ))
+    Err(format!("{micros} microseconds since midnight are not a time of day, which is 0 to {}", DAY - 1))
 }
 
 fn timestamp(micros: i64) -> Result<Value, String> {
@@ -161,9 +144,7 @@ fn timestamp(micros: i64) -> Result<Value, String> {
     if (least..=most).contains(&micros) {
         return Ok(Value::Timestamp(micros));
     }
-    Err(format!(
-        "{micros} microseconds since 1970-01-01 are outside the years 1 to 9999 ({least} to {most})"
-    ))
+    Err(format!("{micros} microseconds since 1970-01-01 are outside the years 1 to 9999 ({least} to {most})"))
 }
 
 fn type_of(value: ValueRef<'_>) -> &'static str {

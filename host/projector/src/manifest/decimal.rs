@@ -37,23 +37,14 @@ pub(super) fn read(text: &[u8], precision: u8, scale: u8) -> Result<Decimal, Str
         ));
     }
     let padding = usize::from(scale) - fraction.len();
-    let magnitude = whole
-        .iter()
-        .chain(fraction)
-        .fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let magnitude = whole.iter().chain(fraction).fold(0_i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     // At most 18 digits in all, so it fits.
     let magnitude = magnitude * 10_i64.pow(padding as u32);
-    Ok(Decimal::new(
-        if negative { -magnitude } else { magnitude },
-        scale.into(),
-    ))
+    Ok(Decimal::new(if negative { -magnitude } else { magnitude }, scale.into()))
 }
 
 fn without_last_zeros(digits: &[u8]) -> &[u8] {
-    let end = digits
-        .iter()
-        .rposition(|digit| *digit != b'0')
-        .map_or(0, |last| last + 1);
+    let end = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
     &digits[..end]
 }
 
@@ -63,10 +54,7 @@ fn without_first_zeros(digits: &[u8]) -> &[u8] {
 }
 
 fn not_a_decimal(text: &[u8]) -> String {
-    format!(
-        "{} is not a decimal: write digits with at most one point between them, such as -12.340",
-        shown(text)
-    )
+    format!("{} is not a decimal: write digits with at most one point between them, such as -12.340", shown(text))
 }
 
 fn shown(text: &[u8]) -> String {

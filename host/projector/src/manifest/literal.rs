@@ -30,14 +30,12 @@ pub(super) fn read(node: &Node<'_>, column: &Column) -> Result<Option<Value>, Ma
             ColumnType::Json => accept(ValueRef::Json(text.as_bytes())),
             ColumnType::Decimal { .. } => accept(ValueRef::Decimal(text.as_bytes())),
             ColumnType::Bytes { .. } => accept(ValueRef::Bytes(&bytes(text).ok_or_else(wrong)?)),
-            ColumnType::Uuid => Uuid::try_parse(text)
-                .map_err(|_| wrong())
-                .and_then(|uuid| accept(ValueRef::Uuid(uuid.as_bytes()))),
+            ColumnType::Uuid => {
+                Uuid::try_parse(text).map_err(|_| wrong()).and_then(|uuid| accept(ValueRef::Uuid(uuid.as_bytes())))
+            }
             ColumnType::Date => accept(ValueRef::Date(day(text).ok_or_else(wrong)?)),
             ColumnType::Time => accept(ValueRef::Time(time_of_day(text).ok_or_else(wrong)?)),
-            ColumnType::Timestamp => accept(ValueRef::Timestamp(
-                Timestamp::parse(text).map_err(|_| wrong())?.micros(),
-            )),
+            ColumnType::Timestamp => accept(ValueRef::Timestamp(Timestamp::parse(text).map_err(|_| wrong())?.micros())),
             _ => Err(wrong()),
         },
         _ => Err(wrong()),
@@ -92,11 +90,7 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| char::from(byte).to_digit(16);
     let (pairs, rest) = digits.as_chunks::<2>();
     let byte = |pair: &[u8; 2]| u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok();
-    if rest.is_empty() {
-        pairs.iter().map(byte).collect()
-    } else {
-        None
-    }
+    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
 /// `2026-11-21`, in days since 1970-01-01.

@@ -212,10 +212,7 @@ impl Table {
     /// The index of the column `name`.
     #[must_use]
     pub fn column_index(&self, name: &str) -> Option<u16> {
-        self.columns
-            .iter()
-            .position(|column| column.name == name)
-            .map(|index| index as u16)
+        self.columns.iter().position(|column| column.name == name).map(|index| index as u16)
     }
 
     /// The columns of the primary key, in key order.
@@ -257,19 +254,13 @@ impl Manifest {
     /// The index of the first entry that stands for `kind`; nothing = the event is not delivered.
     #[must_use]
     pub fn kind_index(&self, kind: &str) -> Option<u16> {
-        self.kinds
-            .iter()
-            .position(|pattern| pattern.matches(kind))
-            .map(|index| index as u16)
+        self.kinds.iter().position(|pattern| pattern.matches(kind)).map(|index| index as u16)
     }
 
     /// The index of the table `name`.
     #[must_use]
     pub fn table_index(&self, name: &str) -> Option<u16> {
-        self.tables
-            .iter()
-            .position(|table| table.name == name)
-            .map(|index| index as u16)
+        self.tables.iter().position(|table| table.name == name).map(|index| index as u16)
     }
 
     /// The name of the schema (or prefix) under which readers of SQL see the tables: `git_tree` of `git-tree`.

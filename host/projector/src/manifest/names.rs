@@ -89,12 +89,10 @@ fn kind(node: &Node<'_>) -> Result<KindPattern, ManifestError> {
     };
     match text.strip_suffix('*') {
         Some("") => Ok(KindPattern::All),
-        Some(prefix) => EventKind::new(prefix)
-            .map(|_| KindPattern::Prefix(prefix.to_owned()))
-            .map_err(|_| refused(text)),
-        None => EventKind::new(text)
-            .map(|_| KindPattern::Exactly(text.to_owned()))
-            .map_err(|_| refused(text)),
+        Some(prefix) => {
+            EventKind::new(prefix).map(|_| KindPattern::Prefix(prefix.to_owned())).map_err(|_| refused(text))
+        }
+        None => EventKind::new(text).map(|_| KindPattern::Exactly(text.to_owned())).map_err(|_| refused(text)),
     }
 }
 

@@ -33,10 +33,7 @@ impl Manifest {
     /// The first thing that is wrong with it.
     pub fn parse(json: &str) -> Result<Manifest, ManifestError> {
         if json.len() > MAX_MANIFEST_BYTES {
-            return Err(error_at(
-                "",
-                format!("{} bytes: a manifest has at most {MAX_MANIFEST_BYTES}", json.len()),
-            ));
+            return Err(error_at("", format!("{} bytes: a manifest has at most {MAX_MANIFEST_BYTES}", json.len())));
         }
         // The canonical form refuses what a lenient reader lets pass: members given twice, NUL, numbers of 30 digits.
         let canonical = CanonicalJson::parse(json).map_err(|error| {
@@ -65,33 +62,23 @@ fn manifest(top: &Node<'_>) -> Result<Manifest, ManifestError> {
     ])?;
     let name = Named::Projection.read(&object.required("name", "name the projection, such as \"posts\"")?)?;
     let version = version(&object)?;
-    let kinds = object.required(
-        "kinds",
-        "list the kinds of event that it handles, such as [\"post-created\", \"comment-*\"]",
-    )?;
+    let kinds = object
+        .required("kinds", "list the kinds of event that it handles, such as [\"post-created\", \"comment-*\"]")?;
     let kinds = kinds.list(1..=MAX_KINDS).and_then(|nodes| self::kinds(&nodes))?;
     let order = order(&object)?;
-    let tables = object
-        .required("tables", "list the tables that it fills")?
-        .list(1..=MAX_TABLES)?;
+    let tables = object.required("tables", "list the tables that it fills")?.list(1..=MAX_TABLES)?;
     let tables = tables::read(&tables, order)?;
     let queries = queries::read(&object.list("queries", MAX_QUERIES)?, &tables)?;
     Ok(Manifest {
         name,
         version,
-        description: object
-            .optional("description")
-            .map_or(Ok(""), |node| node.text())?
-            .to_owned(),
+        description: object.optional("description").map_or(Ok(""), |node| node.text())?.to_owned(),
         kinds,
         tables,
         queries,
         order,
         metadata: object.flag("metadata")?,
-        settings: object
-            .optional("settings")
-            .map(|node| self::settings(&node))
-            .transpose()?,
+        settings: object.optional("settings").map(|node| self::settings(&node)).transpose()?,
         safe_integers: object.flag("safe-integers")?,
     })
 }
@@ -120,10 +107,7 @@ fn version(object: &Object<'_>) -> Result<String, ManifestError> {
     if plain && (1..=64).contains(&version.len()) {
         return Ok(version.to_owned());
     }
-    Err(node.error(format!(
-        "{:?} is no version: 1 to 64 visible ASCII characters, such as 1.0.0",
-        shown(version)
-    )))
+    Err(node.error(format!("{:?} is no version: 1 to 64 visible ASCII characters, such as 1.0.0", shown(version))))
 }
 
 fn order(object: &Object<'_>) -> Result<Order, ManifestError> {
@@ -140,15 +124,8 @@ fn order(object: &Object<'_>) -> Result<Order, ManifestError> {
 fn settings(node: &Node<'_>) -> Result<serde_json::Value, ManifestError> {
     node.members()?;
     settings::validator(node.value).map_err(|error| {
-        let place = if error.place == "(top)" {
-            String::new()
-        } else {
-            format!(".{}", error.place)
-        };
-        error_at(
-            &format!("settings{place}"),
-            format!("not a JSON Schema of the settings: {}", error.problem),
-        )
+        let place = if error.place == "(top)" { String::new() } else { format!(".{}", error.place) };
+        error_at(&format!("settings{place}"), format!("not a JSON Schema of the settings: {}", error.problem))
     })?;
     Ok(node.value.clone())
 }

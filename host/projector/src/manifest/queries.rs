@@ -14,16 +14,13 @@ pub(super) fn read(nodes: &[Node<'_>], tables: &[Table]) -> Result<Vec<NamedQuer
     for node in nodes {
         let query = query(node, tables)?;
         if let Some(other) = queries.iter().position(|other| other.name == query.name) {
-            return Err(node.error(format!(
-                "query {} is there already, at queries[{other}]: rename one of them",
-                query.name
-            )));
+            return Err(
+                node.error(format!("query {} is there already, at queries[{other}]: rename one of them", query.name))
+            );
         }
         if tables.iter().any(|table| table.name == query.name) {
-            let problem = format!(
-                "query {} has the name of a table, and both are read at one place: rename it",
-                query.name
-            );
+            let problem =
+                format!("query {} has the name of a table, and both are read at one place: rename it", query.name);
             return Err(node.error(problem));
         }
         queries.push(query);
@@ -35,41 +32,28 @@ fn query(node: &Node<'_>, tables: &[Table]) -> Result<NamedQuery, ManifestError>
     let object = node.object(&["name", "table", "query", "parameters"])?;
     let name = Named::Query.read(&object.required("name", "name the query")?)?;
     let table = table(&object.required("table", "name the table that it reads")?, tables)?;
-    let text = object.required(
-        "query",
-        "write the query, such as \"likes=gte.{least}&order=likes.desc\"",
-    )?;
+    let text = object.required("query", "write the query, such as \"likes=gte.{least}&order=likes.desc\"")?;
     let query = text.text()?.to_owned();
     if query.len() > MAX_QUERY_BYTES {
-        return Err(text.error(format!(
-            "the query has {} bytes: at most {MAX_QUERY_BYTES} are possible",
-            query.len()
-        )));
+        return Err(text.error(format!("the query has {} bytes: at most {MAX_QUERY_BYTES} are possible", query.len())));
     }
     let nodes = object.list("parameters", MAX_PARAMETERS)?;
     let parameters = parameters(&nodes)?;
     let used = used(&query).map_err(|problem| text.error(problem))?;
     let names: Vec<&str> = parameters.iter().map(|parameter| parameter.name.as_str()).collect();
     if let Some(unknown) = used.iter().find(|name| !names.contains(name)) {
-        let advice = nearest(unknown, &names)
-            .map(|near| format!(" (did you mean {{{near}}}?)"))
-            .unwrap_or_default();
+        let advice = nearest(unknown, &names).map(|near| format!(" (did you mean {{{near}}}?)")).unwrap_or_default();
         return Err(text.error(format!(
             "the query uses {{{unknown}}}, which is not declared in \"parameters\"{advice}: declare it"
         )));
     }
     if let Some(unused) = names.iter().position(|name| !used.contains(name)) {
         let name = names[unused];
-        return Err(nodes[unused].error(format!(
-            "the query does not use parameter {name}: remove it, or write {{{name}}}"
-        )));
+        return Err(
+            nodes[unused].error(format!("the query does not use parameter {name}: remove it, or write {{{name}}}"))
+        );
     }
-    Ok(NamedQuery {
-        name,
-        table,
-        query,
-        parameters,
-    })
+    Ok(NamedQuery { name, table, query, parameters })
 }
 
 /// The index of the table that is named at `node`.
@@ -91,10 +75,7 @@ fn parameters(nodes: &[Node<'_>]) -> Result<Vec<Parameter>, ManifestError> {
             return Err(node.error(format!("parameter {name} is declared twice: remove one of them")));
         }
         let kind = tables::column_type(&object)?;
-        let default = object
-            .optional("default")
-            .map(|node| node.text().map(str::to_owned))
-            .transpose()?;
+        let default = object.optional("default").map(|node| node.text().map(str::to_owned)).transpose()?;
         parameters.push(Parameter { name, kind, default });
     }
     Ok(parameters)

@@ -26,18 +26,12 @@ pub(super) struct Object<'a> {
 /// An error at the manifest itself, or at `path` in it.
 pub(super) fn error_at(path: &str, problem: impl Into<String>) -> ManifestError {
     let place = if path.is_empty() { TOP } else { path };
-    ManifestError {
-        place: place.to_owned(),
-        problem: problem.into(),
-    }
+    ManifestError { place: place.to_owned(), problem: problem.into() }
 }
 
 impl<'a> Node<'a> {
     pub(super) fn top(value: &'a Value) -> Node<'a> {
-        Node {
-            value,
-            place: String::new(),
-        }
+        Node { value, place: String::new() }
     }
 
     pub(super) fn error(&self, problem: impl Into<String>) -> ManifestError {
@@ -54,10 +48,7 @@ impl<'a> Node<'a> {
             };
             return Err(self.error(format!("unknown member {:?}: {advice}", shown(name))));
         }
-        Ok(Object {
-            members,
-            node: self.clone(),
-        })
+        Ok(Object { members, node: self.clone() })
     }
 
     /// The object's members, known or not.
@@ -95,14 +86,7 @@ impl<'a> Node<'a> {
             )));
         }
         let place = |index| format!("{}[{index}]", self.place);
-        Ok(items
-            .iter()
-            .enumerate()
-            .map(|(index, value)| Node {
-                value,
-                place: place(index),
-            })
-            .collect())
+        Ok(items.iter().enumerate().map(|(index, value)| Node { value, place: place(index) }).collect())
     }
 
     /// The error that another kind of value was expected here.
@@ -115,16 +99,12 @@ impl<'a> Object<'a> {
     pub(super) fn optional(&self, name: &str) -> Option<Node<'a>> {
         let place = &self.node.place;
         let joint = if place.is_empty() { "" } else { "." };
-        self.members.get(name).map(|value| Node {
-            value,
-            place: format!("{place}{joint}{name}"),
-        })
+        self.members.get(name).map(|value| Node { value, place: format!("{place}{joint}{name}") })
     }
 
     /// The member `name`; where it is missing, `advice` says what to write.
     pub(super) fn required(&self, name: &str, advice: &str) -> Result<Node<'a>, ManifestError> {
-        self.optional(name)
-            .ok_or_else(|| self.error(format!("member {name:?} is missing: {advice}")))
+        self.optional(name).ok_or_else(|| self.error(format!("member {name:?} is missing: {advice}")))
     }
 
     /// The flag `name`; false where it is missing.
@@ -163,13 +143,8 @@ pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
         let begins = written.len() >= 3 && (candidate.starts_with(&written) || written.starts_with(&candidate));
         if begins { 0 } else { edits(&written, &candidate) }
     };
-    let nearest = known
-        .iter()
-        .map(|candidate| (distance(candidate), *candidate))
-        .min_by_key(|(edits, _)| *edits);
-    nearest
-        .filter(|(edits, candidate)| *edits <= 1.max(candidate.len() / 3))
-        .map(|(_, candidate)| candidate)
+    let nearest = known.iter().map(|candidate| (distance(candidate), *candidate)).min_by_key(|(edits, _)| *edits);
+    nearest.filter(|(edits, candidate)| *edits <= 1.max(candidate.len() / 3)).map(|(_, candidate)| candidate)
 }
 
 /// How many characters must be added, removed or exchanged (Levenshtein).

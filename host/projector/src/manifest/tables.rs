@@ -38,10 +38,9 @@ pub(super) fn read(nodes: &[Node<'_>], order: Order) -> Result<Vec<Table>, Manif
     for node in nodes {
         let table = table(&node.object(&MEMBERS)?, order)?;
         if let Some(other) = tables.iter().position(|other| other.name == table.name) {
-            return Err(node.error(format!(
-                "table {} is there already, at tables[{other}]: rename one of them",
-                table.name
-            )));
+            return Err(
+                node.error(format!("table {} is there already, at tables[{other}]: rename one of them", table.name))
+            );
         }
         tables.push(table);
     }
@@ -54,14 +53,9 @@ pub(super) fn read(nodes: &[Node<'_>], order: Order) -> Result<Vec<Table>, Manif
 
 fn table(object: &Object<'_>, order: Order) -> Result<Table, ManifestError> {
     let name = Named::Table.read(&object.required("name", "name the table")?)?;
-    let nodes = object
-        .required("columns", "list the table's columns")?
-        .list(1..=MAX_COLUMNS)?;
+    let nodes = object.required("columns", "list the table's columns")?.list(1..=MAX_COLUMNS)?;
     let mut columns = columns(&nodes)?;
-    let key = key(
-        &object.required("key", "list the columns of the primary key")?,
-        &columns,
-    )?;
+    let key = key(&object.required("key", "list the columns of the primary key")?, &columns)?;
     let indexes = indexes(&object.list("indexes", MAX_INDEXES)?, &columns)?;
     for index in key.iter().chain(indexes.iter().flat_map(|index| &index.columns)) {
         columns[usize::from(*index)].indexed = true;
@@ -76,14 +70,7 @@ fn table(object: &Object<'_>, order: Order) -> Result<Table, ManifestError> {
     if ownership == Ownership::Shared {
         every_column_has_a_default(&nodes, &columns, &key)?;
     }
-    Ok(Table {
-        name,
-        columns,
-        key,
-        indexes,
-        references: Vec::new(),
-        ownership,
-    })
+    Ok(Table { name, columns, key, indexes, references: Vec::new(), ownership })
 }
 
 const COLUMN_MEMBERS: [&str; 7] = ["name", "type", "length", "precision", "scale", "nullable", "default"];
@@ -95,19 +82,11 @@ fn columns(nodes: &[Node<'_>]) -> Result<Vec<Column>, ManifestError> {
         let object = node.object(&COLUMN_MEMBERS)?;
         let name = Named::Column.read(&object.required("name", "name the column")?)?;
         if let Some(other) = columns.iter().position(|other| other.name == name) {
-            return Err(node.error(format!(
-                "column {name} is there already, at columns[{other}]: rename one of them"
-            )));
+            return Err(node.error(format!("column {name} is there already, at columns[{other}]: rename one of them")));
         }
         let kind = column_type(&object)?;
         let nullable = object.flag("nullable")?;
-        columns.push(Column {
-            name,
-            kind,
-            nullable,
-            default: None,
-            indexed: false,
-        });
+        columns.push(Column { name, kind, nullable, default: None, indexed: false });
     }
     Ok(columns)
 }
@@ -116,10 +95,7 @@ fn columns(nodes: &[Node<'_>]) -> Result<Vec<Column>, ManifestError> {
 pub(super) fn column_type(object: &Object<'_>) -> Result<ColumnType, ManifestError> {
     let node = object.required("type", &format!("give one of {}", TYPES.join(", ")))?;
     let name = node.text()?;
-    let length = object
-        .optional("length")
-        .map(|node| node.number(1..=MAX_LENGTH))
-        .transpose()?;
+    let length = object.optional("length").map(|node| node.number(1..=MAX_LENGTH)).transpose()?;
     let kind = match name {
         "boolean" => ColumnType::Boolean,
         "int16" => ColumnType::Int16,
@@ -141,11 +117,7 @@ pub(super) fn column_type(object: &Object<'_>) -> Result<ColumnType, ManifestErr
         ColumnType::Decimal { .. } => member != "length",
         _ => false,
     };
-    for (member, of) in [
-        ("length", "text and bytes"),
-        ("precision", "decimal"),
-        ("scale", "decimal"),
-    ] {
+    for (member, of) in [("length", "text and bytes"), ("precision", "decimal"), ("scale", "decimal")] {
         if let Some(node) = object.optional(member).filter(|_| !takes(member)) {
             return Err(node.error(format!("{member:?} is for {of}, but the type is {name}: remove it")));
         }
@@ -154,19 +126,12 @@ pub(super) fn column_type(object: &Object<'_>) -> Result<ColumnType, ManifestErr
 }
 
 fn decimal(object: &Object<'_>) -> Result<ColumnType, ManifestError> {
-    let precision = object
-        .required("precision", "a decimal needs its digits in all, 1 to 18")?
-        .number(1..=MAX_PRECISION)?;
+    let precision =
+        object.required("precision", "a decimal needs its digits in all, 1 to 18")?.number(1..=MAX_PRECISION)?;
     let scale = object
-        .required(
-            "scale",
-            "a decimal needs its digits behind the point, 0 to its precision",
-        )?
+        .required("scale", "a decimal needs its digits behind the point, 0 to its precision")?
         .number(0..=precision)?;
-    Ok(ColumnType::Decimal {
-        precision: precision as u8,
-        scale: scale as u8,
-    })
+    Ok(ColumnType::Decimal { precision: precision as u8, scale: scale as u8 })
 }
 
 fn key(node: &Node<'_>, columns: &[Column]) -> Result<Vec<u16>, ManifestError> {
@@ -175,10 +140,7 @@ fn key(node: &Node<'_>, columns: &[Column]) -> Result<Vec<u16>, ManifestError> {
     for (index, node) in key.iter().zip(&nodes) {
         let column = &columns[usize::from(*index)];
         if column.nullable {
-            return Err(node.error(format!(
-                "column {} is nullable, which a key column must not be",
-                column.name
-            )));
+            return Err(node.error(format!("column {} is nullable, which a key column must not be", column.name)));
         }
     }
     is_narrow(node, &nodes, &key, columns)?;
@@ -191,10 +153,7 @@ fn indexes(nodes: &[Node<'_>], columns: &[Column]) -> Result<Vec<Index>, Manifes
         let object = node.object(&["columns", "unique"])?;
         let list = object.required("columns", "list the columns of the index")?;
         let nodes = list.list(1..=width::MAX_COLUMNS)?;
-        let index = Index {
-            columns: column_list(&nodes, columns)?,
-            unique: object.flag("unique")?,
-        };
+        let index = Index { columns: column_list(&nodes, columns)?, unique: object.flag("unique")? };
         is_narrow(&list, &nodes, &index.columns, columns)?;
         if let Some(other) = indexes.iter().position(|other| other.columns == index.columns) {
             return Err(node.error(format!("indexes[{other}] has the same columns: remove one of them")));
@@ -226,10 +185,9 @@ fn column_list(nodes: &[Node<'_>], columns: &[Column]) -> Result<Vec<u16>, Manif
     for node in nodes {
         let index = column(node, columns)?;
         if indices.contains(&index) {
-            return Err(node.error(format!(
-                "column {} is named twice: remove one of them",
-                columns[usize::from(index)].name
-            )));
+            return Err(
+                node.error(format!("column {} is named twice: remove one of them", columns[usize::from(index)].name))
+            );
         }
         indices.push(index);
     }
@@ -257,14 +215,14 @@ pub(super) fn unknown(node: &Node<'_>, what: &str, known: &[&str]) -> ManifestEr
 fn shown_list(names: &[&str]) -> String {
     let rest = names.len().saturating_sub(20);
     let shown = names[..names.len() - rest].join(", ");
-    if rest == 0 {
-        shown
-    } else {
-        format!("{shown} and {rest} more")
-    }
+    if rest == 0 { shown } else { format!("{shown} and {rest} more") }
 }
 
-fn ownership(object: &Object<'_>, (columns, key): (&[Column], &[u16]), order: Order) -> Result<Ownership, ManifestError> {
+fn ownership(
+    object: &Object<'_>,
+    (columns, key): (&[Column], &[u16]),
+    order: Order,
+) -> Result<Ownership, ManifestError> {
     let shared = object.flag("shared")?;
     match (order, object.optional("owner"), shared) {
         (Order::Global, None, false) => Ok(Ownership::Global),
@@ -288,31 +246,18 @@ fn owner(node: &Node<'_>, columns: &[Column], key: &[u16]) -> Result<Ownership, 
     let object = node.object(&["column", "holds"])?;
     let named = object.required("column", "name the column")?;
     let index = column(&named, columns)?;
-    let part = object.required(
-        "holds",
-        "write \"stream-key\" (4711 of post-4711) or \"stream-id\" (post-4711)",
-    )?;
+    let part = object.required("holds", "write \"stream-key\" (4711 of post-4711) or \"stream-id\" (post-4711)")?;
     let holds = match part.text()? {
         "stream-key" => StreamPart::Key,
         "stream-id" => StreamPart::Id,
         _ => return Err(part.expected("\"stream-key\" or \"stream-id\"")),
     };
     let column = &columns[usize::from(index)];
-    let fits = matches!(
-        (column.kind, holds),
-        (ColumnType::Text { .. }, _) | (ColumnType::Uuid, StreamPart::Key)
-    );
+    let fits = matches!((column.kind, holds), (ColumnType::Text { .. }, _) | (ColumnType::Uuid, StreamPart::Key));
     if !fits {
-        let types = if holds == StreamPart::Key {
-            "text or uuid"
-        } else {
-            "text"
-        };
+        let types = if holds == StreamPart::Key { "text or uuid" } else { "text" };
         let what = part.text()?;
-        return Err(named.error(format!(
-            "column {} is {}, but a {what} is {types}",
-            column.name, column.kind
-        )));
+        return Err(named.error(format!("column {} is {}, but a {what} is {types}", column.name, column.kind)));
     }
     if !key.contains(&index) {
         return Err(named.error(format!(
@@ -348,10 +293,7 @@ fn references(object: &Object<'_>, tables: &[Table], own: usize) -> Result<Vec<R
         let nodes = list.list(1..=width::MAX_COLUMNS)?;
         let indices = column_list(&nodes, columns)?;
         matches_key(&list, &nodes, (&indices, columns), &tables[usize::from(other)])?;
-        references.push(Reference {
-            columns: indices,
-            table: other,
-        });
+        references.push(Reference { columns: indices, table: other });
     }
     Ok(references)
 }

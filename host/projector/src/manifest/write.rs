@@ -30,11 +30,7 @@ impl Manifest {
         if let Some(settings) = &self.settings {
             members.insert("settings".to_owned(), settings.clone());
         }
-        insert_list(
-            &mut members,
-            "queries",
-            self.queries.iter().map(|query| self.query(query)).collect(),
-        );
+        insert_list(&mut members, "queries", self.queries.iter().map(|query| self.query(query)).collect());
         Json::Object(members)
     }
 
@@ -56,31 +52,19 @@ impl Manifest {
             Ownership::Shared => insert_flag(&mut members, "shared", true),
             Ownership::Global => {}
         }
-        insert_list(
-            &mut members,
-            "indexes",
-            table.indexes.iter().map(|own| index(table, own)).collect(),
-        );
+        insert_list(&mut members, "indexes", table.indexes.iter().map(|own| index(table, own)).collect());
         let reference = |reference: &Reference| {
             let other = &self.tables[usize::from(reference.table)].name;
             json!({"columns": names(table, &reference.columns), "table": other})
         };
-        insert_list(
-            &mut members,
-            "references",
-            table.references.iter().map(reference).collect(),
-        );
+        insert_list(&mut members, "references", table.references.iter().map(reference).collect());
         Json::Object(members)
     }
 
     fn query(&self, query: &NamedQuery) -> Json {
         let table = &self.tables[usize::from(query.table)].name;
         let mut members = object(json!({"name": query.name, "table": table, "query": query.query}));
-        insert_list(
-            &mut members,
-            "parameters",
-            query.parameters.iter().map(parameter).collect(),
-        );
+        insert_list(&mut members, "parameters", query.parameters.iter().map(parameter).collect());
         Json::Object(members)
     }
 }
@@ -111,10 +95,7 @@ fn index(table: &Table, index: &Index) -> Json {
 }
 
 fn names<'t>(table: &'t Table, indices: &[u16]) -> Vec<&'t str> {
-    indices
-        .iter()
-        .map(|index| table.columns[usize::from(*index)].name.as_str())
-        .collect()
+    indices.iter().map(|index| table.columns[usize::from(*index)].name.as_str()).collect()
 }
 
 fn insert_type(members: &mut Map<String, Json>, kind: ColumnType) {

@@ -64,7 +64,12 @@ fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, le
             cache_bytes: 2_000,
             progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
         };
-        let settings = RunSettings { on_failure, let_go: let_go.iter().copied().collect(), parked: HashSet::new(), most_events: 1000 };
+        let settings = RunSettings {
+            on_failure,
+            let_go: let_go.iter().copied().collect(),
+            parked: HashSet::new(),
+            most_events: 1000,
+        };
         let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
         Ran { state: read_model.state(), end }
     })
@@ -121,7 +126,9 @@ proptest! {
 fn an_event_that_was_let_go_is_passed_and_noted() {
     let script = vec![vec![], vec![Act::Trap], vec![]];
     let halted = run_script(&script, &[], FailurePolicy::Halt, &[]);
-    assert!(matches!(halted.end, Err(RunError::Halted(failure)) if failure.position == Some(2) && failure.code == "trapped"));
+    assert!(
+        matches!(halted.end, Err(RunError::Halted(failure)) if failure.position == Some(2) && failure.code == "trapped")
+    );
     let passed = run_script(&script, &[], FailurePolicy::Halt, &[2]);
     assert!(passed.end.is_ok());
     assert_eq!(passed.state.checkpoint.point.position, 3);
@@ -132,12 +139,18 @@ fn an_event_that_was_let_go_is_passed_and_noted() {
 struct Counting(u64);
 
 impl crate::ports::Plugin for Counting {
-    fn apply(&mut self, batch: &EventBatch, range: Range<usize>, sink: &mut dyn crate::ports::Sink) -> Result<(), crate::ports::ApplyError> {
+    fn apply(
+        &mut self,
+        batch: &EventBatch,
+        range: Range<usize>,
+        sink: &mut dyn crate::ports::Sink,
+    ) -> Result<(), crate::ports::ApplyError> {
         let mut in_this_call = 0;
         for event in range {
             in_this_call += 1;
             let id = batch.get(event).position as i64;
-            let cells = [(0, id), (1, 0), (2, in_this_call)].map(|(column, value)| crate::Cell { column, value: crate::ValueRef::Int(value) });
+            let cells = [(0, id), (1, 0), (2, in_this_call)]
+                .map(|(column, value)| crate::Cell { column, value: crate::ValueRef::Int(value) });
             sink.emit(crate::Change { event, table: 0, operation: crate::Operation::Upsert, cells: &cells })?;
         }
         self.0 += 1;
@@ -161,7 +174,12 @@ async fn a_component_that_depends_on_batches_is_stopped() {
         cache_bytes: 2_000,
         progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
     };
-    let settings = RunSettings { on_failure: FailurePolicy::Skip, let_go: HashSet::new(), parked: HashSet::new(), most_events: 1000 };
+    let settings = RunSettings {
+        on_failure: FailurePolicy::Skip,
+        let_go: HashSet::new(),
+        parked: HashSet::new(),
+        most_events: 1000,
+    };
     let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
     let Err(RunError::Fatal(failure)) = end else { panic!("{end:?}") };
     assert_eq!(failure.code, "depends-on-batches");

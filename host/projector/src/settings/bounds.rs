@@ -8,10 +8,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 /// Most values of a schema, and most levels, with every reference written out.
-const MAX_SIZE: Size = Size {
-    values: 20_000,
-    levels: 200,
-};
+const MAX_SIZE: Size = Size { values: 20_000, levels: 200 };
 /// Most regular expressions of a schema.
 const MAX_PATTERNS: usize = 100;
 /// Members that give a schema other names than its place, which no reference here needs.
@@ -34,17 +31,10 @@ struct Walk<'a> {
 
 /// Refuses a schema that could cost more than a moment.
 pub(super) fn check(schema: &Value) -> Result<(), String> {
-    let mut walk = Walk {
-        schema,
-        sizes: HashMap::from([("", None)]),
-        patterns: 0,
-    };
+    let mut walk = Walk { schema, sizes: HashMap::from([("", None)]), patterns: 0 };
     walk.size(schema, 0)?;
     if walk.patterns > MAX_PATTERNS {
-        return Err(format!(
-            "{} regular expressions: at most {MAX_PATTERNS} are possible",
-            walk.patterns
-        ));
+        return Err(format!("{} regular expressions: at most {MAX_PATTERNS} are possible", walk.patterns));
     }
     Ok(())
 }
@@ -69,10 +59,7 @@ impl<'a> Walk<'a> {
             _ => {}
         }
         if above + size.levels > MAX_SIZE.levels {
-            return Err(format!(
-                "more than {} levels with every $ref written out: make it flatter",
-                MAX_SIZE.levels
-            ));
+            return Err(format!("more than {} levels with every $ref written out: make it flatter", MAX_SIZE.levels));
         }
         Ok(size)
     }
@@ -101,9 +88,9 @@ impl<'a> Walk<'a> {
         };
         match self.sizes.get(pointer) {
             Some(Some(size)) => Ok(*size),
-            Some(None) => Err(format!(
-                "$ref {reference:?} leads back to itself, and settings are not recursive: remove it"
-            )),
+            Some(None) => {
+                Err(format!("$ref {reference:?} leads back to itself, and settings are not recursive: remove it"))
+            }
             None => {
                 self.sizes.insert(pointer, None);
                 let size = self.size(part, above)?;
@@ -120,10 +107,7 @@ impl Size {
         self.values += inner.values;
         self.levels = self.levels.max(1 + inner.levels);
         if self.values > MAX_SIZE.values {
-            return Err(format!(
-                "more than {} values with every $ref written out: make it smaller",
-                MAX_SIZE.values
-            ));
+            return Err(format!("more than {} values with every $ref written out: make it smaller", MAX_SIZE.values));
         }
         Ok(())
     }

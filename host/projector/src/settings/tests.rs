@@ -29,14 +29,8 @@ fn limits() -> Value {
 #[test]
 fn settings_are_kept_in_one_form() {
     let manifest = with_schema(&limits());
-    for text in [
-        r#"{"names":["x"],"least":3}"#,
-        "{ \"least\" : 3,\n \"names\":[\"\\u0078\"]}",
-    ] {
-        assert_eq!(
-            check_settings(&manifest, text).unwrap().as_str(),
-            r#"{"least":3,"names":["x"]}"#
-        );
+    for text in [r#"{"names":["x"],"least":3}"#, "{ \"least\" : 3,\n \"names\":[\"\\u0078\"]}"] {
+        assert_eq!(check_settings(&manifest, text).unwrap().as_str(), r#"{"least":3,"names":["x"]}"#);
     }
 }
 
@@ -65,11 +59,7 @@ fn errors_name_the_place_and_what_was_expected() {
         (r#"{"least":1,"inner":{"made":"a"}}"#, "inner", "'made' was unexpected"),
         (r#"{"least":1,"leest":1}"#, "(top)", "'leest' was unexpected"),
         (r#"{"least":1"#, "(top)", "line 1"),
-        (
-            r#"{"least":1,"least":2}"#,
-            "(top)",
-            "\"least\" stands here a second time",
-        ),
+        (r#"{"least":1,"least":2}"#, "(top)", "\"least\" stands here a second time"),
         ("[1]", "(top)", "expected an object"),
         (r#"{"least":123456789012345678901234567890}"#, "least", "64"),
     ];
@@ -96,49 +86,21 @@ fn without_a_schema_only_empty_settings_are_taken() {
 
 #[test]
 fn schemas_that_are_none_are_refused_with_their_place() {
-    let many = |count: usize| {
-        (0..count)
-            .map(|at| (format!("p{at}"), json!({"pattern": "a"})))
-            .collect::<Value>()
-    };
+    let many = |count: usize| (0..count).map(|at| (format!("p{at}"), json!({"pattern": "a"}))).collect::<Value>();
     let cases = [
         (json!({"type": "objekt"}), "type", "objekt"),
-        (
-            json!({"properties": {"a": {"minimum": "1"}}}),
-            "properties.a.minimum",
-            "number",
-        ),
-        (
-            json!({"properties": {"a": {"pattern": "("}}}),
-            "properties.a.pattern",
-            "regex",
-        ),
+        (json!({"properties": {"a": {"minimum": "1"}}}), "properties.a.minimum", "number"),
+        (json!({"properties": {"a": {"pattern": "("}}}), "properties.a.pattern", "regex"),
         (json!({"pattern": "(a{1000}){1000}"}), "pattern", "regex"),
-        (
-            json!({"$ref": "https://example.com/schema.json"}),
-            "(top)",
-            "example.com",
-        ),
+        (json!({"$ref": "https://example.com/schema.json"}), "(top)", "example.com"),
         (json!({"$ref": "file:///schema.json"}), "(top)", "file:///schema.json"),
         (json!({"$ref": "#/$defs/none"}), "(top)", "none"),
-        (
-            json!({"$schema": "http://json-schema.org/draft-07/schema#"}),
-            "$schema",
-            "2020-12",
-        ),
+        (json!({"$schema": "http://json-schema.org/draft-07/schema#"}), "$schema", "2020-12"),
         (json!({"properties": many(101)}), "(top)", "101 regular expressions"),
         (json!({"description": "x".repeat(MAX_SCHEMA_BYTES)}), "(top)", "bytes"),
         (json!({"$id": "https://example.com/a"}), "(top)", "$id"),
-        (
-            json!({"properties": {"a": {"$dynamicRef": "#a"}}}),
-            "(top)",
-            "$dynamicRef",
-        ),
-        (
-            json!({"$ref": "#a", "$defs": {"a": {"$anchor": "a"}}}),
-            "(top)",
-            "$anchor",
-        ),
+        (json!({"properties": {"a": {"$dynamicRef": "#a"}}}), "(top)", "$dynamicRef"),
+        (json!({"$ref": "#a", "$defs": {"a": {"$anchor": "a"}}}), "(top)", "$anchor"),
         (json!({"properties": {"a": {"$ref": "#"}}}), "(top)", "leads back"),
         (
             json!({"$defs": {"a": {"not": {"$ref": "#/$defs/b"}}, "b": {"not": {"$ref": "#/$defs/a"}}}}),
@@ -147,9 +109,7 @@ fn schemas_that_are_none_are_refused_with_their_place() {
         ),
     ];
     for (schema, place, part) in cases {
-        let error = validator(&schema)
-            .map(|_| ())
-            .expect_err(&schema.to_string()[..60.min(schema.to_string().len())]);
+        let error = validator(&schema).map(|_| ()).expect_err(&schema.to_string()[..60.min(schema.to_string().len())]);
         assert_eq!(error.place, place, "{error}");
         assert!(error.problem.contains(part), "{error}");
     }
@@ -158,11 +118,7 @@ fn schemas_that_are_none_are_refused_with_their_place() {
 /// `d0` → `d1` → … → `d99`.
 fn chain(link: fn(&str) -> Value) -> Value {
     let next = |at: usize| {
-        if at < 99 {
-            link(&format!("#/$defs/d{}", at + 1))
-        } else {
-            json!(true)
-        }
+        if at < 99 { link(&format!("#/$defs/d{}", at + 1)) } else { json!(true) }
     };
     json!({"$ref": "#/$defs/d0", "$defs": (0..100).map(|at| (format!("d{at}"), next(at))).collect::<Value>()})
 }
@@ -172,14 +128,8 @@ fn schemas_made_to_hurt_are_refused() {
     let deep = |next: &str| (0..8).fold(json!({"$ref": next}), |inner, _| json!({"not": inner}));
     let cases = [
         // 2⁹⁹ ways through it.
-        (
-            chain(|next| json!({"allOf": [{"$ref": next}, {"$ref": next}]})),
-            "with every $ref written out",
-        ),
-        (
-            chain(|next| json!({"anyOf": [{"not": {"$ref": next}}, {"$ref": next}]})),
-            "with every $ref written out",
-        ),
+        (chain(|next| json!({"allOf": [{"$ref": next}, {"$ref": next}]})), "with every $ref written out"),
+        (chain(|next| json!({"anyOf": [{"not": {"$ref": next}}, {"$ref": next}]})), "with every $ref written out"),
         // 900 levels.
         (chain(deep), "levels"),
     ];

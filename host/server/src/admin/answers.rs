@@ -2,7 +2,10 @@
 
 use axum::http::StatusCode;
 use reel_problem::Problem;
-use reel_projector::{chain, ports::{DeadLetter, DeadLetterReason}};
+use reel_projector::{
+    chain,
+    ports::{DeadLetter, DeadLetterReason},
+};
 use serde::Serialize;
 
 use crate::error::HostError;
@@ -53,11 +56,16 @@ impl From<DeadLetter> for DeadLetterAnswer {
 /// The problem that a failure is.
 pub(crate) fn problem(error: HostError) -> Problem {
     match &error {
-        HostError::Refused(why) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "It cannot be deployed").detail(why.clone()),
+        HostError::Refused(why) => {
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "refused", "It cannot be deployed").detail(why.clone())
+        }
         HostError::NotFound(what) => Problem::not_found(what.clone()),
-        HostError::Conflict(why) => Problem::new(StatusCode::CONFLICT, "conflict", "That cannot be done now").detail(why.clone()),
+        HostError::Conflict(why) => {
+            Problem::new(StatusCode::CONFLICT, "conflict", "That cannot be done now").detail(why.clone())
+        }
         HostError::Unavailable { .. } => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A database does not answer").detail(chain(&error))
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "A database does not answer")
+                .detail(chain(&error))
         }
         HostError::Broken { .. } => {
             tracing::error!(error = chain(&error), "a catalog is broken");

@@ -91,7 +91,11 @@ async fn list(State(host): State<Host>, Query(which): Query<InTarget>) -> Answer
     host.status(None, which.target.as_deref()).await.map(Json).map_err(problem)
 }
 
-async fn status(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<Vec<GenerationStatus>> {
+async fn status(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<Vec<GenerationStatus>> {
     host.status(Some(&reference(&name)?), which.target.as_deref()).await.map(Json).map_err(problem)
 }
 
@@ -104,7 +108,12 @@ async fn deploy(State(host): State<Host>, Query(how): Query<HowToDeploy>, compon
     answer(&host, target.as_deref(), deployed).await
 }
 
-async fn replay(State(host): State<Host>, Path(name): Path<String>, Query(how): Query<HowToDeploy>, component: Bytes) -> Answer<DeployedAnswer> {
+async fn replay(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(how): Query<HowToDeploy>,
+    component: Bytes,
+) -> Answer<DeployedAnswer> {
     let target = how.target.clone();
     let component = (!component.is_empty()).then_some(component);
     let deployed = host.replay(&reference(&name)?, how.deployment(component)).await.map_err(problem)?;
@@ -121,32 +130,56 @@ async fn answer(host: &Host, target: Option<&str>, deployed: Deployed) -> Answer
     Ok(Json(DeployedAnswer { outcome, status }))
 }
 
-async fn promote(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<GenerationStatus> {
+async fn promote(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<GenerationStatus> {
     let changed = host.promote(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
-async fn rollback(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<GenerationStatus> {
+async fn rollback(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<GenerationStatus> {
     let changed = host.rollback(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
-async fn pause(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<Vec<GenerationStatus>> {
+async fn pause(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<Vec<GenerationStatus>> {
     let changed = host.pause(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     all(&host, which.target.as_deref(), &changed).await
 }
 
-async fn resume(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<Vec<GenerationStatus>> {
+async fn resume(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<Vec<GenerationStatus>> {
     let changed = host.resume(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     all(&host, which.target.as_deref(), &changed).await
 }
 
-async fn cancel(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<Vec<String>> {
+async fn cancel(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<Vec<String>> {
     let gone = host.cancel(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     Ok(Json(gone.iter().map(crate::operate::title).collect()))
 }
 
-async fn remove(State(host): State<Host>, Path(name): Path<String>, Query(which): Query<InTarget>) -> Answer<Vec<String>> {
+async fn remove(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Answer<Vec<String>> {
     let gone = host.drop_projection(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
     Ok(Json(gone.iter().map(crate::operate::title).collect()))
 }
@@ -160,18 +193,30 @@ struct Page {
     limit: Option<u32>,
 }
 
-async fn dead_letters(State(host): State<Host>, Path(name): Path<String>, Query(page): Query<Page>) -> Answer<Vec<DeadLetterAnswer>> {
+async fn dead_letters(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(page): Query<Page>,
+) -> Answer<Vec<DeadLetterAnswer>> {
     let bounds = (page.after.unwrap_or(0), page.limit.unwrap_or(1000).min(10_000));
     let (_, letters) = host.dead_letters(&reference(&name)?, page.target.as_deref(), bounds).await.map_err(problem)?;
     Ok(Json(letters.into_iter().map(DeadLetterAnswer::from).collect()))
 }
 
-async fn skip(State(host): State<Host>, Path((name, at)): Path<(String, u64)>, Query(which): Query<InTarget>) -> Answer<GenerationStatus> {
+async fn skip(
+    State(host): State<Host>,
+    Path((name, at)): Path<(String, u64)>,
+    Query(which): Query<InTarget>,
+) -> Answer<GenerationStatus> {
     let changed = host.skip(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
-async fn retry(State(host): State<Host>, Path((name, at)): Path<(String, u64)>, Query(which): Query<InTarget>) -> Answer<GenerationStatus> {
+async fn retry(
+    State(host): State<Host>,
+    Path((name, at)): Path<(String, u64)>,
+    Query(which): Query<InTarget>,
+) -> Answer<GenerationStatus> {
     let changed = host.retry(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }

@@ -9,13 +9,7 @@ use crate::value::ValueRef as V;
 const UUID: [u8; 16] = *b"0123456789abcdef";
 
 fn column(kind: ColumnType) -> Column {
-    Column {
-        name: "c".to_owned(),
-        kind,
-        nullable: false,
-        default: None,
-        indexed: false,
-    }
+    Column { name: "c".to_owned(), kind, nullable: false, default: None, indexed: false }
 }
 
 fn decimal(precision: u8, scale: u8) -> ColumnType {
@@ -31,9 +25,7 @@ fn text(length: u32) -> ColumnType {
 }
 
 fn takes(kind: ColumnType, given: V<'_>, expected: Value) {
-    let taken = column(kind)
-        .accept(given)
-        .unwrap_or_else(|error| panic!("{kind} {given:?}: {error}"));
+    let taken = column(kind).accept(given).unwrap_or_else(|error| panic!("{kind} {given:?}: {error}"));
     if let (Value::Decimal(taken), Value::Decimal(expected)) = (&taken, &expected) {
         assert_eq!(taken.scale(), expected.scale(), "{kind} {given:?}");
     }
@@ -43,10 +35,7 @@ fn takes(kind: ColumnType, given: V<'_>, expected: Value) {
 fn refuses(kind: ColumnType, given: V<'_>, part: &str) {
     let error = column(kind).accept(given).expect_err(part);
     assert_eq!(error.column, "c");
-    assert!(
-        error.reason.contains(part),
-        "{kind} {given:?}: expected {part:?}: {error}"
-    );
+    assert!(error.reason.contains(part), "{kind} {given:?}: expected {part:?}: {error}");
 }
 
 #[test]
@@ -70,34 +59,18 @@ fn numbers_at_the_edges_are_taken() {
         (decimal(18, 18), "-0.999999999999999999", "-0.999999999999999999"),
         (decimal(3, 3), "0", "0.000"),
     ] {
-        takes(
-            kind,
-            V::Decimal(given.as_bytes()),
-            Value::Decimal(expected.parse().unwrap()),
-        );
+        takes(kind, V::Decimal(given.as_bytes()), Value::Decimal(expected.parse().unwrap()));
     }
 }
 
 #[test]
 fn all_else_at_the_edges_is_taken() {
     let free = ColumnType::Text { length: None };
-    takes(
-        free,
-        V::Text("ä\u{1f600} ".as_bytes()),
-        Value::Text("ä\u{1f600} ".into()),
-    );
-    takes(
-        text(2),
-        V::Text("ä\u{1f600}".as_bytes()),
-        Value::Text("ä\u{1f600}".into()),
-    );
+    takes(free, V::Text("ä\u{1f600} ".as_bytes()), Value::Text("ä\u{1f600} ".into()));
+    takes(text(2), V::Text("ä\u{1f600}".as_bytes()), Value::Text("ä\u{1f600}".into()));
     takes(text(2), V::Text(b""), Value::Text("".into()));
     takes(bytes(2), V::Bytes(&[0, 255]), Value::Bytes([0, 255].into()));
-    takes(
-        ColumnType::Json,
-        V::Json(b"{ \"b\": 1e2, \"a\": -0 }"),
-        Value::Json(r#"{"b":100.0,"a":0}"#.into()),
-    );
+    takes(ColumnType::Json, V::Json(b"{ \"b\": 1e2, \"a\": -0 }"), Value::Json(r#"{"b":100.0,"a":0}"#.into()));
     takes(ColumnType::Uuid, V::Uuid(&UUID), Value::Uuid(Uuid::from_bytes(UUID)));
     for day in [FIRST_DAY, LAST_DAY] {
         takes(ColumnType::Date, V::Date(day), Value::Date(day));
@@ -113,51 +86,23 @@ fn all_else_at_the_edges_is_taken() {
 #[test]
 fn other_types_are_not_cast() {
     refuses(ColumnType::Boolean, V::Null, "NULL, but the column is not nullable");
-    refuses(
-        ColumnType::Boolean,
-        V::Int(1),
-        "the value is of type int, but the column is boolean",
-    );
+    refuses(ColumnType::Boolean, V::Int(1), "the value is of type int, but the column is boolean");
     refuses(ColumnType::Double, V::Int(1), "type int, but the column is double");
     refuses(decimal(4, 2), V::Int(1), "type int, but the column is decimal(4,2)");
     refuses(text(3), V::Json(b"1"), "type json, but the column is text(3)");
     refuses(ColumnType::Json, V::Text(b"1"), "type text, but the column is json");
-    refuses(
-        ColumnType::Time,
-        V::Timestamp(1),
-        "type timestamp, but the column is time",
-    );
+    refuses(ColumnType::Time, V::Timestamp(1), "type timestamp, but the column is time");
 }
 
 #[test]
 fn numbers_beyond_the_edges_are_refused() {
-    refuses(
-        ColumnType::Int16,
-        V::Int(32_768),
-        "32768 does not fit int16, which takes -32768 to 32767",
-    );
+    refuses(ColumnType::Int16, V::Int(32_768), "32768 does not fit int16, which takes -32768 to 32767");
     refuses(ColumnType::Int32, V::Int(-2_147_483_649), "does not fit int32");
     refuses(ColumnType::Double, V::Double(f64::NAN), "NaN is not a finite number");
-    refuses(
-        ColumnType::Double,
-        V::Double(f64::NEG_INFINITY),
-        "-inf is not a finite number",
-    );
-    refuses(
-        decimal(4, 2),
-        V::Decimal(b"1.001"),
-        "3 digits behind the point, but the column takes 2",
-    );
-    refuses(
-        decimal(4, 2),
-        V::Decimal(b"100"),
-        "3 digits before the point, but the column takes 2",
-    );
-    refuses(
-        decimal(2, 2),
-        V::Decimal(b"1"),
-        "1 digits before the point, but the column takes 0",
-    );
+    refuses(ColumnType::Double, V::Double(f64::NEG_INFINITY), "-inf is not a finite number");
+    refuses(decimal(4, 2), V::Decimal(b"1.001"), "3 digits behind the point, but the column takes 2");
+    refuses(decimal(4, 2), V::Decimal(b"100"), "3 digits before the point, but the column takes 2");
+    refuses(decimal(2, 2), V::Decimal(b"1"), "1 digits before the point, but the column takes 0");
     refuses(decimal(18, 0), V::Decimal(&[b'9'; 41]), "41 digits before the point");
 }
 
@@ -167,11 +112,7 @@ fn all_else_beyond_the_edges_is_refused() {
     refuses(free, V::Text(b"ab\xff"), "not UTF-8: its byte 2");
     refuses(free, V::Text(b"\xed\xa0\x80"), "not UTF-8");
     refuses(free, V::Text(b"ab\0"), "NUL, at byte 2");
-    refuses(
-        text(2),
-        V::Text("äöü".as_bytes()),
-        "3 characters, but the column takes at most 2",
-    );
+    refuses(text(2), V::Text("äöü".as_bytes()), "3 characters, but the column takes at most 2");
     refuses(bytes(3), V::Bytes(b"1234"), "4 bytes, but the column takes at most 3");
     refuses(ColumnType::Json, V::Json(b"{\"a\":1,\"a\":2}"), "a second time");
     refuses(ColumnType::Json, V::Json(b""), "the JSON cannot be stored");
@@ -184,26 +125,17 @@ fn all_else_beyond_the_edges_is_refused() {
         refuses(ColumnType::Time, V::Time(micros), "not a time of day");
     }
     for micros in [-62_135_596_800_000_001, 253_402_300_800_000_000] {
-        refuses(
-            ColumnType::Timestamp,
-            V::Timestamp(micros),
-            "outside the years 1 to 9999",
-        );
+        refuses(ColumnType::Timestamp, V::Timestamp(micros), "outside the years 1 to 9999");
     }
 }
 
 #[test]
 fn only_plain_digits_are_a_decimal() {
-    for text in [
-        "", "-", ".", "1.", ".5", "-.5", "+1", "1e2", "1,5", " 1", "1 ", "--1", "1.2.3", "0x1", "NaN", "١", "1_0",
-    ] {
-        let error = column(decimal(18, 4))
-            .accept(ValueRef::Decimal(text.as_bytes()))
-            .expect_err(text);
-        assert!(
-            error.reason.contains("is not a decimal: write digits"),
-            "{text}: {error}"
-        );
+    for text in
+        ["", "-", ".", "1.", ".5", "-.5", "+1", "1e2", "1,5", " 1", "1 ", "--1", "1.2.3", "0x1", "NaN", "١", "1_0"]
+    {
+        let error = column(decimal(18, 4)).accept(ValueRef::Decimal(text.as_bytes())).expect_err(text);
+        assert!(error.reason.contains("is not a decimal: write digits"), "{text}: {error}");
     }
     let zero = column(decimal(18, 4)).accept(ValueRef::Decimal(b"-0.0")).unwrap();
     assert_eq!(zero, Value::Decimal(Decimal::new(0, 4)));
@@ -212,18 +144,13 @@ fn only_plain_digits_are_a_decimal() {
 
 #[test]
 fn negative_zero_is_zero() {
-    let Ok(Value::Double(zero)) = column(ColumnType::Double).accept(ValueRef::Double(-0.0)) else {
-        panic!("taken")
-    };
+    let Ok(Value::Double(zero)) = column(ColumnType::Double).accept(ValueRef::Double(-0.0)) else { panic!("taken") };
     assert!(zero.is_sign_positive());
 }
 
 #[test]
 fn columns_of_keys_and_indexes_take_what_every_database_tells_apart() {
-    let indexed = |kind| Column {
-        indexed: true,
-        ..column(kind)
-    };
+    let indexed = |kind| Column { indexed: true, ..column(kind) };
     let padded = indexed(text(5)).accept(ValueRef::Text(b"ab ")).unwrap_err();
     assert!(padded.reason.contains("ends in a space"), "{padded}");
     assert!(indexed(text(5)).accept(ValueRef::Text(b" a\t")).is_ok());
@@ -236,14 +163,8 @@ fn columns_of_keys_and_indexes_take_what_every_database_tells_apart() {
 #[test]
 fn null_and_defaults() {
     let plain = column(ColumnType::Int64);
-    let nullable = Column {
-        nullable: true,
-        ..plain.clone()
-    };
-    let default = Column {
-        default: Some(Value::Int(7)),
-        ..nullable.clone()
-    };
+    let nullable = Column { nullable: true, ..plain.clone() };
+    let default = Column { default: Some(Value::Int(7)), ..nullable.clone() };
     assert_eq!(nullable.accept(ValueRef::Null), Ok(Value::Null));
     assert_eq!(plain.default_value(), None);
     assert_eq!(nullable.default_value(), Some(Value::Null));

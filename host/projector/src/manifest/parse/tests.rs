@@ -23,25 +23,13 @@ pub(in super::super) static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::
 #[test]
 fn the_example_is_read() {
     let manifest = Manifest::parse(&posts().to_string()).unwrap();
-    let kinds = [
-        KindPattern::Exactly("post-created".into()),
-        KindPattern::Prefix("comment-".into()),
-    ];
+    let kinds = [KindPattern::Exactly("post-created".into()), KindPattern::Prefix("comment-".into())];
     assert_eq!(manifest.kinds, kinds);
     let table = &manifest.tables[0];
     assert_eq!(table.columns[0].kind, ColumnType::Text { length: Some(36) });
     assert_eq!(table.columns[2].default, Some(Value::Int(0)));
-    assert_eq!(
-        table.columns.iter().map(|column| column.indexed).collect::<Vec<_>>(),
-        [true, true, false, false]
-    );
-    assert_eq!(
-        table.ownership,
-        Ownership::Owned {
-            column: 0,
-            holds: StreamPart::Key
-        }
-    );
+    assert_eq!(table.columns.iter().map(|column| column.indexed).collect::<Vec<_>>(), [true, true, false, false]);
+    assert_eq!(table.ownership, Ownership::Owned { column: 0, holds: StreamPart::Key });
     assert_eq!(manifest.tables[1].references[0].table, 0);
     assert_eq!(manifest.queries[0].parameters[0].default.as_deref(), Some("10"));
     assert!(!manifest.metadata && !manifest.safe_integers && manifest.settings.is_none());
@@ -61,10 +49,7 @@ fn good_manifests_are_taken_by_parser_and_schema() {
 
 #[test]
 fn bad_manifests_are_refused_with_the_place_and_the_remedy() {
-    for Bad {
-        manifest, place, says, ..
-    } in bad()
-    {
+    for Bad { manifest, place, says, .. } in bad() {
         let error = Manifest::parse(&manifest.to_string()).expect_err(&says);
         assert_eq!(error.place, place, "{says}: {error}");
         assert!(error.problem.contains(&says), "expected {says:?}: {error}");
@@ -73,18 +58,8 @@ fn bad_manifests_are_refused_with_the_place_and_the_remedy() {
 
 #[test]
 fn the_schema_refuses_what_it_can_express() {
-    for Bad {
-        manifest,
-        place,
-        says,
-        schema,
-    } in bad()
-    {
-        let judge = if SCHEMA.is_valid(&manifest) {
-            Judge::Takes
-        } else {
-            Judge::Refuses
-        };
+    for Bad { manifest, place, says, schema } in bad() {
+        let judge = if SCHEMA.is_valid(&manifest) { Judge::Takes } else { Judge::Refuses };
         assert_eq!(judge, schema, "{place}: {says}");
     }
 }
@@ -95,11 +70,7 @@ fn texts_that_are_no_json_are_refused() {
     let cases = [
         ("", "(top)", "line 1, column 1"),
         ("{\n  \"manifest\": 1,\n}", "(top)", "line 3"),
-        (
-            "{\"manifest\":1,\"name\":\"a\",\"name\":\"b\"}",
-            "(top)",
-            "\"name\" stands here a second time",
-        ),
+        ("{\"manifest\":1,\"name\":\"a\",\"name\":\"b\"}", "(top)", "\"name\" stands here a second time"),
         ("[]", "(top)", "expected an object {…}, found []"),
         ("{\"manifest\":1,\"name\":\"a\\u0000\"}", "name", "line 1"),
         (&long, "(top)", "at most 1048576"),
@@ -114,11 +85,7 @@ fn texts_that_are_no_json_are_refused() {
 #[test]
 fn defaults_are_values_of_their_columns() {
     let manifest = Manifest::parse(&corpus::every_type().to_string()).unwrap();
-    let defaults: Vec<_> = manifest.tables[0]
-        .columns
-        .iter()
-        .filter_map(|column| column.default.clone())
-        .collect();
+    let defaults: Vec<_> = manifest.tables[0].columns.iter().filter_map(|column| column.default.clone()).collect();
     let expected = [
         Value::Boolean(true),
         Value::Int(-1),

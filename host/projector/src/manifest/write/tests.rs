@@ -16,10 +16,8 @@ fn kind() -> impl Strategy<Value = ColumnType> {
         Just(ColumnType::Int32),
         Just(ColumnType::Int64),
         Just(ColumnType::Double),
-        (1..=18_u8, 0..=18_u8).prop_map(|(precision, scale)| ColumnType::Decimal {
-            precision,
-            scale: scale.min(precision)
-        }),
+        (1..=18_u8, 0..=18_u8)
+            .prop_map(|(precision, scale)| ColumnType::Decimal { precision, scale: scale.min(precision) }),
         length().prop_map(|length| ColumnType::Text { length }),
         length().prop_map(|length| ColumnType::Bytes { length }),
         Just(ColumnType::Json),

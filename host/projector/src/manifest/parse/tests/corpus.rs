@@ -111,11 +111,7 @@ fn with(pointer: &str, value: Json) -> Json {
 
 /// The posts with one more column, which is in an index too.
 fn indexed(column: Json) -> Json {
-    set(
-        with("/tables/0/columns/-", column),
-        "/tables/0/indexes/-",
-        json!({"columns": ["extra"]}),
-    )
+    set(with("/tables/0/columns/-", column), "/tables/0/indexes/-", json!({"columns": ["extra"]}))
 }
 
 fn shared() -> Json {
@@ -149,51 +145,22 @@ pub(super) fn good() -> Vec<(&'static str, Json)> {
         ("a shared table", with("/tables/-", shared())),
         ("a key of 16 columns", wide(16, &int, names(16))),
         ("1,000 columns", wide(1_000, &int, json!(["k0"]))),
-        (
-            "a key of 1,700 bytes",
-            wide(1, &json!({"type": "text", "length": 425}), json!(["k0"])),
-        ),
-        (
-            "an owner by stream id",
-            with("/tables/0/owner/holds", json!("stream-id")),
-        ),
+        ("a key of 1,700 bytes", wide(1, &json!({"type": "text", "length": 425}), json!(["k0"]))),
+        ("an owner by stream id", with("/tables/0/owner/holds", json!("stream-id"))),
         ("shared: false", with("/tables/0/shared", json!(false))),
-        (
-            "settings",
-            with(
-                "/settings",
-                json!({"type": "object", "properties": {"a": {"type": "string"}}}),
-            ),
-        ),
+        ("settings", with("/settings", json!({"type": "object", "properties": {"a": {"type": "string"}}}))),
         ("everything else", with("/kinds/-", json!("*"))),
         ("a name of 24 characters", with("/name", json!("a".repeat(24)))),
         ("a reserved word", with("/tables/0/columns/2/name", json!("select"))),
-        (
-            "braces",
-            with("/queries/0/query", json!("author=eq.{{x}}&likes=gte.{least}")),
-        ),
-        (
-            "a reference to itself",
-            with(
-                "/tables/0/references",
-                json!([{"columns": ["author"], "table": "posts"}]),
-            ),
-        ),
-        (
-            "flags",
-            set(with("/metadata", json!(true)), "/safe-integers", json!(true)),
-        ),
-        (
-            "an index of bytes",
-            indexed(json!({"name": "extra", "type": "bytes", "length": 2, "default": "\\x0100"})),
-        ),
+        ("braces", with("/queries/0/query", json!("author=eq.{{x}}&likes=gte.{least}"))),
+        ("a reference to itself", with("/tables/0/references", json!([{"columns": ["author"], "table": "posts"}]))),
+        ("flags", set(with("/metadata", json!(true)), "/safe-integers", json!(true))),
+        ("an index of bytes", indexed(json!({"name": "extra", "type": "bytes", "length": 2, "default": "\\x0100"}))),
     ]
 }
 
 pub(super) fn bad() -> Vec<Bad> {
-    let lines = include_str!("bad.jsonl")
-        .lines()
-        .map(|line| serde_json::from_str::<Line>(line).unwrap().bad());
+    let lines = include_str!("bad.jsonl").lines().map(|line| serde_json::from_str::<Line>(line).unwrap().bad());
     lines.chain(large()).collect()
 }
 
@@ -221,23 +188,9 @@ impl Line {
         };
         for pointer in &self.remove {
             let (parent, last) = pointer.rsplit_once('/').unwrap();
-            manifest
-                .pointer_mut(parent)
-                .unwrap()
-                .as_object_mut()
-                .unwrap()
-                .remove(last)
-                .unwrap();
+            manifest.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(last).unwrap();
         }
-        let manifest = self
-            .set
-            .into_iter()
-            .fold(manifest, |manifest, (pointer, value)| set(manifest, &pointer, value));
-        Bad {
-            manifest,
-            place: self.place,
-            says: self.says,
-            schema: self.schema,
-        }
+        let manifest = self.set.into_iter().fold(manifest, |manifest, (pointer, value)| set(manifest, &pointer, value));
+        Bad { manifest, place: self.place, says: self.says, schema: self.schema }
     }
 }
