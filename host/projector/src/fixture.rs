@@ -2,6 +2,7 @@
 //! what they come to — one row at a time, in order, sharing no code with the fold.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -124,12 +125,12 @@ impl Plain {
                 fresh[usize::from(NUMBER)] = Some(0);
                 fresh[usize::from(SMALL)] = None;
                 fresh[usize::from(NOTE)] = None;
-                if !self.0.contains_key(&id) {
-                    fresh[usize::from(GROUP)] = None;
-                    named(GROUP).ok_or(())?;
-                    self.0.insert(id, fresh);
-                }
-                let row = self.0.get_mut(&id).unwrap();
+                fresh[usize::from(GROUP)] = None;
+                let row = match self.0.entry(id) {
+                    Entry::Occupied(row) => row.into_mut(),
+                    Entry::Vacant(_) if named(GROUP).is_none() => return Err(()),
+                    Entry::Vacant(place) => place.insert(fresh),
+                };
                 for (column, value) in cells.iter().filter(|(column, _)| *column != ID) {
                     let slot = &mut row[usize::from(*column)];
                     *slot = Some(match (operation, *slot) {

@@ -13,7 +13,6 @@ use crate::manifest::{Manifest, Ownership, Table};
 use crate::ports::{ReadModelError, SinkError};
 use crate::removals::{Moment, Removals};
 use crate::step::{Effect, Step, show_key};
-use crate::value::Value;
 
 /// Where the fold finds rows as they stand before the batch.
 pub(crate) trait Bases {

@@ -63,7 +63,7 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let shard = Shard::new(parts, orders.stop.clone());
     let mut run = Run { shard, settings, queue: VecDeque::new(), in_flight: None, batches: 0, wait: Backoff::new() };
-    run.to_the_end(source, orders).await
+    run.until_stopped(source, orders).await
 }
 
 struct Run {
@@ -77,7 +77,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(&mut self, mut source: Box<dyn Source>, orders: &mut Orders) -> Result<(), RunError> {
+    async fn until_stopped(&mut self, mut source: Box<dyn Source>, orders: &mut Orders) -> Result<(), RunError> {
         loop {
             tokio::select! {
                 biased;

@@ -8,6 +8,7 @@ use super::*;
 use crate::fixture::{Act, Plain, Scripted, act, events, manifest};
 use crate::memory::MemoryTables;
 use crate::shard::fold_pieces;
+use crate::value::Value;
 
 /// A memory that has only some rows at hand: those whose key has an even sum of bytes, or all, or none.
 struct Forgetful<'a> {
