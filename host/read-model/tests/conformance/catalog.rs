@@ -212,10 +212,11 @@ pub(crate) async fn a_database_that_is_not_there(place: Arc<Place>) {
     let error = open("test", &format!("{}_not", place.url)).await.err().unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("CREATE DATABASE"), "{reason}");
-    place.sql("DROP ROLE IF EXISTS reel_test_guest; CREATE ROLE reel_test_guest LOGIN").await.unwrap();
-    let guest = place.url.replacen("//reel@", "//reel_test_guest@", 1);
+    let role = place.role();
+    place.sql(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
+    let guest = place.url.replacen("//reel@", &format!("//{role}@"), 1);
     let error = open("test", &guest).await.err().unwrap();
-    place.sql("DROP ROLE reel_test_guest").await.unwrap();
+    place.sql(&format!("DROP ROLE {role}")).await.unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("right"), "{reason}");
 }

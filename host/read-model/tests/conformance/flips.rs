@@ -55,7 +55,7 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
     row[15] = Value::Timestamp(-1);
     upsert(target, &first, 0, vec![row.into()]).await;
     target.flip(first.id, IfBehind::Refuse).await.unwrap();
-    let view = place.view("shop", "values");
+    let (view, role) = (place.view("shop", "values"), place.role());
     let shown =
         async |column: &str| place.sql(&format!("SELECT {column} FROM {view}")).await.unwrap()[0].clone().unwrap();
     let moment = if place.is_sqlite() {
@@ -79,16 +79,16 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
     make_ready(target, &other).await;
     upsert(target, &other, 0, vec![note(1, "other")]).await;
     if !place.is_sqlite() {
-        place.sql("DROP ROLE IF EXISTS reel_test_reader; CREATE ROLE reel_test_reader; GRANT SELECT ON shop.values TO reel_test_reader").await.unwrap();
+        place.sql(&format!("CREATE ROLE reel_test_reader; GRANT SELECT ON shop.values TO {role}")).await.unwrap();
     }
     target.flip(other.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(place.sql(&format!("SELECT text FROM {view}")).await.unwrap(), [Some("other".to_owned())]);
     place.sql(&format!("SELECT rank FROM {}", place.view("shop", "order"))).await.unwrap();
     if !place.is_sqlite() {
         let may =
-            place.sql("SELECT has_table_privilege('reel_test_reader', 'shop.values', 'SELECT')::text").await.unwrap();
+            place.sql(&format!("SELECT has_table_privilege('{role}', 'shop.values', 'SELECT')::text")).await.unwrap();
         assert_eq!(may, [Some("true".to_owned())]);
-        place.sql("DROP OWNED BY reel_test_reader; DROP ROLE reel_test_reader").await.unwrap();
+        place.sql(&format!("DROP OWNED BY reel_test_reader; DROP ROLE {role}")).await.unwrap();
     }
     target.flip(first.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(shown("id").await, "7");

@@ -32,6 +32,11 @@ impl Place {
         if self.is_sqlite() { format!("reel_{table}") } else { format!("reel.{table}") }
     }
 
+    /// A role of this case alone: roles belong to the whole server, and other suites may run there.
+    pub(crate) fn role(&self) -> String {
+        format!("{}_role", self.url.rsplit('/').next().unwrap())
+    }
+
     /// Plain SQL of another client: the first column, as text.
     pub(crate) async fn sql(&self, sql: &str) -> Result<Vec<Option<String>>, String> {
         match self.url.strip_prefix("sqlite:") {

@@ -108,7 +108,7 @@ pub(crate) async fn every_edge_round_trips(place: Arc<Place>) {
             let comparison = reel_read_model::Comparison::Equal;
             let mut query = all(&generation, 0);
             query.filter = Some(reel_read_model::Filter::Compare { column, comparison, value });
-            assert_eq!(ask(target, &generation, &query).await, [row.clone()], "column {column}");
+            assert_eq!(ask(target, &generation, &query).await, std::slice::from_ref(row), "column {column}");
         }
     }
 }
