@@ -79,7 +79,7 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
     make_ready(target, &other).await;
     upsert(target, &other, 0, vec![note(1, "other")]).await;
     if !place.is_sqlite() {
-        place.sql(&format!("CREATE ROLE reel_test_reader; GRANT SELECT ON shop.values TO {role}")).await.unwrap();
+        place.sql(&format!("CREATE ROLE {role}; GRANT SELECT ON shop.values TO {role}")).await.unwrap();
     }
     target.flip(other.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(place.sql(&format!("SELECT text FROM {view}")).await.unwrap(), [Some("other".to_owned())]);
@@ -88,7 +88,7 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
         let may =
             place.sql(&format!("SELECT has_table_privilege('{role}', 'shop.values', 'SELECT')::text")).await.unwrap();
         assert_eq!(may, [Some("true".to_owned())]);
-        place.sql(&format!("DROP OWNED BY reel_test_reader; DROP ROLE {role}")).await.unwrap();
+        place.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
     }
     target.flip(first.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(shown("id").await, "7");
