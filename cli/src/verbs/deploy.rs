@@ -46,10 +46,15 @@ pub(crate) async fn replay(client: &Client, replay: Replay) -> Result<(), CliErr
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {
-    std::fs::read(file).map_err(|error| match error.kind() {
+    let bytes = std::fs::read(file).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => CliError::NotFound(format!("there is no file {}", file.display())),
         _ => CliError::caused(format!("{} cannot be read", file.display()), error),
-    })
+    })?;
+    if bytes.is_empty() {
+        // Over HTTP a replay with an empty body is one through the component that is deployed.
+        return Err(CliError::Failed(format!("{} is empty: it is no WebAssembly component", file.display())));
+    }
+    Ok(bytes)
 }
 
 type Parameters = Vec<(&'static str, Option<String>)>;

@@ -98,8 +98,10 @@ async fn compile(dir: &Path) -> Result<PathBuf, CliError> {
     for setting in PROFILE {
         command.args(["--config", setting]);
     }
-    command.current_dir(dir).stdin(Stdio::null()).stderr(Stdio::inherit());
-    let output = command.output().await.map_err(|error| CliError::caused("cargo cannot be started", error))?;
+    // Not `output()`, which would keep what the compiler says to itself.
+    command.current_dir(dir).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let cargo = command.spawn().map_err(|error| CliError::caused("cargo cannot be started", error))?;
+    let output = cargo.wait_with_output().await.map_err(|error| CliError::caused("cargo broke off", error))?;
     if !output.status.success() {
         return Err(CliError::Failed(format!("the plugin in {} does not compile", dir.display())));
     }
