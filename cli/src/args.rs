@@ -225,6 +225,8 @@ pub(crate) enum DeadLetters {
     Skip(Letter),
     /// Try a parked stream again, from the event at fault on
     Retry(Letter),
+    /// Take a skipped event off the list
+    Discard(Letter),
 }
 
 #[derive(Debug, Args)]

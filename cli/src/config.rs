@@ -31,6 +31,8 @@ pub(crate) struct Config {
     pub(crate) keep_previous: usize,
     /// What the event store takes.
     pub(crate) limits: reel_event_log::Limits,
+    /// What one call of a plugin may use.
+    pub(crate) plugin: reel_plugin::CallLimits,
     /// Whether projections of another log are built anew at once.
     pub(crate) log_change: LogChange,
 }
@@ -71,6 +73,8 @@ struct File {
     host: HostSection,
     #[serde(default)]
     limits: LimitsSection,
+    #[serde(default)]
+    plugin: PluginSection,
 }
 
 #[derive(Debug, Deserialize)]
@@ -86,6 +90,49 @@ struct HostSection {
 struct LimitsSection {
     event_bytes: usize,
     commit_bytes: usize,
+}
+
+/// Named as the messages of a budget that is used up name them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct PluginSection {
+    fuel: u64,
+    memory_mib: usize,
+    output: usize,
+    changes: usize,
+    rows: usize,
+    row_bytes: usize,
+    log_lines: usize,
+}
+
+impl Default for PluginSection {
+    fn default() -> PluginSection {
+        let limits = reel_plugin::CallLimits::default();
+        PluginSection {
+            fuel: limits.fuel,
+            memory_mib: limits.memory >> 20,
+            output: limits.output,
+            changes: limits.changes,
+            rows: limits.rows,
+            row_bytes: limits.row_bytes,
+            log_lines: limits.log_lines,
+        }
+    }
+}
+
+impl PluginSection {
+    fn limits(&self) -> reel_plugin::CallLimits {
+        reel_plugin::CallLimits {
+            fuel: self.fuel,
+            memory: self.memory_mib << 20,
+            output: self.output,
+            changes: self.changes,
+            rows: self.rows,
+            row_bytes: self.row_bytes,
+            log_lines: self.log_lines,
+            ..reel_plugin::CallLimits::default()
+        }
+    }
 }
 
 impl Default for HostSection {
@@ -110,7 +157,7 @@ fn default_data() -> PathBuf {
 }
 
 /// Which key of the file each variable stands for.
-const VARIABLES: [(&str, &[&str]); 10] = [
+const VARIABLES: [(&str, &[&str]); 12] = [
     ("REEL_LISTEN", &["listen"]),
     ("REEL_DATA", &["data"]),
     ("REEL_STORE", &["store"]),
@@ -119,12 +166,27 @@ const VARIABLES: [(&str, &[&str]); 10] = [
     ("REEL_HOST_BATCH", &["host", "batch"]),
     ("REEL_HOST_CACHE_MIB", &["host", "cache-mib"]),
     ("REEL_HOST_KEEP_PREVIOUS", &["host", "keep-previous"]),
+    ("REEL_PLUGIN_FUEL", &["plugin", "fuel"]),
+    ("REEL_PLUGIN_MEMORY_MIB", &["plugin", "memory-mib"]),
     ("REEL_LIMITS_EVENT_BYTES", &["limits", "event-bytes"]),
     ("REEL_LIMITS_COMMIT_BYTES", &["limits", "commit-bytes"]),
 ];
 
-/// Variables that say something else than the configuration.
-const OTHER_VARIABLES: [&str; 3] = ["REEL_URL", "REEL_LOG", "REEL_CONFIG"];
+/// Sections in which every key is a number.
+const NUMBERS: [&str; 3] = ["host", "limits", "plugin"];
+
+/// Variables that say something else than the configuration: to the verbs, and to `scripts/servers`.
+const OTHER_VARIABLES: [&str; 9] = [
+    "REEL_URL",
+    "REEL_LOG",
+    "REEL_CONFIG",
+    "REEL_SERVERS_DIR",
+    "REEL_PG_PORT",
+    "REEL_KAFKA_PORT",
+    "REEL_MONGO_PORT",
+    "REEL_MYSQL_PORT",
+    "REEL_REDIS_PORT",
+];
 
 /// Reads the whole configuration.
 pub(crate) fn load(up: &Up) -> Result<Config, CliError> {
@@ -160,8 +222,11 @@ fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>)
             let names: Vec<_> = VARIABLES.iter().map(|(known, _)| *known).collect();
             return Err(CliError::Usage(format!("the variable {name} is not known; there are: {}", names.join(", "))));
         };
-        let number = value.parse::<i64>().map(Value::Integer);
         let (last, sections) = path.split_last().expect("every variable has a key");
+        let value = match value.parse() {
+            Ok(number) if NUMBERS.contains(sections.first().unwrap_or(&"")) => Value::Integer(number),
+            _ => Value::String(value),
+        };
         let mut place = &mut *table;
         for section in sections {
             let entry = place.entry(*section).or_insert_with(|| Value::Table(Table::new()));
@@ -169,7 +234,7 @@ fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>)
                 .as_table_mut()
                 .ok_or_else(|| CliError::Usage(format!("configuration: {section} must be a section")))?;
         }
-        place.insert((*last).into(), number.unwrap_or(Value::String(value)));
+        place.insert((*last).into(), value);
     }
     Ok(())
 }
@@ -195,6 +260,7 @@ fn resolve(file: File, up: &Up) -> Result<Config, CliError> {
     }
     Ok(Config {
         listen,
+        plugin: file.plugin.limits(),
         store: store_path(up.store.as_deref().or(file.store.as_deref()), &data)?,
         targets: targets(up, file.targets, &data)?,
         token: file.token,

@@ -11,7 +11,7 @@ use crate::args::Demo;
 use crate::client::{Client, escape};
 use crate::config;
 use crate::error::CliError;
-use crate::print::{self, cell};
+use crate::print;
 use crate::up::{Running, stop_signal};
 use crate::verbs::plugin;
 
@@ -162,11 +162,10 @@ impl Tour {
         let request = self.client.request(Method::GET, &path, &[]).header("Reel-Wait-For", token);
         let rows: Vec<crate::verbs::query::Ordered> = self.client.json(request).await?;
         print::line(&format!("\n  GET /read/v1/{projection}/{table}?{query}"))?;
-        let Some(first) = rows.first() else { return print::line("  (no rows)") };
-        let heading: Vec<&str> = first.0.iter().map(|(name, _)| name.as_str()).collect();
-        let cells: Vec<Vec<String>> =
-            rows.iter().map(|row| row.0.iter().map(|(_, value)| cell(value)).collect()).collect();
-        print::table(&heading, &cells)
+        if rows.is_empty() {
+            return print::line("  (no rows)");
+        }
+        crate::verbs::query::Ordered::show(&rows)
     }
 
     fn where_to_look(&self) -> Result<(), CliError> {

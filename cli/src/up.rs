@@ -9,9 +9,10 @@ use axum::response::Html;
 use axum::routing::get;
 use reel_event_log::EventStore;
 use reel_event_log::{SqliteStore, StoreError};
-use reel_host::{Deployment, Host, HostConfig, Targets};
+use reel_host::{Host, HostConfig, Targets};
 use reel_plugin::{Engine, EngineConfig};
-use reel_read_model::{GenerationState, Promotion, Target};
+use reel_projector::{ReadModelError, chain};
+use reel_read_model::{CatalogError, Target};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -61,9 +62,12 @@ impl Running {
         // Before the databases are opened: a port that is taken should cost nothing.
         let listener = listen(config.listen).await?;
         let targets = open_targets(&config.targets).await?;
-        let engine =
-            Engine::new(EngineConfig { cache_dir: Some(config.data.join("cache")), ..EngineConfig::default() })
-                .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
+        let engine = Engine::new(EngineConfig {
+            cache_dir: Some(config.data.join("cache")),
+            limits: config.plugin,
+            ..EngineConfig::default()
+        })
+        .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
         let host_config = HostConfig {
             most_events: config.batch,
             cache_bytes: config.cache_bytes,
@@ -73,7 +77,8 @@ impl Running {
         let host = Host::new(Arc::clone(&store), Targets::new(targets.clone()), engine, host_config);
         host.start().await.map_err(|error| CliError::caused("the projections cannot be started", error))?;
         if config.log_change == LogChange::Rebuild {
-            rebuild_of_other_logs(&host, &*store).await?;
+            let rebuilt = host.accept_log().await;
+            rebuilt.map_err(|error| CliError::caused("the projections cannot be built anew", error))?;
         }
         let router = router(store, targets, &host, &config);
         let address = listener.local_addr().map_err(|error| CliError::caused("the listener has no address", error))?;
@@ -126,34 +131,19 @@ async fn open_targets(targets: &[(String, String)]) -> Result<Vec<Arc<dyn Target
     let mut opened = Vec::with_capacity(targets.len());
     for (name, url) in targets {
         let target = reel_read_model::open(name, url).await;
-        opened.push(target.map_err(|error| {
-            CliError::caused(format!("the read database {name} ({}) cannot be opened", without_password(url)), error)
-        })?);
+        opened.push(target.map_err(|error| not_opened(name, url, error))?);
     }
     Ok(opened)
 }
 
-/// `--accept-new-log`: what was built from another log is built anew from the one that is there.
-async fn rebuild_of_other_logs(host: &Host, store: &dyn EventStore) -> Result<(), CliError> {
-    for target in host.targets().iter() {
-        let all = target.generations().await.map_err(|error| CliError::caused("the catalog cannot be read", error))?;
-        for old in all.iter().filter(|g| g.state == GenerationState::Live && g.log != store.log_id()) {
-            tracing::warn!(projection = %old.projection, old = %old.log, new = %store.log_id(), "built anew: the log is another one");
-            let deployment = Deployment {
-                component: None,
-                name: None,
-                target: Some(target.name().into()),
-                settings: None,
-                on_failure: None,
-                promotion: Promotion::Automatic,
-            };
-            let projection = reel_host::ProjectionRef { projection: old.projection.clone(), generation: None };
-            host.replay(&projection, deployment)
-                .await
-                .map_err(|error| CliError::caused("the projection cannot be built anew", error))?;
+fn not_opened(name: &str, url: &str, error: CatalogError) -> CliError {
+    let what = format!("the read database {name} ({}) cannot be opened", without_password(url));
+    match error {
+        CatalogError::ReadModel(ReadModelError::Unavailable { source, .. }) => {
+            CliError::NotReachable(format!("{what}: {}", chain(&*source)))
         }
+        error => CliError::caused(what, error),
     }
-    Ok(())
 }
 
 fn router(store: Arc<dyn EventStore>, targets: Vec<Arc<dyn Target>>, host: &Host, config: &Config) -> Router {

@@ -13,8 +13,9 @@ pub(crate) async fn run(client: &Client, verb: &DeadLetters) -> Result<(), CliEr
     match verb {
         DeadLetters::List(named) => list(client, named).await,
         DeadLetters::Show(letter) => show(client, letter).await,
-        DeadLetters::Skip(letter) => decide(client, "skip", letter).await,
-        DeadLetters::Retry(letter) => decide(client, "retry", letter).await,
+        DeadLetters::Skip(letter) => decide(client, (Method::POST, "/skip"), letter).await,
+        DeadLetters::Retry(letter) => decide(client, (Method::POST, "/retry"), letter).await,
+        DeadLetters::Discard(letter) => decide(client, (Method::DELETE, ""), letter).await,
     }
 }
 
@@ -68,9 +69,9 @@ async fn show(client: &Client, letter: &Letter) -> Result<(), CliError> {
     }
 }
 
-async fn decide(client: &Client, decision: &str, letter: &Letter) -> Result<(), CliError> {
-    let path = format!("{}/{}/{decision}", path(&letter.named), letter.position);
-    let request = client.request(Method::POST, &path, &[("target", letter.named.target.target.as_deref())]);
+async fn decide(client: &Client, (method, decision): (Method, &str), letter: &Letter) -> Result<(), CliError> {
+    let path = format!("{}/{}{decision}", path(&letter.named), letter.position);
+    let request = client.request(method, &path, &[("target", letter.named.target.target.as_deref())]);
     let answer: Value = client.json(request).await?;
     match client.output {
         Output::Json => print::json(&answer),

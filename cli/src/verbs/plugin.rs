@@ -16,12 +16,14 @@ use crate::print;
 const TARGET: &str = "wasm32-unknown-unknown";
 
 /// How plugins are compiled, whatever the crate's own workspace says: small and fast, panics without unwinding.
-const PROFILE: [&str; 7] = [
+const PROFILE: [&str; 8] = [
     "profile.reel-plugin.inherits='release'",
     "profile.reel-plugin.opt-level=3",
     "profile.reel-plugin.lto='fat'",
     "profile.reel-plugin.codegen-units=1",
     "profile.reel-plugin.panic='abort'",
+    // As in the tests that their authors run: a number that does not fit is a panic, not another number.
+    "profile.reel-plugin.overflow-checks=true",
     "profile.reel-plugin.debug=false",
     "profile.reel-plugin.strip='debuginfo'",
 ];

@@ -3,6 +3,7 @@
 use futures::StreamExt;
 use reqwest::Method;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::args::Query;
 use crate::client::{Client, Output, escape};
@@ -48,20 +49,34 @@ fn show(body: &[u8]) -> Result<(), CliError> {
     // Maps that keep the order of the columns.
     let rows: Vec<Ordered> = serde_json::from_slice(body)
         .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))?;
-    let Some(first) = rows.first() else {
+    if rows.is_empty() {
         print::note("no rows");
         return Ok(());
-    };
-    let heading: Vec<&str> = first.0.iter().map(|(name, _)| name.as_str()).collect();
-    let cells: Vec<Vec<String>> =
-        rows.iter().map(|row| row.0.iter().map(|(_, value)| print::cell(value)).collect()).collect();
-    print::table(&heading, &cells)?;
+    }
+    Ordered::show(&rows)?;
     print::note(&format!("{} rows", rows.len()));
     Ok(())
 }
 
-/// An object in the order of its members.
-pub(crate) struct Ordered(pub(crate) Vec<(String, Value)>);
+/// A row: its members in their order, each as the server wrote it, so that no digit of a number is lost.
+pub(crate) struct Ordered(Vec<(String, Box<RawValue>)>);
+
+impl Ordered {
+    /// Shows rows, at least one, as a table.
+    pub(crate) fn show(rows: &[Ordered]) -> Result<(), CliError> {
+        let heading: Vec<&str> = rows[0].0.iter().map(|(name, _)| name.as_str()).collect();
+        let cells: Vec<Vec<String>> =
+            rows.iter().map(|row| row.0.iter().map(|(_, value)| as_cell(value)).collect()).collect();
+        print::table(&heading, &cells)
+    }
+}
+
+fn as_cell(value: &RawValue) -> String {
+    match serde_json::from_str(value.get()) {
+        Ok(Value::Number(_)) | Err(_) => value.get().to_owned(),
+        Ok(value) => print::cell(&value),
+    }
+}
 
 impl<'de> serde::Deserialize<'de> for Ordered {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ordered, D::Error> {
@@ -89,8 +104,9 @@ mod tests {
 
     #[test]
     fn columns_keep_their_order_and_queries_are_escaped() {
-        let row: Ordered = serde_json::from_str(r#"{"z":1,"a":"x"}"#).unwrap();
-        assert_eq!(row.0, [("z".to_owned(), Value::from(1)), ("a".to_owned(), Value::from("x"))]);
+        let row: Ordered = serde_json::from_str(r#"{"z":1234567890123456.70,"a":"x"}"#).unwrap();
+        let shown: Vec<_> = row.0.iter().map(|(name, value)| (name.as_str(), as_cell(value))).collect();
+        assert_eq!(shown, [("z", "1234567890123456.70".to_owned()), ("a", "x".to_owned())]);
         assert_eq!(escape_query("name=eq.Ann Löw&x=like.*%2A"), "name=eq.Ann%20L%C3%B6w&x=like.*%2A");
     }
 }

@@ -12,11 +12,11 @@ use crate::fold::Folded;
 use crate::ports::{DeadLetter, DeadLetterReason, Delivery, FailurePolicy, Source, SourceError};
 use crate::shard::{Backoff, Scrutiny, Shard, ShardParts, Work};
 
-/// How many of a build's first batches are applied whole and in pieces; later, one in [`SAMPLE`].
-const CHECKED_AT_FIRST: u64 = 3;
+/// How many of a loop's first batches are applied whole and event by event; later, one in [`SAMPLE`].
+const COMPARED_AT_FIRST: u64 = 3;
 /// How many events of such a batch.
-const CHECKED_EVENTS: usize = 500;
-/// One batch in this many is applied whole and in pieces, for good.
+const COMPARED_EVENTS: usize = 500;
+/// One batch in this many is applied whole and event by event, for good.
 const SAMPLE: u64 = 512;
 
 /// What decides how a loop goes on when an event cannot be applied, and how much it takes at once.
@@ -62,7 +62,8 @@ pub async fn run(
     orders: &mut Orders,
 ) -> Result<(), RunError> {
     let shard = Shard::new(parts, orders.stop.clone());
-    let mut run = Run { shard, settings, queue: VecDeque::new(), in_flight: None, batches: 0, wait: Backoff::new() };
+    let mut run =
+        Run { shard, settings, queue: VecDeque::new(), in_flight: None, batches: 0, compared: 0, wait: Backoff::new() };
     run.until_stopped(source, orders).await
 }
 
@@ -73,6 +74,7 @@ struct Run {
     /// What the commit under way will have done: to be tried again in pieces should it be refused.
     in_flight: Option<Work>,
     batches: u64,
+    compared: u64,
     wait: Backoff,
 }
 
@@ -124,17 +126,25 @@ impl Run {
         Ok(())
     }
 
-    /// Decides whether a piece of work is compared with itself in pieces; of a long one, only the beginning is.
+    /// Decides whether a piece of work is compared with itself event by event; of a long one, only the beginning is. Where fewer than
+    /// two of its events are delivered, there is nothing to compare.
     fn scrutinise(&mut self, work: Work) -> (Work, Scrutiny) {
         self.batches += 1;
-        if self.batches > CHECKED_AT_FIRST && !self.batches.is_multiple_of(SAMPLE) {
+        if self.compared >= COMPARED_AT_FIRST && !self.batches.is_multiple_of(SAMPLE) {
             return (work, Scrutiny::Trust);
         }
-        let Range { start, end } = work.range;
-        if end - start <= CHECKED_EVENTS {
+        let manifest = self.shard.manifest();
+        let delivered = |index: &usize| manifest.kind_index(work.batch.get(*index).kind).is_some();
+        let compared: Vec<usize> = work.range.clone().filter(delivered).take(COMPARED_EVENTS).collect();
+        if compared.len() < 2 {
+            return (work, Scrutiny::Trust);
+        }
+        self.compared += 1;
+        let (Range { start, end }, cut) = (work.range.clone(), compared[compared.len() - 1] + 1);
+        if cut == end || compared.len() < COMPARED_EVENTS {
             return (work, Scrutiny::Compare);
         }
-        let mut pieces = work.cut(&[start..start + CHECKED_EVENTS, start + CHECKED_EVENTS..end]);
+        let mut pieces = work.cut(&[start..cut, cut..end]);
         self.queue.push_front(pieces.pop().expect("two pieces"));
         (pieces.pop().expect("two pieces"), Scrutiny::Compare)
     }
@@ -221,9 +231,9 @@ impl Run {
         let reason = |index: usize| {
             let event = work.batch.get(index);
             if self.settings.let_go.contains(&event.position) {
-                return Some((DeadLetterReason::Skipped, "let-go"));
+                return Some((DeadLetterReason::Skipped, ("let-go", "an operator let it go")));
             }
-            self.settings.parked.contains(event.stream).then_some((DeadLetterReason::Held, ""))
+            self.settings.parked.contains(event.stream).then_some((DeadLetterReason::Held, ("", "")))
         };
         let idle = self.settings.let_go.is_empty() && self.settings.parked.is_empty();
         if idle || !work.settled.is_empty() || !work.range.clone().any(|index| reason(index).is_some()) {
@@ -232,7 +242,7 @@ impl Run {
         let (mut batch, mut aside) = (EventBatch::new(), work.aside.clone());
         for index in work.range.clone() {
             match reason(index) {
-                Some((reason, code)) => aside.push(dead_letter(&work.batch, index, reason, (code, ""))),
+                Some((reason, words)) => aside.push(dead_letter(&work.batch, index, reason, words)),
                 None => batch.push(work.batch.get(index)),
             }
         }

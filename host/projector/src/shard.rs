@@ -75,7 +75,7 @@ pub(crate) struct Work {
 pub(crate) enum Scrutiny {
     /// Once.
     Trust,
-    /// Whole and in pieces: both must come to the same.
+    /// Whole and event by event: both must come to the same.
     Compare,
 }
 
@@ -116,6 +116,11 @@ impl Shard {
             rows.cache.clear();
         }
         result
+    }
+
+    /// What the projection says of itself.
+    pub(crate) fn manifest(&self) -> &Arc<Manifest> {
+        &self.rows_ref().manifest
     }
 
     /// Whether a commit is under way.
@@ -180,11 +185,10 @@ impl Engine {
         compared
     }
 
-    /// A component that keeps something between events shows it here: whole and in pieces, the same events must come to the same.
+    /// A component that keeps something between events shows it here: whole and event by event, the same must come of them.
     fn compare(&mut self, batch: &EventBatch, range: Range<usize>) -> Result<Folded, Fault> {
         let whole = self.fold(batch, std::slice::from_ref(&range))?;
-        let (first, middle) = (range.start + 1, range.start + range.len().div_ceil(2));
-        let pieces = [range.start..first, first..middle.max(first), middle.max(first)..range.end];
+        let pieces: Vec<_> = range.clone().map(|event| event..event + 1).collect();
         let failure = match self.fold(batch, &pieces) {
             Ok(split) if split.writes == whole.writes => return Ok(whole),
             Ok(split) => whole.difference(&split, &self.rows.manifest),

@@ -68,7 +68,9 @@ impl Host {
             _ => {
                 self.stop_generation(&target, generation.id).await;
                 target.set_condition(generation.id, &Condition::Running).await.map_err(reading)?;
-                self.start_generation(&target, &Generation { condition: Condition::Running, ..generation.clone() });
+                let running = Generation { condition: Condition::Running, ..generation };
+                self.start_generation(&target, &running);
+                return Ok(running);
             }
         }
         Ok(generation)
@@ -103,6 +105,33 @@ impl Host {
         Ok(generation)
     }
 
+    /// Takes a dead letter off the list: an event that was skipped, and needs no more attention.
+    ///
+    /// # Errors
+    /// [`HostError::Conflict`] where it is held or parked: its stream waits for it.
+    pub async fn discard(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        position: u64,
+    ) -> Result<Generation, HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        let letter = self.letter(&target, &generation, position).await?;
+        match letter.map(|letter| letter.reason) {
+            None => {
+                Err(HostError::NotFound(format!("{} has no dead letter at position {position}", title(&generation))))
+            }
+            Some(DeadLetterReason::Skipped) => {
+                let nothing = (EventBatch::new(), String::new(), vec![position]);
+                self.through_the_loop(&target, &generation, nothing).await?;
+                Ok(generation)
+            }
+            Some(_) => Err(HostError::Conflict(format!(
+                "the stream of the event at position {position} waits for it: retry it, or skip it"
+            ))),
+        }
+    }
+
     async fn unpark(
         &self,
         target: &Arc<dyn Target>,
@@ -119,8 +148,18 @@ impl Host {
             positions.clone()
         };
         let events = self.events_of(&letter.stream, &applied).await?;
+        self.through_the_loop(target, generation, (events, letter.stream.clone(), positions)).await
+    }
+
+    /// Has the generation's own loop apply events and end dead letters, in one commit.
+    async fn through_the_loop(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        (events, stream, positions): (EventBatch, String, Vec<u64>),
+    ) -> Result<(), HostError> {
         let (reply, answer) = oneshot::channel();
-        let retry = Retry { events, stream: letter.stream.clone(), positions, reply };
+        let retry = Retry { events, stream, positions, reply };
         let sender =
             self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
         let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));

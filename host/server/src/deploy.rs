@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reel_plugin::LoadedComponent;
-use reel_projector::{chain, ports::FailurePolicy};
+use reel_projector::{chain, manifest::Order, ports::FailurePolicy};
 use reel_read_model::{Component, Generation, GenerationState, NewGeneration, Promotion, Target};
 
 use crate::error::HostError;
@@ -97,6 +97,33 @@ impl Host {
         self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
     }
 
+    /// Builds anew what was built from another log, or from more of it than the store holds now.
+    ///
+    /// # Errors
+    /// Where a catalog does not answer, or a component is refused by now.
+    pub async fn accept_log(&self) -> Result<(), HostError> {
+        for target in self.inner.targets.clone().iter() {
+            for old in self.generations(target).await? {
+                let holds = self.log_holds(target, &old).await;
+                let holds = holds.map_err(|error| HostError::catalog("reading the checkpoints", error))?;
+                if holds || old.state != GenerationState::Live {
+                    continue;
+                }
+                tracing::warn!(projection = %old.projection, "built anew: the log is not the one it was built from");
+                let deployment = Deployment {
+                    component: None,
+                    name: None,
+                    target: Some(target.name().into()),
+                    settings: None,
+                    on_failure: None,
+                    promotion: Promotion::Automatic,
+                };
+                self.replay(&ProjectionRef { projection: old.projection, generation: None }, deployment).await?;
+            }
+        }
+        Ok(())
+    }
+
     async fn create(
         &self,
         target: &Arc<dyn Target>,
@@ -107,6 +134,10 @@ impl Host {
         check_name(&projection)?;
         (self.inner.config.check_manifest)(loaded.manifest())
             .map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
+        if deployment.on_failure == Some(FailurePolicy::Park) && loaded.manifest().order == Order::Global {
+            let message = "the policy park holds back one stream, but this projection reads all streams in one order: use halt or skip";
+            return Err(HostError::Refused(message.into()));
+        }
         let plugin = loaded.clone();
         let checked = settings.clone();
         let trial = tokio::task::spawn_blocking(move || plugin.instantiate_plugin(&checked).map(drop));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use reel_event_log::EventStore;
 use reel_plugin::Engine;
-use reel_read_model::{Condition, Generation, GenerationId, GenerationState, Target};
+use reel_read_model::{CatalogError, Condition, Generation, GenerationId, GenerationState, Target};
 use tokio::sync::watch;
 
 use crate::config::HostConfig;
@@ -120,6 +120,22 @@ impl Host {
     #[must_use]
     pub fn targets(&self) -> &Targets {
         &self.inner.targets
+    }
+
+    /// Whether the log still is the one that a generation was built from. Where it is not (another store, an older copy), positions do
+    /// not compare: nothing is ahead or behind.
+    pub(crate) async fn log_holds(&self, target: &Arc<dyn Target>, built: &Generation) -> Result<bool, CatalogError> {
+        if built.log != self.inner.store.log_id() {
+            return Ok(false);
+        }
+        for checkpoint in target.checkpoints(built.id).await? {
+            match self.inner.store.point(checkpoint.point.position).await {
+                Ok(found) if found != Some(checkpoint.point) => return Ok(false),
+                // A store that does not answer says nothing: then the caller is careful.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(true)
     }
 
     pub(crate) fn start_generation(&self, target: &Arc<dyn Target>, generation: &Generation) {

@@ -10,6 +10,8 @@ use crate::host::Host;
 
 /// How often a flip finds the new generation behind the live one before the live one is held still for it.
 const PATIENCE: u32 = 20;
+/// How often a flip is tried at all: about five seconds.
+const LAST_TRY: u32 = 1_000;
 
 /// Moves a generation on until it is live, or ready and waits for an operator.
 pub(crate) async fn follow(host: Host, target: Arc<dyn Target>, generation: Generation, progress: Arc<Progress>) {
@@ -77,18 +79,18 @@ pub(crate) async fn promote(
 pub(crate) async fn flip(host: &Host, target: &Arc<dyn Target>, generation: &Generation) -> Result<(), CatalogError> {
     let live = target.live(&generation.projection).await?;
     let behind = match &live {
-        // Positions of different logs do not compare.
-        Some(live) if live.log != generation.log => IfBehind::Force,
+        Some(live) if !host.log_holds(target, live).await? => IfBehind::Force,
         _ => IfBehind::Refuse,
     };
     let mut held = None;
     let mut tries = 0;
     let outcome = loop {
-        match target.flip(generation.id, behind).await {
-            Ok(FlipOutcome::Behind { .. }) => {}
-            other => break other,
-        }
+        let outcome = target.flip(generation.id, behind).await;
+        let Ok(FlipOutcome::Behind { at, live: ahead, .. }) = outcome else { break outcome.map(drop) };
         tries += 1;
+        if tries == LAST_TRY {
+            break Err(still_behind(generation, at.position, ahead.position));
+        }
         if tries == PATIENCE
             && let Some(live) = &live
         {
@@ -100,7 +102,15 @@ pub(crate) async fn flip(host: &Host, target: &Arc<dyn Target>, generation: &Gen
     if let Some(live) = held {
         host.start_generation(target, &live);
     }
-    outcome.map(|_| ())
+    outcome
+}
+
+fn still_behind(generation: &Generation, at: u64, live: u64) -> CatalogError {
+    CatalogError::Conflict {
+        what: crate::operate::title(generation),
+        actual: format!("at position {at}"),
+        wanted: format!("the live generation is at {live} already: try again when it has caught up"),
+    }
 }
 
 async fn drop_old(host: &Host, target: &Arc<dyn Target>, projection: &str) -> Result<(), CatalogError> {

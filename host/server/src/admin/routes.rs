@@ -32,7 +32,7 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections/{projection}/dead-letters", get(dead_letters))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/skip", post(skip))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/retry", post(retry))
-        .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(skip))
+        .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(discard))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES))
         .with_state(host)
@@ -218,6 +218,15 @@ async fn retry(
     Query(which): Query<InTarget>,
 ) -> Answer<GenerationStatus> {
     let changed = host.retry(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
+    one(&host, which.target.as_deref(), &changed).await
+}
+
+async fn discard(
+    State(host): State<Host>,
+    Path((name, at)): Path<(String, u64)>,
+    Query(which): Query<InTarget>,
+) -> Answer<GenerationStatus> {
+    let changed = host.discard(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
