@@ -30,11 +30,6 @@ impl Default for Config {
     /// 16 MiB a body, 4 MiB a line, 30 seconds for each.
     fn default() -> Config {
         let (time_limit, silence) = (Duration::from_secs(30), Duration::from_secs(30));
-        Config {
-            body_bytes: 16 << 20,
-            line_bytes: 4 << 20,
-            time_limit,
-            silence,
-        }
+        Config { body_bytes: 16 << 20, line_bytes: 4 << 20, time_limit, silence }
     }
 }

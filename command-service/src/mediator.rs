@@ -20,10 +20,7 @@ const ATTEMPTS: usize = 64;
 /// Commands on one stream take turns within this process; streams share this many queues.
 const QUEUES: u32 = 256;
 /// How much of a stream is in memory at once while it is folded.
-const PAGE: ReadLimit = ReadLimit {
-    events: 1_000,
-    bytes: 4 << 20,
-};
+const PAGE: ReadLimit = ReadLimit { events: 1_000, bytes: 4 << 20 };
 
 /// Dispatches commands to the aggregates that decide on them, and keeps what was decided.
 #[derive(Clone)]
@@ -133,10 +130,7 @@ impl Mediator {
     /// A mediator that keeps events in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>) -> Mediator {
-        Mediator {
-            store,
-            queues: (0..QUEUES).map(|_| Mutex::new(())).collect(),
-        }
+        Mediator { store, queues: (0..QUEUES).map(|_| Mutex::new(())).collect() }
     }
 
     /// Decides on a command and keeps its events. Decided anew as long as others write the stream in between, unless the sender
@@ -189,12 +183,9 @@ impl Mediator {
                 // Only the store knows whether this is a repeat, so it is asked with nothing decided.
                 return match self.first_answer(stream, terms, &digest).await? {
                     Some(first) => Ok(first),
-                    None => Err(AppendError::Conflict {
-                        stream: stream.clone(),
-                        expected,
-                        actual: folded.version,
+                    None => {
+                        Err(AppendError::Conflict { stream: stream.clone(), expected, actual: folded.version }.into())
                     }
-                    .into()),
                 };
             }
             let events = folded.state.decide(command)?;
@@ -203,11 +194,7 @@ impl Mediator {
             }
             let events = events.iter().map(|event| written(event, &terms.metadata)).collect();
             let at = ExpectedVersion::Exactly(folded.version);
-            match self
-                .store
-                .append(commit(stream.clone(), terms.key, at, (digest, events)))
-                .await
-            {
+            match self.store.append(commit(stream.clone(), terms.key, at, (digest, events))).await {
                 Ok(appended) => return Ok(outcome(stream, &appended)),
                 Err(AppendError::Conflict { .. }) if terms.expected.is_none() => {}
                 Err(error) => return Err(error.into()),
@@ -237,10 +224,7 @@ impl Mediator {
         let Key::Given(id) = terms.key else { return Ok(None) };
         match self.store.find_commit(id).await? {
             None => Ok(None),
-            Some(FoundCommit {
-                appended,
-                digest: first,
-            }) if first == *digest => Ok(Some(outcome(stream, &appended))),
+            Some(FoundCommit { appended, digest: first }) if first == *digest => Ok(Some(outcome(stream, &appended))),
             Some(_) => Err(AppendError::CommitReused { id }.into()),
         }
     }
@@ -289,13 +273,7 @@ fn commit(
     expected: ExpectedVersion,
     (digest, events): ([u8; 32], Vec<NewEvent>),
 ) -> NewCommit {
-    NewCommit {
-        id: key.id(),
-        stream,
-        expected,
-        digest,
-        events,
-    }
+    NewCommit { id: key.id(), stream, expected, digest, events }
 }
 
 fn expected(version: Option<u64>) -> ExpectedVersion {
@@ -314,11 +292,5 @@ fn outcome(stream: &StreamId, appended: &Appended) -> Outcome {
 
 fn unchanged<A>(stream: &StreamId, folded: &Folded<A>) -> Outcome {
     let (version, position) = (folded.version, folded.position);
-    Outcome {
-        stream: stream.clone(),
-        version,
-        position,
-        events: 0,
-        repeated: false,
-    }
+    Outcome { stream: stream.clone(), version, position, events: 0, repeated: false }
 }

@@ -31,16 +31,11 @@ fn pieces() -> Vec<Result<Bytes, std::io::Error>> {
         ));
         text.push('\n');
     }
-    text.as_bytes()
-        .chunks(16 << 10)
-        .map(|piece| Ok(Bytes::copy_from_slice(piece)))
-        .collect()
+    text.as_bytes().chunks(16 << 10).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect()
 }
 
 async fn import(router: &Router) -> (f64, String) {
-    let request = Request::post("/commands/v1/import")
-        .body(Body::from_stream(stream::iter(pieces())))
-        .unwrap();
+    let request = Request::post("/commands/v1/import").body(Body::from_stream(stream::iter(pieces()))).unwrap();
     let begun = Instant::now();
     let response = router.clone().oneshot(request).await.unwrap();
     let rate = f64::from(EVENTS) / begun.elapsed().as_secs_f64();

@@ -51,6 +51,18 @@ impl Up {
         self
     }
 
+    /// With files that can grow no larger than so many blocks of 512 bytes: how a full disk looks to whoever writes.
+    #[must_use]
+    pub fn largest_file(mut self, blocks: u32) -> Up {
+        let up = self.command.as_std();
+        let mut limited = reel_by("sh");
+        // The signal that comes with a write beyond the limit is not wanted, the error is.
+        limited.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"")).arg(up.get_program());
+        limited.args(up.get_args());
+        self.command = limited;
+        self
+    }
+
     /// Starts it, and waits until it serves.
     ///
     /// # Panics
@@ -252,7 +264,6 @@ impl Reel {
     }
 
     /// A request.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.url));
         match &self.token {
@@ -299,7 +310,11 @@ pub async fn try_answer(request: RequestBuilder) -> Result<Answer, reqwest::Erro
 /// The binary, without what the environment says about Reel.
 #[must_use]
 pub fn reel() -> Command {
-    let mut command = Command::new(binary::reel());
+    reel_by(binary::reel())
+}
+
+fn reel_by(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("REEL_") {
             command.env_remove(name);

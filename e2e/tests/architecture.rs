@@ -21,19 +21,13 @@ fn nothing_banned_is_compiled() {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(
-        tree.status.success(),
-        "cargo tree: {}",
-        String::from_utf8_lossy(&tree.stderr)
-    );
+    assert!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
     let banned = banned_in(&String::from_utf8_lossy(&tree.stdout));
     assert!(banned.is_empty(), "{}", banned.join("\n"));
 }
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("e2e is a folder of the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e is a folder of the workspace")
 }
 
 fn workspace() -> Vec<Crate> {

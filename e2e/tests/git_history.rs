@@ -1,6 +1,7 @@
 //! Real events: a git repository's history imported, projected and held against what git itself says the tree is; on every database, in
 //! batches of every size, and through a process that is killed again and again.
 
+
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;

@@ -32,33 +32,19 @@ fn sources_are_tidy() {
 /// The text of every source file that git knows or would add, with its path from the root.
 fn sources() -> Vec<(String, String)> {
     let files = files();
-    assert!(
-        files.iter().any(|path| path == "e2e/tests/tidy.rs"),
-        "git lists this very file"
-    );
+    assert!(files.iter().any(|path| path == "e2e/tests/tidy.rs"), "git lists this very file");
     let sources = files.into_iter().filter(|path| rules::is_source(path));
     sources.filter_map(|path| Some((path.clone(), text(&path)?))).collect()
 }
 
 fn files() -> Vec<String> {
     let listed = Command::new("git")
-        .args([
-            "-c",
-            "safe.directory=*",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
         .output()
         .expect("git is installed");
     let said = String::from_utf8_lossy(&listed.stderr);
-    assert!(
-        listed.status.success(),
-        "the sources are listed by git, in a clone: {said}"
-    );
+    assert!(listed.status.success(), "the sources are listed by git, in a clone: {said}");
     let paths = String::from_utf8(listed.stdout).expect("file names are UTF-8");
     paths.split_terminator('\0').map(str::to_owned).collect()
 }

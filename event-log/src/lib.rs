@@ -6,5 +6,5 @@
 pub mod store;
 pub mod topic;
 
-pub use store::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError};
 pub use store::sqlite::SqliteStore;
+pub use store::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError};

@@ -71,13 +71,7 @@ async fn a_tail_sees_every_event_once_while_others_write() {
     }
     writer.await.unwrap();
     assert_eq!(seen, (1..=3000).collect::<Vec<_>>());
-    assert_eq!(
-        tail.at(),
-        LogPoint {
-            position: 3000,
-            event: Uuid::from_u128(3000)
-        }
-    );
+    assert_eq!(tail.at(), LogPoint { position: 3000, event: Uuid::from_u128(3000) });
 }
 
 #[tokio::test]
@@ -156,14 +150,8 @@ async fn another_log_is_an_error_by_name() {
         let error = next(&mut tail, 10).await.unwrap_err();
         assert!(error.is_log_changed());
         let message = error.to_string();
-        assert!(
-            message.starts_with(&format!("the checkpoint at position 5 is of log {expected}, but")),
-            "{message}"
-        );
-        assert!(
-            message.contains(&store.log_id().to_string()) && message.contains("--accept-new-log"),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("the checkpoint at position 5 is of log {expected}, but")), "{message}");
+        assert!(message.contains(&store.log_id().to_string()) && message.contains("--accept-new-log"), "{message}");
     }
 }
 
@@ -185,9 +173,7 @@ async fn a_store_restored_from_an_older_copy_is_an_error_by_name() {
     let (directory, log, seen) = restored().await;
     let store = open(directory.path());
     assert_eq!(store.log_id(), log);
-    let error = next(&mut Tail::new(Arc::clone(&store), log, seen), 10)
-        .await
-        .unwrap_err();
+    let error = next(&mut Tail::new(Arc::clone(&store), log, seen), 10).await.unwrap_err();
     assert!(matches!(error, TopicError::EventMissing { position: 5, head: 3, expected } if expected == seen.event));
 
     append(&store, 10..14).await;
@@ -209,17 +195,13 @@ async fn damage_stops_the_tail_until_it_is_mended() {
     let mut tail = Tail::from_start(Arc::clone(&store));
     assert_eq!(next(&mut tail, 1).await.unwrap(), [1]);
     let connection = rusqlite::Connection::open(directory.path().join("events.db")).unwrap();
-    connection
-        .execute_batch("UPDATE commits SET position = 30 WHERE position = 3")
-        .unwrap();
+    connection.execute_batch("UPDATE commits SET position = 30 WHERE position = 3").unwrap();
     assert_eq!(next(&mut tail, 1).await.unwrap(), [2]);
     for _ in 0..2 {
         let error = next(&mut tail, 1).await.unwrap_err();
         assert!(!error.is_log_changed());
         assert_eq!(error.to_string(), "the event store cannot be tailed behind position 2");
     }
-    connection
-        .execute_batch("UPDATE commits SET position = 3 WHERE position = 30")
-        .unwrap();
+    connection.execute_batch("UPDATE commits SET position = 3 WHERE position = 30").unwrap();
     assert_eq!(next(&mut tail, 9).await.unwrap(), [3, 4, 5]);
 }

@@ -43,10 +43,7 @@ async fn a_file_is_opened_once_at_a_time() {
     let store = place.open(Limits::default()).await;
     let error = refusal(place.path());
     assert!(matches!(error, StoreError::InUse { .. }));
-    assert!(
-        error.to_string().ends_with("events.db is in use by another process"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("events.db is in use by another process"), "{error}");
     store.append(commit("a-1", 1)).await.unwrap();
     drop(store);
     assert_eq!(place.open(Limits::default()).await.head().await.unwrap().position, 1);
@@ -66,9 +63,7 @@ async fn foreign_files_are_refused_and_left_alone() {
 
     std::fs::remove_file(place.path()).unwrap();
     let connection = Connection::open(place.path()).unwrap();
-    connection
-        .execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('x')")
-        .unwrap();
+    connection.execute_batch("CREATE TABLE notes (text TEXT); INSERT INTO notes VALUES ('x')").unwrap();
     drop(connection);
     let before = std::fs::read(place.path()).unwrap();
     let error = refusal(place.path());
@@ -101,9 +96,6 @@ async fn what_a_killed_process_leaves_is_whole() {
         let copied = copy.open(Limits::default()).await;
         assert_eq!(copied.head().await.unwrap(), store.head().await.unwrap());
         assert_eq!(copied.read(0, ReadLimit::events(1000)).await.unwrap().len(), 2 * nth);
-        assert_eq!(
-            copied.append(commit("a-1", 1)).await.unwrap().first_version,
-            2 * nth as u64 + 1
-        );
+        assert_eq!(copied.append(commit("a-1", 1)).await.unwrap().first_version, 2 * nth as u64 + 1);
     }
 }

@@ -77,15 +77,8 @@ async fn appending_reading_and_tailing() {
     }
     println!("append, one by one: {:.0} events/s", rate(CALL, started));
     latencies.sort_unstable();
-    println!(
-        "append: median {:?}, 99 % {:?}",
-        latencies[CALL / 2],
-        latencies[CALL * 99 / 100]
-    );
-    println!(
-        "file: {} bytes an event",
-        std::fs::metadata(&path).unwrap().len() / EVENTS as u64
-    );
+    println!("append: median {:?}, 99 % {:?}", latencies[CALL / 2], latencies[CALL * 99 / 100]);
+    println!("file: {} bytes an event", std::fs::metadata(&path).unwrap().len() / EVENTS as u64);
     // Bound by the disk: 80,000 and more where it takes 500 MB/s of flushed writes, less on a slow or shared one.
     assert!(appended >= 15_000.0, "{appended}");
     assert!(reading >= 700_000.0, "{reading}");

@@ -126,10 +126,7 @@ impl EventBatch {
     fn store(&mut self, text: &str) -> Span {
         let offset = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
         self.heap.push_str(text);
-        Span {
-            offset,
-            length: text.len() as u32,
-        }
+        Span { offset, length: text.len() as u32 }
     }
 
     fn text(&self, span: Span) -> &str {
@@ -215,23 +212,11 @@ mod tests {
             payload: r#"{"a":"é"}"#,
             metadata: "",
         };
-        let batch: EventBatch = [
-            event,
-            EventRef {
-                position: 8,
-                version: 4,
-                ..event
-            },
-        ]
-        .into_iter()
-        .collect();
+        let batch: EventBatch = [event, EventRef { position: 8, version: 4, ..event }].into_iter().collect();
         assert_eq!(batch.len(), 2);
         assert_eq!(batch.get(0), event);
         assert_eq!(batch.iter().map(|event| event.version).collect::<Vec<_>>(), [3, 4]);
-        assert_eq!(
-            batch.heap_bytes(),
-            2 * ("file:straße".len() + "file-added".len() + event.payload.len())
-        );
+        assert_eq!(batch.heap_bytes(), 2 * ("file:straße".len() + "file-added".len() + event.payload.len()));
         assert_eq!(batch.get(1).stream_key(), "straße");
         assert_eq!(event.to_event().as_ref(), event);
     }

@@ -42,12 +42,7 @@ pub struct CanonicalError {
 
 impl fmt::Display for CanonicalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CanonicalError {
-            path,
-            line,
-            column,
-            problem,
-        } = self;
+        let CanonicalError { path, line, column, problem } = self;
         if path.is_empty() {
             write!(f, "line {line}, column {column}: {problem}")
         } else {
@@ -60,11 +55,7 @@ impl CanonicalError {
     /// The same error, as seen from a text that holds this one as its member `name`, at byte `offset` of `whole`.
     #[must_use]
     pub(crate) fn within(mut self, name: &str, whole: &str, offset: usize) -> CanonicalError {
-        let joint = if self.path.is_empty() || self.path.starts_with('[') {
-            ""
-        } else {
-            "."
-        };
+        let joint = if self.path.is_empty() || self.path.starts_with('[') { "" } else { "." };
         self.path = format!("{name}{joint}{}", self.path);
         let (line, column) = reader::place(whole, offset);
         if self.line == 1 {
@@ -97,12 +88,7 @@ impl CanonicalJson {
         }
         let found: String = canonical.as_str().chars().take(40).collect();
         let problem = format!("expected an object, found {found}");
-        Err(CanonicalError {
-            path: String::new(),
-            line: 1,
-            column: 1,
-            problem,
-        })
+        Err(CanonicalError { path: String::new(), line: 1, column: 1, problem })
     }
 
     /// Writes a value of ours as canonical JSON.
@@ -162,12 +148,7 @@ fn not_utf8(bytes: &[u8], error: std::str::Utf8Error) -> CanonicalError {
     let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there");
     let (line, column) = reader::place(valid, valid.len());
     let problem = format!("byte {} is not UTF-8", error.valid_up_to());
-    CanonicalError {
-        path: String::new(),
-        line,
-        column,
-        problem,
-    }
+    CanonicalError { path: String::new(), line, column, problem }
 }
 
 #[cfg(test)]

@@ -70,10 +70,7 @@ pub struct LogPoint {
 
 impl LogPoint {
     /// Before the first event of any log.
-    pub const START: LogPoint = LogPoint {
-        position: 0,
-        event: Uuid::nil(),
-    };
+    pub const START: LogPoint = LogPoint { position: 0, event: Uuid::nil() };
 }
 
 /// The kind of an event: 1 to 128 characters, letters, digits and `. _ - / :`, beginning with a letter or digit.

@@ -52,11 +52,7 @@ pub enum StoredError {
 pub fn encode(events: &[NewEvent]) -> Vec<u8> {
     let texts =
         |event: &NewEvent| event.kind.as_str().len() + event.payload.as_str().len() + event.metadata.as_str().len();
-    let size = events
-        .iter()
-        .map(|event| FIXED + size_of::<i64>() + texts(event))
-        .sum::<usize>()
-        + 1;
+    let size = events.iter().map(|event| FIXED + size_of::<i64>() + texts(event)).sum::<usize>() + 1;
     let mut out = Vec::with_capacity(size);
     out.push(FORMAT);
     for event in events {
@@ -67,11 +63,7 @@ pub fn encode(events: &[NewEvent]) -> Vec<u8> {
 
 fn encode_event(event: &NewEvent, out: &mut Vec<u8>) {
     let (kind, payload, metadata) = (event.kind.as_str(), event.payload.as_str(), event.metadata.as_str());
-    let length = |text: &str| {
-        u32::try_from(text.len())
-            .expect("limited far below 4 GiB")
-            .to_le_bytes()
-    };
+    let length = |text: &str| u32::try_from(text.len()).expect("limited far below 4 GiB").to_le_bytes();
     out.push(if event.recorded_at.is_some() { OWN_TIME } else { 0 });
     out.push(u8::try_from(kind.len()).expect("a kind has at most 128 bytes"));
     out.extend_from_slice(&event.schema.to_le_bytes());
@@ -161,11 +153,7 @@ impl<'a> StoredEvents<'a> {
         let payload_length = u32::from_le_bytes(self.array()?);
         let metadata_length = u32::from_le_bytes(self.array()?);
         let id = Uuid::from_bytes(self.array()?);
-        let recorded_at = if flags & OWN_TIME == 0 {
-            self.place.recorded_at
-        } else {
-            self.own_time()?
-        };
+        let recorded_at = if flags & OWN_TIME == 0 { self.place.recorded_at } else { self.own_time()? };
         let kind_at = self.at;
         let kind = self.text(kind_length.into())?;
         if !is_kind(kind.as_bytes()) {
@@ -173,34 +161,15 @@ impl<'a> StoredEvents<'a> {
         }
         let payload = self.text(payload_length)?;
         let metadata = self.text(metadata_length)?;
-        let CommitPlace {
-            stream,
-            position,
-            version,
-            ..
-        } = self.place;
-        Ok(EventRef {
-            position,
-            version,
-            id,
-            stream,
-            kind,
-            schema,
-            recorded_at,
-            payload,
-            metadata,
-        })
+        let CommitPlace { stream, position, version, .. } = self.place;
+        Ok(EventRef { position, version, id, stream, kind, schema, recorded_at, payload, metadata })
     }
 
     fn own_time(&mut self) -> Result<i64, StoredError> {
         let at = self.at;
         let micros = i64::from_le_bytes(self.array()?);
         let inside = Timestamp::from_micros(micros).micros() == micros;
-        if inside {
-            Ok(micros)
-        } else {
-            Err(damaged(at, "a time outside the years 1 to 9999"))
-        }
+        if inside { Ok(micros) } else { Err(damaged(at, "a time outside the years 1 to 9999")) }
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], StoredError> {
@@ -216,9 +185,7 @@ impl<'a> StoredEvents<'a> {
 
     fn take(&mut self, length: usize) -> Result<&'a [u8], StoredError> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let taken = rest
-            .get(..length)
-            .ok_or(damaged(self.at, "the bytes end within an event"))?;
+        let taken = rest.get(..length).ok_or(damaged(self.at, "the bytes end within an event"))?;
         self.at += length;
         Ok(taken)
     }
@@ -235,31 +202,20 @@ mod tests {
     use super::*;
     use crate::{CanonicalJson, EventKind};
 
-    const PLACE: CommitPlace<'static> = CommitPlace {
-        stream: "post-1",
-        position: 10,
-        version: 3,
-        recorded_at: 99,
-    };
+    const PLACE: CommitPlace<'static> = CommitPlace { stream: "post-1", position: 10, version: 3, recorded_at: 99 };
 
     fn any_event() -> impl Strategy<Value = NewEvent> {
         let times = prop::option::of(any::<i64>().prop_map(Timestamp::from_micros));
-        (
-            any::<u128>(),
-            "[a-z0-9][a-z0-9._/:-]{0,20}",
-            any::<u16>(),
-            times,
-            ".*",
-            ".*",
-        )
-            .prop_map(|(id, kind, schema, recorded_at, payload, metadata)| NewEvent {
+        (any::<u128>(), "[a-z0-9][a-z0-9._/:-]{0,20}", any::<u16>(), times, ".*", ".*").prop_map(
+            |(id, kind, schema, recorded_at, payload, metadata)| NewEvent {
                 id: Uuid::from_u128(id),
                 kind: EventKind::new(&kind).unwrap(),
                 schema,
                 recorded_at,
                 payload: CanonicalJson::trusted(&payload),
                 metadata: CanonicalJson::trusted(&metadata),
-            })
+            },
+        )
     }
 
     fn expected<'a>(event: &'a NewEvent, nth: u64) -> EventRef<'a> {
@@ -319,18 +275,12 @@ mod tests {
     fn errors_are_named() {
         let mut batch = EventBatch::new();
         let newer = decode_into(&[2, 0, 0], PLACE, &mut batch).unwrap_err();
-        assert_eq!(
-            newer.to_string(),
-            "stored events have format 2; this version reads format 1"
-        );
+        assert_eq!(newer.to_string(), "stored events have format 2; this version reads format 1");
         assert!(decode_into(&[], PLACE, &mut batch).is_err());
         assert!(decode_into(&[1], CommitPlace { stream: "x", ..PLACE }, &mut batch).is_err());
         let huge = [&[1, 0, 1, 0, 0][..], &[255; 8], &[0; 16], b"k"].concat();
         let cut = decode_into(&huge, PLACE, &mut batch).unwrap_err();
-        assert_eq!(
-            cut.to_string(),
-            "stored events are damaged at byte 30: the bytes end within an event"
-        );
+        assert_eq!(cut.to_string(), "stored events are damaged at byte 30: the bytes end within an event");
         assert!(batch.is_empty());
     }
 }

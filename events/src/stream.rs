@@ -21,11 +21,7 @@ impl StreamId {
     /// # Errors
     /// Where it is not of the form that the type's documentation gives.
     pub fn new(text: &str) -> Result<StreamId, StreamIdError> {
-        if is_stream_id(text) {
-            Ok(StreamId(text.into()))
-        } else {
-            Err(StreamIdError(text.chars().take(80).collect()))
-        }
+        if is_stream_id(text) { Ok(StreamId(text.into())) } else { Err(StreamIdError(text.chars().take(80).collect())) }
     }
 
     /// The whole id.
@@ -125,11 +121,7 @@ mod tests {
 
     #[test]
     fn ids_have_two_parts() {
-        for (text, category, key) in [
-            ("post-4711", "post", "4711"),
-            ("file:a-b", "file", "a-b"),
-            ("a-:", "a", ":"),
-        ] {
+        for (text, category, key) in [("post-4711", "post", "4711"), ("file:a-b", "file", "a-b"), ("a-:", "a", ":")] {
             let id = StreamId::new(text).unwrap();
             assert_eq!((id.category(), id.key()), (category, key));
         }

@@ -24,10 +24,7 @@ impl Token {
     #[must_use]
     pub fn new(position: u64, stream: &StreamId) -> Token {
         // Out of 2^31 partitions, the partition is the hash itself.
-        Token {
-            position,
-            stream_hash: stream.partition(1 << 31),
-        }
+        Token { position, stream_hash: stream.partition(1 << 31) }
     }
 
     /// The partition that the stream's events go to, out of `partitions`: as [`StreamId::partition`] says.
@@ -56,9 +53,7 @@ fn parse(text: &str) -> Option<Token> {
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let token = Token {
         position: position.parse().ok().filter(|_| digits(position))?,
-        stream_hash: u32::from_str_radix(hash, 16)
-            .ok()
-            .filter(|hash_value| digits(hash) && *hash_value < 1 << 31)?,
+        stream_hash: u32::from_str_radix(hash, 16).ok().filter(|hash_value| digits(hash) && *hash_value < 1 << 31)?,
     };
     Some(token)
 }
@@ -79,29 +74,16 @@ mod tests {
 
     #[test]
     fn its_form_is_kept_for_ever() {
-        let token = Token {
-            position: 18_446_744_073_709_551_615,
-            stream_hash: 0x0000_abcd,
-        };
+        let token = Token { position: 18_446_744_073_709_551_615, stream_hash: 0x0000_abcd };
         assert_eq!(token.to_string(), "v1.18446744073709551615.0000abcd");
         assert_eq!(token.to_string().parse::<Token>().unwrap(), token);
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in [
-            "",
-            "v1",
-            "v1.1",
-            "v1..1",
-            "v1.1.",
-            "v2.1.1",
-            "v1.+1.1",
-            "v1.1.+1",
-            "v1.-1.1",
-            "v1.1.80000000",
-            "v1.1.1.1",
-        ] {
+        for text in
+            ["", "v1", "v1.1", "v1..1", "v1.1.", "v2.1.1", "v1.+1.1", "v1.1.+1", "v1.-1.1", "v1.1.80000000", "v1.1.1.1"]
+        {
             assert!(text.parse::<Token>().is_err(), "{text}");
         }
     }

@@ -53,66 +53,34 @@ fn each_wrong_attribute_is_named_with_what_was_expected() {
         ("specversion", r#""0.3""#, r#"specversion must be "1.0", found "0.3""#),
         ("specversion", "1.0", r#"specversion must be "1.0", found 1.0"#),
         ("id", "17", "id must be a string, found 17"),
-        (
-            "id",
-            r#""""#,
-            r#"id must be a text that is not empty, without control characters, found """#,
-        ),
+        ("id", r#""""#, r#"id must be a text that is not empty, without control characters, found """#),
         (
             "source",
             r#""a\u0000""#,
             r#"source must be a text that is not empty, without control characters, found "a\0""#,
         ),
-        (
-            "type",
-            r#""no spaces""#,
-            r#"type: event kind "no spaces" must be 1 to 128"#,
-        ),
-        (
-            "subject",
-            r#""post""#,
-            r#"subject: stream id "post" must be CATEGORY-KEY"#,
-        ),
+        ("type", r#""no spaces""#, r#"type: event kind "no spaces" must be 1 to 128"#),
+        ("subject", r#""post""#, r#"subject: stream id "post" must be CATEGORY-KEY"#),
         ("time", r#""yesterday""#, r#"time: "yesterday" is not an RFC 3339 time"#),
         ("time", "5", "time must be a string, found 5"),
         ("schema", "0", "schema must be an integer from 1 to 65535, found 0"),
-        (
-            "schema",
-            "70000",
-            "schema must be an integer from 1 to 65535, found 70000",
-        ),
+        ("schema", "70000", "schema must be an integer from 1 to 65535, found 70000"),
         (
             "datacontenttype",
             r#""text/plain""#,
             "datacontenttype must be \"application/json\" or another JSON type, found text/plain",
         ),
-        (
-            "data_base64",
-            r#""AAAA""#,
-            r#"data_base64 must be absent (only JSON in "data" is taken), found "AAAA""#,
-        ),
+        ("data_base64", r#""AAAA""#, r#"data_base64 must be absent (only JSON in "data" is taken), found "AAAA""#),
         ("metadata", "[1]", "metadata must be a JSON object, found [1]"),
-        (
-            "traceParent",
-            "1",
-            "an attribute's name must be lower-case letters and digits, found traceParent",
-        ),
+        ("traceParent", "1", "an attribute's name must be lower-case letters and digits, found traceParent"),
         ("extra", r#""\ud800""#, "extra (line 1, column "),
-        (
-            "data",
-            r#"{"author":[1,2,3,"\u0000"]}"#,
-            "data.author[3] (line 1, column 131): text holds NUL",
-        ),
+        ("data", r#"{"author":[1,2,3,"\u0000"]}"#, "data.author[3] (line 1, column 131): text holds NUL"),
         (
             "data",
             "[123456789012345678901234567890]",
             "data[0] (line 1, column 114): the integer 123456789012345678901234567890 does",
         ),
-        (
-            "data",
-            r#"{"a":1,"a":2}"#,
-            r#"data (line 1, column 120): the key "a" stands here a second time"#,
-        ),
+        ("data", r#"{"a":1,"a":2}"#, r#"data (line 1, column 120): the key "a" stands here a second time"#),
     ];
     for (attribute, value, expected) in cases {
         let message = refusal(&with(attribute, value));
@@ -128,10 +96,7 @@ fn what_is_no_cloud_event_at_all() {
     assert!(refusal(r#"{"a":1} x"#).contains("trailing characters"));
     assert_eq!(refusal(r#"{"id":"1","id":"2"}"#), "attribute \"id\" stands there twice");
     assert_eq!(refusal(r#"{"ext":1,"ext":1}"#), "attribute \"ext\" stands there twice");
-    assert_eq!(
-        json::read(b"{\"a\":\"\xff\"}").unwrap_err().to_string(),
-        "not a CloudEvent: byte 6 is not UTF-8"
-    );
+    assert_eq!(json::read(b"{\"a\":\"\xff\"}").unwrap_err().to_string(), "not a CloudEvent: byte 6 is not UTF-8");
     assert!(
         refusal(&with("originalid", "\"y\"").replace("0660cb1f", "no-uuid")).starts_with("id must be a UUID where")
     );
@@ -160,12 +125,7 @@ fn a_redacted_event_comes_back_empty() {
 
 #[test]
 fn the_same_foreign_id_of_two_sources_is_two_events() {
-    let read = |source: &str| {
-        json::read(with("source", source).replace("0660cb1f", "x").as_bytes())
-            .unwrap()
-            .event
-            .id
-    };
+    let read = |source: &str| json::read(with("source", source).replace("0660cb1f", "x").as_bytes()).unwrap().event.id;
     assert_eq!(read("\"a\""), read("\"a\""));
     assert_ne!(read("\"a\""), read("\"b\""));
 }
@@ -183,11 +143,7 @@ fn kafka_messages_that_are_not_ours() {
         payload: "{}",
         metadata: "",
     };
-    let placement = kafka::Placement {
-        log: LOG,
-        previous: 8,
-        layout: 1,
-    };
+    let placement = kafka::Placement { log: LOG, previous: 8, layout: 1 };
     let mut headers = Vec::new();
     kafka::write(event, placement, |name, value| headers.push((name, value.to_owned())));
     let read = |key: &str, change: &dyn Fn(&str) -> Option<&'static str>| {
@@ -200,35 +156,16 @@ fn kafka_messages_that_are_not_ours() {
             })
             .collect();
         let borrowed = changed.iter().map(|(name, value)| (*name, value.as_bytes()));
-        kafka::read(key.as_bytes(), b"{}", borrowed)
-            .map(|(event, _)| event.position)
-            .map_err(|error| error.to_string())
+        kafka::read(key.as_bytes(), b"{}", borrowed).map(|(event, _)| event.position).map_err(|error| error.to_string())
     };
     assert_eq!(read("a-b", &|_| None), Ok(9));
-    assert_eq!(
-        read("a-c", &|_| None).unwrap_err(),
-        "subject must be the same as the message's key, found a-b"
-    );
-    for name in [
-        "specversion",
-        "id",
-        "type",
-        "subject",
-        "time",
-        "schema",
-        "position",
-        "version",
-        "previous",
-        "layout",
-        "log",
-    ] {
-        let missing = read("a-b", &|header| {
-            (header.strip_prefix("ce_") == Some(name)).then_some("")
-        });
+    assert_eq!(read("a-c", &|_| None).unwrap_err(), "subject must be the same as the message's key, found a-b");
+    for name in
+        ["specversion", "id", "type", "subject", "time", "schema", "position", "version", "previous", "layout", "log"]
+    {
+        let missing = read("a-b", &|header| (header.strip_prefix("ce_") == Some(name)).then_some(""));
         assert_eq!(missing.unwrap_err(), format!("missing attribute \"{name}\""));
-        let wrong = read("a-b", &|header| {
-            (header.strip_prefix("ce_") == Some(name)).then_some("-x")
-        });
+        let wrong = read("a-b", &|header| (header.strip_prefix("ce_") == Some(name)).then_some("-x"));
         assert!(wrong.unwrap_err().starts_with(name), "{name}");
     }
 }
@@ -253,15 +190,9 @@ fn any_metadata() -> impl Strategy<Value = String> {
         Just("{\"a\":[]}".to_owned()),
     ];
     prop::collection::hash_map(names, values, 0..5).prop_map(|members| {
-        let written: Vec<String> = members
-            .iter()
-            .map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap()))
-            .collect();
-        if written.is_empty() {
-            String::new()
-        } else {
-            format!("{{{}}}", written.join(","))
-        }
+        let written: Vec<String> =
+            members.iter().map(|(name, value)| format!("{}:{value}", serde_json::to_string(name).unwrap())).collect();
+        if written.is_empty() { String::new() } else { format!("{{{}}}", written.join(",")) }
     })
 }
 

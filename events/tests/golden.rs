@@ -32,11 +32,7 @@ fn events() -> Vec<NewEvent> {
     let mixed = r#"{"source":"git/restate","actor":"bob \"b\" é\n","attempt":3,"dry":true}"#;
     let nested = r#"{"actor":{"id":7},"source":"x","Trace":"1-2"}"#;
     vec![
-        event(
-            0,
-            r#"{"message":"héllo \"you\"\n","n":[1,1.5,-9223372036854775808,1e300,null,true]}"#,
-            "",
-        ),
+        event(0, r#"{"message":"héllo \"you\"\n","n":[1,1.5,-9223372036854775808,1e300,null,true]}"#, ""),
         event(1, r#""text""#, mixed),
         event(2, "null", nested),
         event(3, "", r#"{"redacted":"2024-01-01T00:00:00Z"}"#),
@@ -50,20 +46,11 @@ fn batch(events: &[NewEvent]) -> EventBatch {
 }
 
 fn place() -> CommitPlace<'static> {
-    CommitPlace {
-        stream: STREAM,
-        position: 41,
-        version: 5,
-        recorded_at: RECORDED_AT,
-    }
+    CommitPlace { stream: STREAM, position: 41, version: 5, recorded_at: RECORDED_AT }
 }
 
 fn placement() -> kafka::Placement {
-    kafka::Placement {
-        log: LOG,
-        previous: 17,
-        layout: 1,
-    }
+    kafka::Placement { log: LOG, previous: 17, layout: 1 }
 }
 
 fn golden(name: &str) -> String {
@@ -71,9 +58,7 @@ fn golden(name: &str) -> String {
 }
 
 fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -82,9 +67,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn unhex(text: &str) -> Vec<u8> {
     let digits = text.trim();
-    (0..digits.len() / 2)
-        .map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap())
-        .collect()
+    (0..digits.len() / 2).map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).unwrap()).collect()
 }
 
 fn json_lines(events: &EventBatch) -> String {
@@ -139,13 +122,7 @@ fn cloud_events_json() {
             payload: CanonicalJson::trusted(event.payload),
             metadata: CanonicalJson::trusted(event.metadata),
         };
-        assert_eq!(
-            read,
-            json::ReceivedEvent {
-                stream: StreamId::new(STREAM).unwrap(),
-                event: expected
-            }
-        );
+        assert_eq!(read, json::ReceivedEvent { stream: StreamId::new(STREAM).unwrap(), event: expected });
     }
 }
 
@@ -184,17 +161,7 @@ fn foreign_events() {
             r#"{"source":"urn:x","attempt":2,"ratio":0.5}"#,
         ]
     );
-    assert_eq!(
-        read[0].event.recorded_at,
-        Some(Timestamp::parse("2023-01-04T15:03:33Z").unwrap())
-    );
+    assert_eq!(read[0].event.recorded_at, Some(Timestamp::parse("2023-01-04T15:03:33Z").unwrap()));
     assert_eq!(read[1].event.payload.as_str(), r#"{"a":1,"b":10.0}"#);
-    assert_eq!(
-        (
-            read[2].event.payload.as_str(),
-            read[2].event.recorded_at,
-            read[2].event.schema
-        ),
-        ("null", None, 7)
-    );
+    assert_eq!((read[2].event.payload.as_str(), read[2].event.recorded_at, read[2].event.schema), ("null", None, 7));
 }

@@ -34,13 +34,7 @@ impl Problem {
     /// A problem of `kind` (kebab-case); `title` says in a few words what all problems of this kind have in common.
     #[must_use]
     pub fn new(status: StatusCode, kind: &'static str, title: impl Into<Cow<'static, str>>) -> Problem {
-        Problem {
-            status,
-            kind,
-            title: title.into(),
-            detail: String::new(),
-            members: Map::new(),
-        }
+        Problem { status, kind, title: title.into(), detail: String::new(), members: Map::new() }
     }
 
     /// Says what was wrong this time, where, and what to do.
@@ -54,20 +48,15 @@ impl Problem {
     /// that cannot be written as JSON becomes null.
     #[must_use]
     pub fn member(mut self, name: &str, value: impl serde::Serialize) -> Problem {
-        self.members
-            .insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
+        self.members.insert(name.to_owned(), serde_json::to_value(value).unwrap_or(Value::Null));
         self
     }
 
     /// 400, kind `bad-request`: a header or a parameter is not of the form it must have.
     #[must_use]
     pub fn bad_request(detail: impl Into<String>) -> Problem {
-        Problem::new(
-            StatusCode::BAD_REQUEST,
-            "bad-request",
-            "The request is not of the form it must have",
-        )
-        .detail(detail)
+        Problem::new(StatusCode::BAD_REQUEST, "bad-request", "The request is not of the form it must have")
+            .detail(detail)
     }
 
     /// 404, kind `not-found`.
@@ -128,15 +117,8 @@ pub async fn no_such_path(uri: Uri) -> Problem {
 
 /// A handler for `Router::method_not_allowed_fallback`: 405 that names the method. axum adds the `Allow` header.
 pub async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        "This path does not take this method",
-    )
-    .detail(format!(
-        "{} does not take {method}; the header Allow lists what it takes",
-        uri.path()
-    ))
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take this method")
+        .detail(format!("{} does not take {method}; the header Allow lists what it takes", uri.path()))
 }
 
 #[cfg(test)]

@@ -23,9 +23,7 @@ impl Targets {
     /// Serves `first` by default, and `others` to who asks for them by name.
     #[must_use]
     pub fn new(first: Arc<dyn Target>, others: impl IntoIterator<Item = Arc<dyn Target>>) -> Targets {
-        Targets {
-            targets: std::iter::once(first).chain(others).collect(),
-        }
+        Targets { targets: std::iter::once(first).chain(others).collect() }
     }
 }
 
@@ -36,9 +34,7 @@ pub(crate) struct Catalogs {
 
 impl Catalogs {
     pub(crate) fn new(targets: Targets) -> Catalogs {
-        Catalogs {
-            catalogs: targets.targets.into_iter().map(Catalog::new).collect(),
-        }
+        Catalogs { catalogs: targets.targets.into_iter().map(Catalog::new).collect() }
     }
 
     /// The target of this name, or the default one.
@@ -46,12 +42,7 @@ impl Catalogs {
         let Some(name) = name else {
             return Ok(&self.catalogs[0]);
         };
-        let known = || {
-            self.catalogs
-                .iter()
-                .map(|catalog| catalog.target.name().to_owned())
-                .collect()
-        };
+        let known = || self.catalogs.iter().map(|catalog| catalog.target.name().to_owned()).collect();
         let found = self.catalogs.iter().find(|catalog| catalog.target.name() == name);
         found.ok_or_else(|| ReadError::unknown("target", name, known()))
     }
@@ -67,33 +58,20 @@ pub(crate) struct Reference {
 impl Reference {
     pub(crate) fn parse(text: &str) -> Result<Reference, QueryError> {
         let Some((projection, number)) = text.split_once('@') else {
-            return Ok(Reference {
-                projection: text.to_owned(),
-                number: None,
-            });
+            return Ok(Reference { projection: text.to_owned(), number: None });
         };
         let refused = || {
             QueryError::new(
                 "path",
-                format!(
-                    "{:?} is no PROJECTION or PROJECTION@GENERATION, such as posts@2",
-                    shown(text)
-                ),
+                format!("{:?} is no PROJECTION or PROJECTION@GENERATION, such as posts@2", shown(text)),
             )
         };
         let number = number.parse().map_err(|_| refused())?;
-        Ok(Reference {
-            projection: projection.to_owned(),
-            number: Some(number),
-        })
+        Ok(Reference { projection: projection.to_owned(), number: Some(number) })
     }
 
     pub(crate) fn pointer(&self) -> Pointer {
-        if self.number.is_some() {
-            Pointer::Fixed
-        } else {
-            Pointer::Live
-        }
+        if self.number.is_some() { Pointer::Fixed } else { Pointer::Live }
     }
 }
 
@@ -119,40 +97,23 @@ pub(crate) struct Catalog {
 
 impl Catalog {
     fn new(target: Arc<dyn Target>) -> Catalog {
-        Catalog {
-            target,
-            kept: RwLock::default(),
-        }
+        Catalog { target, kept: RwLock::default() }
     }
 
     /// The generation that `reference` names.
     pub(crate) async fn find(&self, reference: &Reference) -> Result<Found, ReadError> {
-        let kept = self
-            .kept
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(reference)
-            .cloned();
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner).get(reference).cloned();
         if let Some(generation) = kept {
-            return Ok(Found {
-                generation,
-                freshness: Freshness::Kept,
-            });
+            return Ok(Found { generation, freshness: Freshness::Kept });
         }
         let generation = self.refresh(reference).await?;
-        Ok(Found {
-            generation,
-            freshness: Freshness::Fresh,
-        })
+        Ok(Found { generation, freshness: Freshness::Fresh })
     }
 
     /// The generation that `reference` names, looked up anew.
     pub(crate) async fn refresh(&self, reference: &Reference) -> Result<Arc<Generation>, ReadError> {
         let generation = Arc::new(self.look_up(reference).await?);
-        self.kept
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(reference.clone(), generation.clone());
+        self.kept.write().unwrap_or_else(PoisonError::into_inner).insert(reference.clone(), generation.clone());
         Ok(generation)
     }
 
@@ -191,14 +152,9 @@ impl Catalog {
 }
 
 fn not_found(reference: &Reference, all: &[Generation]) -> ReadError {
-    let own: Vec<&Generation> = all
-        .iter()
-        .filter(|generation| generation.projection == reference.projection)
-        .collect();
+    let own: Vec<&Generation> = all.iter().filter(|generation| generation.projection == reference.projection).collect();
     if own.is_empty() {
-        let live = all
-            .iter()
-            .filter(|generation| generation.state == GenerationState::Live);
+        let live = all.iter().filter(|generation| generation.state == GenerationState::Live);
         let mut known: Vec<String> = live.map(|generation| generation.projection.clone()).collect();
         known.sort_unstable();
         return ReadError::unknown("projection", &reference.projection, known);
@@ -207,10 +163,8 @@ fn not_found(reference: &Reference, all: &[Generation]) -> ReadError {
     if let Some(number) = reference.number {
         return ReadError::unknown("generation", &format!("{}@{number}", reference.projection), known);
     }
-    let list: Vec<String> = own
-        .iter()
-        .map(|generation| format!("{} ({})", label(generation), state_word(generation.state)))
-        .collect();
+    let list: Vec<String> =
+        own.iter().map(|generation| format!("{} ({})", label(generation), state_word(generation.state))).collect();
     let message = format!(
         "projection {} has no live generation yet. There is: {}. Wait until it is promoted, or read one by that name",
         reference.projection,

@@ -32,16 +32,11 @@ fn describe_table(manifest: &Manifest, table: &Table) -> Value {
         .iter()
         .map(|column| json!({ "name": column.name, "type": column.kind.to_string(), "nullable": column.nullable }));
     let references = table.references.iter().map(|reference| {
-        let other = manifest
-            .tables
-            .get(usize::from(reference.table))
-            .map(|table| table.name.as_str());
+        let other = manifest.tables.get(usize::from(reference.table)).map(|table| table.name.as_str());
         json!({ "columns": names(table, &reference.columns), "table": other })
     });
-    let indexes = table
-        .indexes
-        .iter()
-        .map(|index| json!({ "columns": names(table, &index.columns), "unique": index.unique }));
+    let indexes =
+        table.indexes.iter().map(|index| json!({ "columns": names(table, &index.columns), "unique": index.unique }));
     json!({
         "name": table.name,
         "columns": columns.collect::<Vec<_>>(),

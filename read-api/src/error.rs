@@ -52,10 +52,7 @@ pub enum ReadError {
 impl ReadError {
     /// A thing `what` named `name` that is none of `known`.
     pub(crate) fn unknown(what: &str, name: &str, known: Vec<String>) -> ReadError {
-        ReadError::NotFound {
-            message: unknown_text(what, name, &known),
-            known,
-        }
+        ReadError::NotFound { message: unknown_text(what, name, &known), known }
     }
 
     fn problem(self) -> Problem {
@@ -69,16 +66,12 @@ impl ReadError {
                 "not-acceptable",
                 "The answer does not have the form asked for",
             ),
-            ReadError::BeyondTotal { .. } => Problem::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "range-not-satisfiable",
-                "There are no such rows",
-            ),
-            ReadError::WaitedTooLong(_) => Problem::new(
-                StatusCode::GATEWAY_TIMEOUT,
-                "wait-timeout",
-                "The read model is not there yet",
-            ),
+            ReadError::BeyondTotal { .. } => {
+                Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "range-not-satisfiable", "There are no such rows")
+            }
+            ReadError::WaitedTooLong(_) => {
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "wait-timeout", "The read model is not there yet")
+            }
             ReadError::Passing(_) => Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -90,10 +83,9 @@ impl ReadError {
             ReadError::Query(error) if error.known.is_empty() => {
                 problem.detail(detail).member("parameter", error.place)
             }
-            ReadError::Query(error) => problem
-                .detail(detail)
-                .member("parameter", error.place)
-                .member("known", error.known),
+            ReadError::Query(error) => {
+                problem.detail(detail).member("parameter", error.place).member("known", error.known)
+            }
             ReadError::NotFound { known, .. } => problem.detail(detail).member("known", known),
             _ => problem.detail(detail),
         }
@@ -120,10 +112,9 @@ impl From<CatalogError> for ReadError {
     fn from(error: CatalogError) -> ReadError {
         match error {
             CatalogError::ReadModel(error) => error.into(),
-            CatalogError::NotFound(what) => ReadError::NotFound {
-                message: format!("{what} does not exist (any more)"),
-                known: Vec::new(),
-            },
+            CatalogError::NotFound(what) => {
+                ReadError::NotFound { message: format!("{what} does not exist (any more)"), known: Vec::new() }
+            }
             CatalogError::Moved => ReadError::Passing("another generation goes live just now".to_owned()),
             other => {
                 tracing::error!(error = chain(&other), "a read was refused by the catalog");
@@ -137,9 +128,9 @@ impl IntoResponse for ReadError {
     fn into_response(self) -> Response {
         let extra: Option<(HeaderName, HeaderValue)> = match &self {
             ReadError::Passing(_) => Some((header::RETRY_AFTER, HeaderValue::from_static("1"))),
-            ReadError::BeyondTotal { total, .. } => HeaderValue::try_from(format!("*/{total}"))
-                .ok()
-                .map(|value| (header::CONTENT_RANGE, value)),
+            ReadError::BeyondTotal { total, .. } => {
+                HeaderValue::try_from(format!("*/{total}")).ok().map(|value| (header::CONTENT_RANGE, value))
+            }
             _ => None,
         };
         let mut response = self.problem().into_response();

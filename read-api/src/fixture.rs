@@ -10,21 +10,12 @@ pub(crate) const TEXT: ColumnType = ColumnType::Text { length: None };
 
 /// A parameter as a manifest holds it.
 pub(crate) fn parameter(name: &str, kind: ColumnType, default: Option<&str>) -> Parameter {
-    Parameter {
-        name: name.to_owned(),
-        kind,
-        default: default.map(str::to_owned),
-    }
+    Parameter { name: name.to_owned(), kind, default: default.map(str::to_owned) }
 }
 
 /// A query over the first table as a manifest holds it.
 pub(crate) fn query(name: &str, query: &str, parameters: Vec<Parameter>) -> NamedQuery {
-    NamedQuery {
-        name: name.to_owned(),
-        table: 0,
-        query: query.to_owned(),
-        parameters,
-    }
+    NamedQuery { name: name.to_owned(), table: 0, query: query.to_owned(), parameters }
 }
 
 /// The projection `posts` with the tables `posts` and `authors`, and the queries `by_author` and `search`.

@@ -39,9 +39,7 @@ impl RowWriter {
             front.push(b':');
             front.into_boxed_slice()
         };
-        RowWriter {
-            fronts: labels.iter().enumerate().map(front).collect(),
-        }
+        RowWriter { fronts: labels.iter().enumerate().map(front).collect() }
     }
 
     /// Writes one row, whose values are as many as the labels.
@@ -102,10 +100,7 @@ fn write_display(value: impl std::fmt::Display, out: &mut Vec<u8>) {
 
 fn write_time(micros: i64, out: &mut Vec<u8>) {
     let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
-    write_display(
-        format_args!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
-        out,
-    );
+    write_display(format_args!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60), out);
     if micros != 0 {
         write_display(format_args!(".{micros:06}"), out);
     }
@@ -126,10 +121,7 @@ fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
 pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
-    while let Some(at) = rest
-        .iter()
-        .position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
-    {
+    while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {
         out.extend_from_slice(&rest[..at]);
         match rest[at] {
             b'"' => out.extend_from_slice(b"\\\""),
@@ -139,14 +131,7 @@ pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
             b'\t' => out.extend_from_slice(b"\\t"),
             8 => out.extend_from_slice(b"\\b"),
             12 => out.extend_from_slice(b"\\f"),
-            other => out.extend([
-                b'\\',
-                b'u',
-                b'0',
-                b'0',
-                HEX[usize::from(other >> 4)],
-                HEX[usize::from(other & 15)],
-            ]),
+            other => out.extend([b'\\', b'u', b'0', b'0', HEX[usize::from(other >> 4)], HEX[usize::from(other & 15)]]),
         }
         rest = &rest[at + 1..];
     }
@@ -179,20 +164,14 @@ mod tests {
             (Value::Double(1e300), "1e300"),
             (Value::Double(0.1), "0.1"),
             (Value::Decimal(Decimal::new(1250, 2)), "12.50"),
-            (
-                Value::Decimal(Decimal::new(-999_999_999_999_999_999, 18)),
-                "-0.999999999999999999",
-            ),
+            (Value::Decimal(Decimal::new(-999_999_999_999_999_999, 18)), "-0.999999999999999999"),
             (
                 Value::Text("a\"b\\c\n\r\t\u{8}\u{c}\u{1}é\u{2028}".into()),
                 "\"a\\\"b\\\\c\\n\\r\\t\\b\\f\\u0001é\u{2028}\"",
             ),
             (Value::Bytes([0, 255].into()), "\"\\\\x00ff\""),
             (Value::Json("{\"a\":[1,2.0]}".into()), "{\"a\":[1,2.0]}"),
-            (
-                Value::Uuid(Uuid::from_u128(1)),
-                "\"00000000-0000-0000-0000-000000000001\"",
-            ),
+            (Value::Uuid(Uuid::from_u128(1)), "\"00000000-0000-0000-0000-000000000001\""),
             (Value::Date(0), "\"1970-01-01\""),
             (Value::Date(-719_162), "\"0001-01-01\""),
             (Value::Date(2_932_896), "\"9999-12-31\""),

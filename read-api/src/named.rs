@@ -34,41 +34,24 @@ fn check(manifest: &Manifest, query: &NamedQuery) -> Result<(), String> {
         if RESERVED.contains(&parameter.name.as_str()) {
             return Err(format!("{place}: the name is the query grammar's own: choose another"));
         }
-        if query.parameters[..index]
-            .iter()
-            .any(|other| other.name == parameter.name)
-        {
+        if query.parameters[..index].iter().any(|other| other.name == parameter.name) {
             return Err(format!("{place}: is declared twice"));
         }
         if !used.contains(&parameter.name.as_str()) {
-            return Err(format!(
-                "{place}: the query does not use it: remove it, or write {{{}}}",
-                parameter.name
-            ));
+            return Err(format!("{place}: the query does not use it: remove it, or write {{{}}}", parameter.name));
         }
         if let Some(default) = &parameter.default {
             parse_value(parameter.kind, default).map_err(|reason| format!("{place}: default: {reason}"))?;
         }
     }
     let sample = |parameter: &Parameter| {
-        let text = parameter
-            .default
-            .clone()
-            .unwrap_or_else(|| example(parameter.kind).to_owned());
+        let text = parameter.default.clone().unwrap_or_else(|| example(parameter.kind).to_owned());
         (parameter.name.clone(), text)
     };
     let bindings: Bindings = query.parameters.iter().map(sample).collect();
-    let table = manifest
-        .tables
-        .get(usize::from(query.table))
-        .ok_or("its table does not exist")?;
-    let layer = Layer {
-        request: &template,
-        bindings: &bindings,
-    };
-    resolve(&[layer], query.table, table)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    let table = manifest.tables.get(usize::from(query.table)).ok_or("its table does not exist")?;
+    let layer = Layer { request: &template, bindings: &bindings };
+    resolve(&[layer], query.table, table).map(|_| ()).map_err(|error| error.to_string())
 }
 
 /// A named query's template, parsed.
@@ -85,13 +68,8 @@ fn operands(request: &Request) -> Vec<&Operand> {
     while let Some(condition) = open.pop() {
         match condition {
             Condition::Group { members, .. } => open.extend(members),
-            Condition::Column {
-                test: Test::Compare(_, operand) | Test::Like(_, operand),
-                ..
-            } => found.push(operand),
-            Condition::Column {
-                test: Test::In(values), ..
-            } => found.extend(values),
+            Condition::Column { test: Test::Compare(_, operand) | Test::Like(_, operand), .. } => found.push(operand),
+            Condition::Column { test: Test::In(values), .. } => found.extend(values),
             Condition::Column { test: Test::Is(_), .. } => {}
         }
     }
@@ -106,15 +84,10 @@ fn operands(request: &Request) -> Vec<&Operand> {
 pub fn bind(query: &NamedQuery, pairs: &mut Vec<(String, String)>) -> Result<Bindings, QueryError> {
     let mut bindings = Bindings::new();
     for parameter in &query.parameters {
-        let mut given = pairs
-            .extract_if(.., |(key, _)| *key == parameter.name)
-            .map(|(_, value)| value);
+        let mut given = pairs.extract_if(.., |(key, _)| *key == parameter.name).map(|(_, value)| value);
         let text = match (given.next(), given.next()) {
             (Some(_), Some(_)) => {
-                return Err(QueryError::new(
-                    &parameter.name,
-                    "the parameter is given twice: give it once",
-                ));
+                return Err(QueryError::new(&parameter.name, "the parameter is given twice: give it once"));
             }
             (Some(text), None) => text,
             (None, _) => parameter.default.clone().ok_or_else(|| missing(query, parameter))?,
@@ -122,10 +95,7 @@ pub fn bind(query: &NamedQuery, pairs: &mut Vec<(String, String)>) -> Result<Bin
         drop(given);
         let mismatch = |reason| {
             let kind = parameter.kind;
-            QueryError::new(
-                &parameter.name,
-                format!("parameter {} is {kind}: {reason}", parameter.name),
-            )
+            QueryError::new(&parameter.name, format!("parameter {} is {kind}: {reason}", parameter.name))
         };
         parse_value(parameter.kind, &text).map_err(mismatch)?;
         bindings.insert(parameter.name.clone(), text);

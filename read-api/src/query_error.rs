@@ -24,22 +24,14 @@ impl QueryError {
     /// An error in parameter `place`.
     #[must_use]
     pub fn new(place: &str, problem: impl Into<String>) -> QueryError {
-        QueryError {
-            place: shown(place),
-            problem: problem.into(),
-            known: Vec::new(),
-        }
+        QueryError { place: shown(place), problem: problem.into(), known: Vec::new() }
     }
 
     /// An error about a `what` named `name` that is none of `known`: names the nearest and lists them all.
     #[must_use]
     pub fn unknown<'a>(place: &str, what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> QueryError {
         let known: Vec<String> = known.into_iter().map(str::to_owned).collect();
-        QueryError {
-            place: shown(place),
-            problem: unknown_text(what, name, &known),
-            known,
-        }
+        QueryError { place: shown(place), problem: unknown_text(what, name, &known), known }
     }
 }
 
@@ -47,11 +39,7 @@ impl QueryError {
 #[must_use]
 pub(crate) fn unknown_text(what: &str, name: &str, known: &[String]) -> String {
     let name = shown(name);
-    let list = if known.is_empty() {
-        "none".to_owned()
-    } else {
-        known.join(", ")
-    };
+    let list = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     match nearest(&name, known) {
         Some(near) => format!("unknown {what} {name:?}; did you mean {near}? Known: {list}"),
         None => format!("unknown {what} {name:?}. Known: {list}"),
@@ -70,10 +58,7 @@ pub(crate) fn shown(text: &str) -> String {
 
 /// The known name that takes the fewest edits, if these are few for its length.
 fn nearest<'a>(name: &str, known: &'a [String]) -> Option<&'a str> {
-    let (edits, near) = known
-        .iter()
-        .map(|other| (distance(name, other), other))
-        .min_by_key(|(edits, _)| *edits)?;
+    let (edits, near) = known.iter().map(|other| (distance(name, other), other)).min_by_key(|(edits, _)| *edits)?;
     (edits <= 1.max(near.chars().count() / 3)).then_some(near.as_str())
 }
 
@@ -117,10 +102,7 @@ mod tests {
     #[test]
     fn the_nearest_name_is_named_only_if_it_is_near() {
         let error = QueryError::unknown("autor", "column", "autor", ["author", "likes"]);
-        assert_eq!(
-            error.to_string(),
-            "autor: unknown column \"autor\"; did you mean author? Known: author, likes"
-        );
+        assert_eq!(error.to_string(), "autor: unknown column \"autor\"; did you mean author? Known: author, likes");
         let error = QueryError::unknown("zzz", "column", "zzz", ["author", "likes"]);
         assert_eq!(error.to_string(), "zzz: unknown column \"zzz\". Known: author, likes");
         assert_eq!(error.known, ["author", "likes"]);

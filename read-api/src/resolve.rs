@@ -47,24 +47,11 @@ pub fn resolve(layers: &[Layer<'_>], index: u16, table: &Table) -> Result<Resolv
     for layer in layers {
         select = layer.request.select.as_ref().or(select);
         order = layer.request.order.as_ref().or(order);
-        let own = layer
-            .request
-            .limit
-            .as_ref()
-            .map(|operand| number("limit", operand, layer.bindings))
-            .transpose()?;
+        let own = layer.request.limit.as_ref().map(|operand| number("limit", operand, layer.bindings)).transpose()?;
         limit = [limit, own].into_iter().flatten().min();
-        let own = layer
-            .request
-            .offset
-            .as_ref()
-            .map(|operand| number("offset", operand, layer.bindings))
-            .transpose()?;
+        let own = layer.request.offset.as_ref().map(|operand| number("offset", operand, layer.bindings)).transpose()?;
         offset = own.or(offset);
-        let resolver = Resolver {
-            table,
-            bindings: layer.bindings,
-        };
+        let resolver = Resolver { table, bindings: layer.bindings };
         for condition in &layer.request.filter {
             filters.push(resolver.condition(condition)?);
         }
@@ -142,23 +129,15 @@ fn selected(selections: &[Selection], table: &Table) -> Result<(Vec<u16>, Vec<St
 fn ordered(terms: &[OrderTerm], table: &Table) -> Result<Vec<OrderBy>, QueryError> {
     let order_by = |term: &OrderTerm| {
         let column = column_index("order", &term.column, table)?;
-        Ok(OrderBy {
-            column,
-            direction: term.direction,
-            nulls: term.nulls,
-        })
+        Ok(OrderBy { column, direction: term.direction, nulls: term.nulls })
     };
     terms.iter().map(order_by).collect()
 }
 
 fn column_index(place: &str, name: &str, table: &Table) -> Result<u16, QueryError> {
     table.column_index(name).ok_or_else(|| {
-        let mut error = QueryError::unknown(
-            place,
-            "column",
-            name,
-            table.columns.iter().map(|column| column.name.as_str()),
-        );
+        let mut error =
+            QueryError::unknown(place, "column", name, table.columns.iter().map(|column| column.name.as_str()));
         if name.contains("->") {
             error.problem.push_str(". JSON paths are not offered");
         } else if name.contains('.') {
@@ -177,10 +156,7 @@ impl Resolver<'_> {
     fn condition(&self, condition: &Condition) -> Result<Filter, QueryError> {
         let (sense, filter) = match condition {
             Condition::Group { sense, join, members } => {
-                let members = members
-                    .iter()
-                    .map(|member| self.condition(member))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let members = members.iter().map(|member| self.condition(member)).collect::<Result<Vec<_>, _>>()?;
                 (*sense, joined(*join, members).unwrap_or(Filter::And(Vec::new())))
             }
             Condition::Column { column, sense, test } => {
@@ -199,17 +175,11 @@ impl Resolver<'_> {
         match test {
             Test::Compare(comparison, operand) => {
                 ordering_makes_sense(*comparison, column)?;
-                Ok(Filter::Compare {
-                    column: index,
-                    comparison: *comparison,
-                    value: self.value(column, operand)?,
-                })
+                Ok(Filter::Compare { column: index, comparison: *comparison, value: self.value(column, operand)? })
             }
             Test::In(operands) => {
-                let values = operands
-                    .iter()
-                    .map(|operand| self.value(column, operand))
-                    .collect::<Result<Vec<_>, _>>()?;
+                let values =
+                    operands.iter().map(|operand| self.value(column, operand)).collect::<Result<Vec<_>, _>>()?;
                 Ok(Filter::In { column: index, values })
             }
             Test::Like(case, operand) => self.like(index, column, *case, operand),
@@ -220,10 +190,7 @@ impl Resolver<'_> {
     fn value(&self, column: &Column, operand: &Operand) -> Result<Value, QueryError> {
         let text = text_of(&column.name, operand, self.bindings)?;
         parse_value(column.kind, &text).map_err(|problem| {
-            QueryError::new(
-                &column.name,
-                format!("column {} is {}: {problem}", column.name, column.kind),
-            )
+            QueryError::new(&column.name, format!("column {} is {}: {problem}", column.name, column.kind))
         })
     }
 
@@ -233,16 +200,9 @@ impl Resolver<'_> {
         }
         let pattern = self.pattern(column, operand)?;
         if pattern.contains('\0') {
-            return Err(QueryError::new(
-                &column.name,
-                "the pattern holds NUL, which no text does",
-            ));
+            return Err(QueryError::new(&column.name, "the pattern holds NUL, which no text does"));
         }
-        Ok(Filter::Like {
-            column: index,
-            pattern,
-            case,
-        })
+        Ok(Filter::Like { column: index, pattern, case })
     }
 
     /// The pattern with `*` as `%`; a backslash keeps the next character as it is. What a parameter brings is text, not pattern.
@@ -278,19 +238,13 @@ impl Resolver<'_> {
 fn ordering_makes_sense(comparison: Comparison, column: &Column) -> Result<(), QueryError> {
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
     if column.kind == ColumnType::Json && !equality {
-        return Err(wrong_operator(
-            column,
-            "json values have no order: use eq, neq, in or is",
-        ));
+        return Err(wrong_operator(column, "json values have no order: use eq, neq, in or is"));
     }
     Ok(())
 }
 
 fn wrong_operator(column: &Column, problem: &str) -> QueryError {
-    QueryError::new(
-        &column.name,
-        format!("column {} is {}: {problem}", column.name, column.kind),
-    )
+    QueryError::new(&column.name, format!("column {} is {}: {problem}", column.name, column.kind))
 }
 
 /// `is` is never NULL itself, so that its negation is its opposite.
@@ -298,11 +252,7 @@ fn truth_filter(index: u16, column: &Column, truth: Truth) -> Result<Filter, Que
     let null = Filter::IsNull { column: index };
     let not_null = Filter::Not(Box::new(null.clone()));
     let boolean = |value| {
-        let equal = Filter::Compare {
-            column: index,
-            comparison: Comparison::Equal,
-            value: Value::Boolean(value),
-        };
+        let equal = Filter::Compare { column: index, comparison: Comparison::Equal, value: Value::Boolean(value) };
         Filter::And(vec![not_null.clone(), equal])
     };
     let filter = match truth {
@@ -315,10 +265,7 @@ fn truth_filter(index: u16, column: &Column, truth: Truth) -> Result<Filter, Que
     if column.kind == ColumnType::Boolean {
         return Ok(filter);
     }
-    Err(wrong_operator(
-        column,
-        "is.true, is.false and is.unknown take boolean columns only",
-    ))
+    Err(wrong_operator(column, "is.true, is.false and is.unknown take boolean columns only"))
 }
 
 #[cfg(test)]

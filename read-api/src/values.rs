@@ -49,9 +49,7 @@ pub fn parse_value(kind: ColumnType, text: &str) -> Result<Value, String> {
         ColumnType::Decimal { precision, scale } => decimal(trimmed, precision, scale),
         ColumnType::Text { .. } => (!text.contains('\0')).then(|| Value::Text(text.into())),
         ColumnType::Bytes { .. } => bytes(trimmed),
-        ColumnType::Json => CanonicalJson::parse(trimmed)
-            .ok()
-            .map(|json| Value::Json(json.as_str().into())),
+        ColumnType::Json => CanonicalJson::parse(trimmed).ok().map(|json| Value::Json(json.as_str().into())),
         ColumnType::Uuid => Uuid::try_parse(trimmed).ok().map(Value::Uuid),
         ColumnType::Date => date(trimmed).map(Value::Date),
         ColumnType::Time => time_of_day(trimmed).map(Value::Time),
@@ -108,11 +106,7 @@ fn bytes(text: &str) -> Option<Value> {
     if digits.len() % 2 != 0 {
         return None;
     }
-    digits
-        .chunks_exact(2)
-        .map(pair)
-        .collect::<Option<Vec<u8>>>()
-        .map(|bytes| Value::Bytes(bytes.into()))
+    digits.chunks_exact(2).map(pair).collect::<Option<Vec<u8>>>().map(|bytes| Value::Bytes(bytes.into()))
 }
 
 /// `YYYY-MM-DD` of the years 1–9999, in days since 1970-01-01.
@@ -127,9 +121,7 @@ fn date(text: &str) -> Option<i32> {
 
 /// `HH:MM[:SS[.ffffff]]` below 24:00, in microseconds.
 fn time_of_day(text: &str) -> Option<i64> {
-    let (clock, fraction) = text
-        .split_once('.')
-        .map_or((text, None), |(clock, fraction)| (clock, Some(fraction)));
+    let (clock, fraction) = text.split_once('.').map_or((text, None), |(clock, fraction)| (clock, Some(fraction)));
     let parts: Vec<&str> = clock.split(':').collect();
     let (hour, minute) = (digits(parts.first()?, 2)?, digits(parts.get(1)?, 2)?);
     let second = parts.get(2).map_or(Some(0), |second| digits(second, 2))?;
@@ -147,9 +139,7 @@ fn time_of_day(text: &str) -> Option<i64> {
 /// RFC 3339, or a day: its first moment in UTC.
 fn timestamp(text: &str) -> Option<Value> {
     let of_day = date(text).map(|days| i64::from(days) * MICROS_PER_DAY);
-    of_day
-        .or_else(|| Timestamp::parse(text).ok().map(Timestamp::micros))
-        .map(Value::Timestamp)
+    of_day.or_else(|| Timestamp::parse(text).ok().map(Timestamp::micros)).map(Value::Timestamp)
 }
 
 /// A number written with exactly `count` digits.
@@ -188,11 +178,7 @@ mod tests {
             (ColumnType::Time, "23:59:59.5", Value::Time(86_399_500_000)),
             (ColumnType::Time, "00:01", Value::Time(60_000_000)),
             (ColumnType::Timestamp, "1970-01-02", Value::Timestamp(MICROS_PER_DAY)),
-            (
-                ColumnType::Timestamp,
-                "1970-01-01T01:00:00.000001+01:00",
-                Value::Timestamp(1),
-            ),
+            (ColumnType::Timestamp, "1970-01-01T01:00:00.000001+01:00", Value::Timestamp(1)),
         ];
         for (kind, text, value) in cases {
             assert_eq!(parse_value(kind, text), Ok(value), "{kind:?} {text}");
@@ -231,25 +217,14 @@ mod tests {
         ];
         for (kind, text) in cases {
             let error = parse_value(kind, text).unwrap_err();
-            assert!(
-                error.contains(&kind.to_string()) && error.contains(example(kind)),
-                "{error}"
-            );
+            assert!(error.contains(&kind.to_string()) && error.contains(example(kind)), "{error}");
         }
     }
 
     #[test]
     fn hints() {
-        assert!(
-            parse_value(ColumnType::Int64, "null")
-                .unwrap_err()
-                .ends_with("write is.null")
-        );
-        assert!(
-            parse_value(ColumnType::Timestamp, "2026-11-21T09:30:00 01:00")
-                .unwrap_err()
-                .ends_with("%2B")
-        );
+        assert!(parse_value(ColumnType::Int64, "null").unwrap_err().ends_with("write is.null"));
+        assert!(parse_value(ColumnType::Timestamp, "2026-11-21T09:30:00 01:00").unwrap_err().ends_with("%2B"));
     }
 
     fn kinds() -> Vec<ColumnType> {

@@ -48,11 +48,7 @@ impl Wait {
         let token =
             Token::from_str(token.trim()).map_err(|error| ReadError::Request(format!("Reel-Wait-For: {error}")))?;
         let timeout = timeout.map_or(Ok(DEFAULT_TIMEOUT), parse_timeout)?;
-        Ok(Wait {
-            token,
-            timeout,
-            deadline: Instant::now() + timeout,
-        })
+        Ok(Wait { token, timeout, deadline: Instant::now() + timeout })
     }
 
     /// Whether the time is over.
@@ -89,16 +85,10 @@ impl Wait {
 
     fn look(&self, checkpoints: &[Checkpoint]) -> Waited {
         let shard = self.token.partition(checkpoints.len() as u32);
-        let stands = checkpoints
-            .get(shard as usize)
-            .map(|checkpoint| checkpoint.point.position);
+        let stands = checkpoints.get(shard as usize).map(|checkpoint| checkpoint.point.position);
         match stands {
             Some(position) if position >= self.token.position => {
-                let lowest = checkpoints
-                    .iter()
-                    .map(|checkpoint| checkpoint.point.position)
-                    .min()
-                    .unwrap_or(0);
+                let lowest = checkpoints.iter().map(|checkpoint| checkpoint.point.position).min().unwrap_or(0);
                 Waited::Reached { lowest }
             }
             _ => Waited::NotYet { stands, shard },
@@ -108,10 +98,7 @@ impl Wait {
     /// What to say when the time is over.
     pub(crate) fn too_late(&self, label: &str, condition: &str, waited: Waited) -> ReadError {
         let stands = match waited {
-            Waited::NotYet {
-                stands: Some(position),
-                shard,
-            } => format!("its shard {shard} stands at {position}"),
+            Waited::NotYet { stands: Some(position), shard } => format!("its shard {shard} stands at {position}"),
             Waited::NotYet { stands: None, .. } | Waited::Reached { .. } => "it has no checkpoint".to_owned(),
         };
         ReadError::WaitedTooLong(format!(
@@ -139,9 +126,7 @@ async fn changed_or(commits: Option<watch::Receiver<u64>>, wake: Instant) -> Opt
 fn parse_timeout(text: &str) -> Result<Duration, ReadError> {
     let refused = || {
         let most = MAX_TIMEOUT.as_secs();
-        ReadError::Request(format!(
-            "Reel-Wait-Timeout: {text:?} is no time up to {most}s, such as 5s or 500ms"
-        ))
+        ReadError::Request(format!("Reel-Wait-Timeout: {text:?} is no time up to {most}s, such as 5s or 500ms"))
     };
     let text = text.trim();
     let (number, unit) = match text.strip_suffix("ms") {
@@ -149,9 +134,7 @@ fn parse_timeout(text: &str) -> Result<Duration, ReadError> {
         None => (text.strip_suffix('s').ok_or_else(refused)?, Duration::from_secs(1)),
     };
     let number: u32 = number.parse().map_err(|_| refused())?;
-    unit.checked_mul(number)
-        .filter(|timeout| *timeout <= MAX_TIMEOUT)
-        .ok_or_else(refused)
+    unit.checked_mul(number).filter(|timeout| *timeout <= MAX_TIMEOUT).ok_or_else(refused)
 }
 
 #[cfg(test)]
@@ -163,27 +146,10 @@ mod tests {
 
     #[test]
     fn timeouts() {
-        for (text, millis) in [
-            ("5s", 5000),
-            ("500ms", 500),
-            (" 0s ", 0),
-            ("60s", 60_000),
-            ("60000ms", 60_000),
-        ] {
+        for (text, millis) in [("5s", 5000), ("500ms", 500), (" 0s ", 0), ("60s", 60_000), ("60000ms", 60_000)] {
             assert_eq!(parse_timeout(text).unwrap(), Duration::from_millis(millis), "{text}");
         }
-        for text in [
-            "",
-            "5",
-            "5m",
-            "61s",
-            "60001ms",
-            "-1s",
-            "1.5s",
-            "99999999999s",
-            "s",
-            "5 s",
-        ] {
+        for text in ["", "5", "5m", "61s", "60001ms", "-1s", "1.5s", "99999999999s", "s", "5 s"] {
             let error = parse_timeout(text).unwrap_err().to_string();
             assert!(error.contains("such as 5s or 500ms"), "{error}");
         }
@@ -192,33 +158,21 @@ mod tests {
     #[test]
     fn a_token_that_is_none_is_refused() {
         let error = Wait::parse("abc", None).unwrap_err();
-        assert!(
-            matches!(&error, ReadError::Request(message) if message.starts_with("Reel-Wait-For: ")),
-            "{error}"
-        );
+        assert!(matches!(&error, ReadError::Request(message) if message.starts_with("Reel-Wait-For: ")), "{error}");
     }
 
     #[test]
     fn only_the_streams_own_shard_counts() {
         let at = |position| Checkpoint {
             log: reel_events::LogId(Uuid::nil()),
-            point: LogPoint {
-                position,
-                event: Uuid::nil(),
-            },
+            point: LogPoint { position, event: Uuid::nil() },
             layout: 1,
             epoch: 1,
         };
         // Hash 5 of two shards: the second.
         let wait = Wait::parse("v1.10.00000005", None).unwrap();
         assert!(matches!(wait.look(&[at(3), at(10)]), Waited::Reached { lowest: 3 }));
-        assert!(matches!(
-            wait.look(&[at(99), at(9)]),
-            Waited::NotYet {
-                stands: Some(9),
-                shard: 1
-            }
-        ));
+        assert!(matches!(wait.look(&[at(99), at(9)]), Waited::NotYet { stands: Some(9), shard: 1 }));
         assert!(matches!(wait.look(&[]), Waited::NotYet { stands: None, .. }));
     }
 }

@@ -72,9 +72,5 @@ pub enum Rejection {
 
 /// Reads a payload; nothing where it was redacted.
 fn payload_of<T: serde::de::DeserializeOwned>(payload: &str) -> Result<Option<T>, serde_json::Error> {
-    if payload.is_empty() {
-        Ok(None)
-    } else {
-        serde_json::from_str(payload).map(Some)
-    }
+    if payload.is_empty() { Ok(None) } else { serde_json::from_str(payload).map(Some) }
 }

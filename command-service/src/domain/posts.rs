@@ -27,17 +27,9 @@ pub enum PostCommand {
     /// Like it, once more.
     Like { by: Option<Name> },
     /// Comment on it.
-    AddComment {
-        comment: Uuid,
-        author: Name,
-        text: CommentText,
-    },
+    AddComment { comment: Uuid, author: Name, text: CommentText },
     /// Write a comment anew.
-    EditComment {
-        comment: Uuid,
-        actor: Name,
-        text: CommentText,
-    },
+    EditComment { comment: Uuid, actor: Name, text: CommentText },
     /// Take a comment away.
     RemoveComment { comment: Uuid, actor: Name },
     /// Take it away, comments and all.
@@ -200,11 +192,9 @@ impl Aggregate for Post {
 
     fn evolve(self, event: PostEvent) -> Post {
         match (self, event) {
-            (Post::Absent, PostEvent::Created(Created { author, message })) => Post::Live(LivePost {
-                author: folded(&author),
-                message: digest(&message),
-                comments: HashMap::new(),
-            }),
+            (Post::Absent, PostEvent::Created(Created { author, message })) => {
+                Post::Live(LivePost { author: folded(&author), message: digest(&message), comments: HashMap::new() })
+            }
             (Post::Live(_), PostEvent::Removed) => Post::Removed,
             (Post::Live(post), event) => Post::Live(post.evolve(event)),
             (state, _) => state,
@@ -229,10 +219,7 @@ impl LivePost {
         match event {
             PostEvent::Edited(Edited { message }) => self.message = digest(&message),
             PostEvent::CommentAdded(CommentAdded { comment, author, text }) => {
-                let added = Comment {
-                    author: folded(&author),
-                    text: digest(&text),
-                };
+                let added = Comment { author: folded(&author), text: digest(&text) };
                 self.comments.entry(comment).or_insert(Some(added));
             }
             PostEvent::CommentEdited(CommentEdited { comment, text }) => {
@@ -252,9 +239,9 @@ impl LivePost {
         match command {
             PostCommand::Create { .. } => Err(Rejection::Exists("post")),
             PostCommand::Edit { actor, message } => self.edit(actor, message),
-            PostCommand::Like { by } => Ok(Some(PostEvent::Liked(Liked {
-                by: by.as_ref().map(|name| name.as_str().into()),
-            }))),
+            PostCommand::Like { by } => {
+                Ok(Some(PostEvent::Liked(Liked { by: by.as_ref().map(|name| name.as_str().into()) })))
+            }
             PostCommand::AddComment { comment, author, text } => self.add_comment(*comment, author, text),
             PostCommand::EditComment { comment, actor, text } => self.edit_comment(*comment, actor, text),
             PostCommand::RemoveComment { comment, actor } => {
@@ -271,11 +258,7 @@ impl LivePost {
     fn edit(&self, actor: &Name, message: &Message) -> Result<Option<PostEvent>, Rejection> {
         self.only_author(actor, "edit a post")?;
         let changed = digest(message.as_str()) != self.message;
-        Ok(changed.then(|| {
-            PostEvent::Edited(Edited {
-                message: message.as_str().into(),
-            })
-        }))
+        Ok(changed.then(|| PostEvent::Edited(Edited { message: message.as_str().into() })))
     }
 
     fn add_comment(&self, comment: Uuid, author: &Name, text: &CommentText) -> Result<Option<PostEvent>, Rejection> {
@@ -289,38 +272,19 @@ impl LivePost {
     fn edit_comment(&self, comment: Uuid, actor: &Name, text: &CommentText) -> Result<Option<PostEvent>, Rejection> {
         let found = self.own_comment(comment, actor, "edit a comment")?;
         let changed = digest(text.as_str()) != found.text;
-        Ok(changed.then(|| {
-            PostEvent::CommentEdited(CommentEdited {
-                comment,
-                text: text.as_str().into(),
-            })
-        }))
+        Ok(changed.then(|| PostEvent::CommentEdited(CommentEdited { comment, text: text.as_str().into() })))
     }
 
     fn only_author(&self, actor: &Name, what: &'static str) -> Result<(), Rejection> {
         let allowed = folded(actor.as_str()) == self.author;
-        if allowed {
-            Ok(())
-        } else {
-            Err(Rejection::Forbidden {
-                who: "its author",
-                what,
-            })
-        }
+        if allowed { Ok(()) } else { Err(Rejection::Forbidden { who: "its author", what }) }
     }
 
     fn own_comment(&self, comment: Uuid, actor: &Name, what: &'static str) -> Result<&Comment, Rejection> {
         let found = self.comments.get(&comment).ok_or(Rejection::NotFound("comment"))?;
         let found = found.as_ref().ok_or(Rejection::Removed("comment"))?;
         let allowed = folded(actor.as_str()) == found.author;
-        if allowed {
-            Ok(found)
-        } else {
-            Err(Rejection::Forbidden {
-                who: "the commenter",
-                what,
-            })
-        }
+        if allowed { Ok(found) } else { Err(Rejection::Forbidden { who: "the commenter", what }) }
     }
 }
 

@@ -20,18 +20,11 @@ fn text(text: &str) -> CommentText {
 }
 
 fn created() -> PostEvent {
-    PostEvent::Created(Created {
-        author: "Ada".into(),
-        message: "Hello".into(),
-    })
+    PostEvent::Created(Created { author: "Ada".into(), message: "Hello".into() })
 }
 
 fn comment_added(comment: Uuid, author: &str) -> PostEvent {
-    PostEvent::CommentAdded(CommentAdded {
-        comment,
-        author: author.into(),
-        text: "Nice".into(),
-    })
+    PostEvent::CommentAdded(CommentAdded { comment, author: author.into(), text: "Nice".into() })
 }
 
 fn comment_removed(comment: Uuid) -> PostEvent {
@@ -39,41 +32,24 @@ fn comment_removed(comment: Uuid) -> PostEvent {
 }
 
 fn edit(actor: &str, said: &str) -> PostCommand {
-    PostCommand::Edit {
-        actor: name(actor),
-        message: message(said),
-    }
+    PostCommand::Edit { actor: name(actor), message: message(said) }
 }
 
 fn add_comment(comment: Uuid) -> PostCommand {
-    PostCommand::AddComment {
-        comment,
-        author: name("Bob"),
-        text: text("Nice"),
-    }
+    PostCommand::AddComment { comment, author: name("Bob"), text: text("Nice") }
 }
 
 fn edit_comment(comment: Uuid, actor: &str, said: &str) -> PostCommand {
-    PostCommand::EditComment {
-        comment,
-        actor: name(actor),
-        text: text(said),
-    }
+    PostCommand::EditComment { comment, actor: name(actor), text: text(said) }
 }
 
 fn remove_comment(comment: Uuid, actor: &str) -> PostCommand {
-    PostCommand::RemoveComment {
-        comment,
-        actor: name(actor),
-    }
+    PostCommand::RemoveComment { comment, actor: name(actor) }
 }
 
 fn every_command() -> Vec<PostCommand> {
     vec![
-        PostCommand::Create {
-            author: name("Ada"),
-            message: message("Hello"),
-        },
+        PostCommand::Create { author: name("Ada"), message: message("Hello") },
         edit("Ada", "Other"),
         PostCommand::Like { by: None },
         add_comment(SECOND),
@@ -96,24 +72,9 @@ fn what_is_allowed_happens() {
     let with_comment = || vec![created(), comment_added(FIRST, "Bob")];
     let liked_by = |by: Option<&str>| PostEvent::Liked(Liked { by: by.map(Into::into) });
     let table = [
-        (
-            vec![],
-            PostCommand::Create {
-                author: name("Ada"),
-                message: message("Hello"),
-            },
-            vec![created()],
-        ),
-        (
-            vec![created()],
-            edit("Ada", "Bye"),
-            vec![PostEvent::Edited(Edited { message: "Bye".into() })],
-        ),
-        (
-            vec![created()],
-            edit("aDA", "Bye"),
-            vec![PostEvent::Edited(Edited { message: "Bye".into() })],
-        ),
+        (vec![], PostCommand::Create { author: name("Ada"), message: message("Hello") }, vec![created()]),
+        (vec![created()], edit("Ada", "Bye"), vec![PostEvent::Edited(Edited { message: "Bye".into() })]),
+        (vec![created()], edit("aDA", "Bye"), vec![PostEvent::Edited(Edited { message: "Bye".into() })]),
         (vec![created()], edit("Ada", "Hello"), vec![]),
         (vec![created()], PostCommand::Like { by: None }, vec![liked_by(None)]),
         (
@@ -125,22 +86,11 @@ fn what_is_allowed_happens() {
         (
             with_comment(),
             edit_comment(FIRST, "BOB", "Hm"),
-            vec![PostEvent::CommentEdited(CommentEdited {
-                comment: FIRST,
-                text: "Hm".into(),
-            })],
+            vec![PostEvent::CommentEdited(CommentEdited { comment: FIRST, text: "Hm".into() })],
         ),
         (with_comment(), edit_comment(FIRST, "Bob", "Nice"), vec![]),
-        (
-            with_comment(),
-            remove_comment(FIRST, "bob"),
-            vec![comment_removed(FIRST)],
-        ),
-        (
-            with_comment(),
-            PostCommand::Remove { actor: name("ADA") },
-            vec![PostEvent::Removed],
-        ),
+        (with_comment(), remove_comment(FIRST, "bob"), vec![comment_removed(FIRST)]),
+        (with_comment(), PostCommand::Remove { actor: name("ADA") }, vec![PostEvent::Removed]),
     ];
     for (events, command, then) in table {
         assert_eq!(given(events).decide(&command).unwrap(), then, "{command:?}");
@@ -151,54 +101,19 @@ fn what_is_allowed_happens() {
 fn what_is_not_is_refused() {
     let with_comment = || vec![created(), comment_added(FIRST, "Bob")];
     let without_again = || vec![created(), comment_added(FIRST, "Bob"), comment_removed(FIRST)];
-    let create = || PostCommand::Create {
-        author: name("Ada"),
-        message: message("Hello"),
-    };
+    let create = || PostCommand::Create { author: name("Ada"), message: message("Hello") };
     let table = [
         (vec![created()], create(), "a post with this id exists already"),
         (vec![created()], edit("Bob", "Bye"), "only its author may edit a post"),
-        (
-            vec![created()],
-            PostCommand::Remove { actor: name("Bob") },
-            "only its author may remove a post",
-        ),
-        (
-            vec![created()],
-            edit_comment(FIRST, "Bob", "Hm"),
-            "there is no such comment",
-        ),
-        (
-            with_comment(),
-            add_comment(FIRST),
-            "a comment with this id exists already",
-        ),
-        (
-            with_comment(),
-            edit_comment(FIRST, "Ada", "Hm"),
-            "only the commenter may edit a comment",
-        ),
-        (
-            with_comment(),
-            remove_comment(FIRST, "Ada"),
-            "only the commenter may remove a comment",
-        ),
-        (
-            with_comment(),
-            remove_comment(SECOND, "Bob"),
-            "there is no such comment",
-        ),
+        (vec![created()], PostCommand::Remove { actor: name("Bob") }, "only its author may remove a post"),
+        (vec![created()], edit_comment(FIRST, "Bob", "Hm"), "there is no such comment"),
+        (with_comment(), add_comment(FIRST), "a comment with this id exists already"),
+        (with_comment(), edit_comment(FIRST, "Ada", "Hm"), "only the commenter may edit a comment"),
+        (with_comment(), remove_comment(FIRST, "Ada"), "only the commenter may remove a comment"),
+        (with_comment(), remove_comment(SECOND, "Bob"), "there is no such comment"),
         (without_again(), remove_comment(FIRST, "Bob"), "the comment was removed"),
-        (
-            without_again(),
-            edit_comment(FIRST, "Bob", "Hm"),
-            "the comment was removed",
-        ),
-        (
-            without_again(),
-            add_comment(FIRST),
-            "a comment with this id exists already",
-        ),
+        (without_again(), edit_comment(FIRST, "Bob", "Hm"), "the comment was removed"),
+        (without_again(), add_comment(FIRST), "a comment with this id exists already"),
     ];
     for (events, command, then) in table {
         assert_eq!(refused(&given(events), &command), then, "{command:?}");
@@ -220,26 +135,17 @@ fn nothing_happens_to_a_post_that_is_not_there() {
 fn events_are_read_as_they_were_written() {
     let kinds = [
         (created(), r#"post-created {"author":"Ada","message":"Hello"}"#),
-        (
-            PostEvent::Edited(Edited { message: "x".into() }),
-            r#"post-edited {"message":"x"}"#,
-        ),
+        (PostEvent::Edited(Edited { message: "x".into() }), r#"post-edited {"message":"x"}"#),
         (PostEvent::Liked(Liked { by: None }), "post-liked {}"),
         (
             comment_added(FIRST, "Bob"),
             r#"comment-added {"comment":"00000000-0000-0000-0000-000000000001","author":"Bob","text":"Nice"}"#,
         ),
         (
-            PostEvent::CommentEdited(CommentEdited {
-                comment: FIRST,
-                text: "x".into(),
-            }),
+            PostEvent::CommentEdited(CommentEdited { comment: FIRST, text: "x".into() }),
             r#"comment-edited {"comment":"00000000-0000-0000-0000-000000000001","text":"x"}"#,
         ),
-        (
-            comment_removed(FIRST),
-            r#"comment-removed {"comment":"00000000-0000-0000-0000-000000000001"}"#,
-        ),
+        (comment_removed(FIRST), r#"comment-removed {"comment":"00000000-0000-0000-0000-000000000001"}"#),
         (PostEvent::Removed, "post-removed {}"),
     ];
     for (event, written) in kinds {
@@ -276,14 +182,8 @@ fn any_command() -> impl Strategy<Value = PostCommand> {
     let actor = || "[abAB]".prop_map(|text| name(&text));
     let said = || "[a-z]{1,3}";
     prop_oneof![
-        (actor(), said()).prop_map(|(author, said)| PostCommand::Create {
-            author,
-            message: message(&said)
-        }),
-        (actor(), said()).prop_map(|(actor, said)| PostCommand::Edit {
-            actor,
-            message: message(&said)
-        }),
+        (actor(), said()).prop_map(|(author, said)| PostCommand::Create { author, message: message(&said) }),
+        (actor(), said()).prop_map(|(actor, said)| PostCommand::Edit { actor, message: message(&said) }),
         prop::option::of(actor()).prop_map(|by| PostCommand::Like { by }),
         (comment(), actor(), said()).prop_map(|(comment, author, said)| PostCommand::AddComment {
             comment,

@@ -19,10 +19,7 @@ impl Invalid {
     /// `field` was refused because of `detail`.
     #[must_use]
     pub fn new(field: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Invalid {
-        Invalid {
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Invalid { field: field.into(), detail: detail.into() }
     }
 }
 
@@ -99,11 +96,7 @@ impl Title {
 /// and both small sigmas one, without a table of our own; it does not normalise (`é` as one character is not `e` and an accent).
 #[must_use]
 pub fn folded(name: &str) -> String {
-    name.trim()
-        .chars()
-        .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase)
-        .collect()
+    name.trim().chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }
 
 /// Both fields, or what is wrong with each.
@@ -147,28 +140,16 @@ mod tests {
 
     #[test]
     fn white_space_around_is_cut_off() {
-        assert_eq!(
-            Name::new("actor", "  Ada Lovelace\t\n").unwrap().as_str(),
-            "Ada Lovelace"
-        );
-        assert_eq!(
-            Text::<9>::new("message", "\u{a0} two\nlines ").unwrap().as_str(),
-            "two\nlines"
-        );
+        assert_eq!(Name::new("actor", "  Ada Lovelace\t\n").unwrap().as_str(), "Ada Lovelace");
+        assert_eq!(Text::<9>::new("message", "\u{a0} two\nlines ").unwrap().as_str(), "two\nlines");
     }
 
     #[test]
     fn lengths_count_characters() {
         assert!(Name::new("actor", &"é".repeat(64)).is_ok());
         assert!(Title::new("title", &"𝄞".repeat(200)).is_ok());
-        assert_eq!(
-            refused(Name::new("actor", &"é".repeat(65))),
-            "actor must have at most 64 characters; it has 65"
-        );
-        assert_eq!(
-            refused(Text::<3>::new("text", "four")),
-            "text must have at most 3 characters; it has 4"
-        );
+        assert_eq!(refused(Name::new("actor", &"é".repeat(65))), "actor must have at most 64 characters; it has 65");
+        assert_eq!(refused(Text::<3>::new("text", "four")), "text must have at most 3 characters; it has 4");
     }
 
     #[test]
@@ -181,21 +162,14 @@ mod tests {
             refused(Name::new("actor", "a\0b")),
             "actor must not hold NUL (\\u0000), which not every database can store"
         );
-        assert_eq!(
-            refused(Title::new("title", "a\nb")),
-            "title must be one line, without control characters"
-        );
+        assert_eq!(refused(Title::new("title", "a\nb")), "title must be one line, without control characters");
     }
 
     #[test]
     fn names_compare_without_case() {
-        for (one, other) in [
-            ("Ada", "aDA"),
-            ("STRASSE", "straße"),
-            ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"),
-            ("Ǆ", "ǆ"),
-            (" ada ", "ADA"),
-        ] {
+        for (one, other) in
+            [("Ada", "aDA"), ("STRASSE", "straße"), ("ΟΔΥΣΣΕΥΣ", "οδυσσευς"), ("Ǆ", "ǆ"), (" ada ", "ADA")]
+        {
             assert_eq!(folded(one), folded(other), "{one} {other}");
         }
         assert_ne!(folded("ada"), folded("adá"));
@@ -204,9 +178,6 @@ mod tests {
     #[test]
     fn both_tells_of_each() {
         let errors = both(Name::new("actor", ""), Title::new("title", "")).unwrap_err();
-        assert_eq!(
-            errors.iter().map(|invalid| &*invalid.field).collect::<Vec<_>>(),
-            ["actor", "title"]
-        );
+        assert_eq!(errors.iter().map(|invalid| &*invalid.field).collect::<Vec<_>>(), ["actor", "title"]);
     }
 }

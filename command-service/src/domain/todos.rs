@@ -144,11 +144,9 @@ impl Aggregate for Todo {
         };
         let event = match command {
             TodoCommand::Add { .. } => return Err(Rejection::Exists("todo")),
-            TodoCommand::Rename { title: new } => (new.as_str() != title).then(|| {
-                TodoEvent::Renamed(Renamed {
-                    title: new.as_str().into(),
-                })
-            }),
+            TodoCommand::Rename { title: new } => {
+                (new.as_str() != title).then(|| TodoEvent::Renamed(Renamed { title: new.as_str().into() }))
+            }
             TodoCommand::Complete => (!done).then_some(TodoEvent::Completed),
             TodoCommand::Reopen => done.then_some(TodoEvent::Reopened),
             TodoCommand::Remove => Some(TodoEvent::Removed),

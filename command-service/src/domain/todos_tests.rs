@@ -9,17 +9,11 @@ fn title(text: &str) -> Title {
 }
 
 fn added() -> TodoEvent {
-    TodoEvent::Added(Added {
-        title: "Milk".into(),
-        owner: "Ada".into(),
-    })
+    TodoEvent::Added(Added { title: "Milk".into(), owner: "Ada".into() })
 }
 
 fn add() -> TodoCommand {
-    TodoCommand::Add {
-        title: title("Milk"),
-        owner: Name::new("actor", "Ada").unwrap(),
-    }
+    TodoCommand::Add { title: title("Milk"), owner: Name::new("actor", "Ada").unwrap() }
 }
 
 fn rename(to: &str) -> TodoCommand {
@@ -56,20 +50,12 @@ fn what_is_allowed_happens() {
 
 #[test]
 fn what_is_not_is_refused() {
-    let every = [
-        rename("Bread"),
-        TodoCommand::Complete,
-        TodoCommand::Reopen,
-        TodoCommand::Remove,
-    ];
+    let every = [rename("Bread"), TodoCommand::Complete, TodoCommand::Reopen, TodoCommand::Remove];
     for command in &every {
         assert_eq!(Todo::default().decide(command), Err(Rejection::NotFound("todo")));
     }
     for command in every.iter().chain([&add()]) {
-        assert_eq!(
-            given([added(), TodoEvent::Removed]).decide(command),
-            Err(Rejection::Removed("todo"))
-        );
+        assert_eq!(given([added(), TodoEvent::Removed]).decide(command), Err(Rejection::Removed("todo")));
     }
     assert_eq!(given([added()]).decide(&add()), Err(Rejection::Exists("todo")));
 }
@@ -93,10 +79,7 @@ fn events_are_read_as_they_were_written() {
 
 fn any_event() -> impl Strategy<Value = TodoEvent> {
     prop_oneof![
-        ".*".prop_map(|title| TodoEvent::Added(Added {
-            title,
-            owner: "Ada".into()
-        })),
+        ".*".prop_map(|title| TodoEvent::Added(Added { title, owner: "Ada".into() })),
         ".*".prop_map(|title| renamed(&title)),
         Just(TodoEvent::Completed),
         Just(TodoEvent::Reopened),

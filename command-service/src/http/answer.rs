@@ -49,39 +49,16 @@ impl Answer {
 
     /// 201: `id` is new, and is found at `path` below `/commands/v1`.
     pub(super) fn made(outcome: Outcome, id: Uuid, path: &str) -> Answer {
-        Answer {
-            outcome,
-            made: Some(Made {
-                id,
-                path: format!("/commands/v1{path}"),
-            }),
-        }
+        Answer { outcome, made: Some(Made { id, path: format!("/commands/v1{path}") }) }
     }
 }
 
 impl IntoResponse for Answer {
     fn into_response(self) -> Response {
-        let Answer {
-            outcome:
-                Outcome {
-                    stream,
-                    version,
-                    position,
-                    events,
-                    repeated,
-                },
-            made,
-        } = self;
+        let Answer { outcome: Outcome { stream, version, position, events, repeated }, made } = self;
         let token = Token::new(position, &stream).to_string();
         let id = made.as_ref().map(|made| made.id);
-        let document = Document {
-            id,
-            stream: stream.as_str(),
-            version,
-            position,
-            events,
-            token: &token,
-        };
+        let document = Document { id, stream: stream.as_str(), version, position, events, token: &token };
         let mut headers = HeaderMap::new();
         headers.insert(TOKEN, ascii(&token));
         headers.insert(header::ETAG, ascii(&format!("\"{version}\"")));
@@ -91,11 +68,7 @@ impl IntoResponse for Answer {
         if let Some(made) = &made {
             headers.insert(header::LOCATION, ascii(&made.path));
         }
-        let status = if made.is_some() {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        };
+        let status = if made.is_some() { StatusCode::CREATED } else { StatusCode::OK };
         (status, headers, axum::Json(document)).into_response()
     }
 }
@@ -107,13 +80,9 @@ fn ascii(text: &str) -> HeaderValue {
 /// 422: fields that are not what they must be, each named.
 pub(super) fn invalid(errors: &[Invalid]) -> Problem {
     let detail = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "invalid-fields",
-        "Fields are not what they must be",
-    )
-    .detail(detail)
-    .member("errors", errors)
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-fields", "Fields are not what they must be")
+        .detail(detail)
+        .member("errors", errors)
 }
 
 /// A command that was not kept, as a problem.
@@ -122,23 +91,14 @@ pub(super) fn refusal(error: &CommandError) -> Problem {
         CommandError::Rejected(rejection) => rejected(*rejection_kind(rejection), rejection),
         CommandError::Append(error) => append_refusal(error),
         CommandError::Store(error) => store_failure(error),
-        CommandError::Contended { stream } => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "contended",
-            "Others write this stream too often",
-        )
-        .detail(format!("{error}; send it again"))
-        .member("stream", stream.as_str()),
-        CommandError::Unreadable {
-            stream,
-            version,
-            source,
-            ..
-        } => {
-            tracing::error!(%stream, version, %source, "a stream cannot be folded");
-            Problem::internal(format!("{error}: {source}"))
+        CommandError::Contended { stream } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "contended", "Others write this stream too often")
+                .detail(format!("{error}; send it again"))
                 .member("stream", stream.as_str())
-                .member("version", version)
+        }
+        CommandError::Unreadable { stream, version, source, .. } => {
+            tracing::error!(%stream, version, %source, "a stream cannot be folded");
+            Problem::internal(format!("{error}: {source}")).member("stream", stream.as_str()).member("version", version)
         }
     }
 }
@@ -161,19 +121,13 @@ fn rejected((status, kind, title): RejectionKind, rejection: &Rejection) -> Prob
 /// A commit that the store did not take, as a problem.
 pub(super) fn append_refusal(error: &AppendError) -> Problem {
     match error {
-        AppendError::Conflict {
-            stream,
-            expected,
-            actual,
-        } => Problem::new(
-            StatusCode::CONFLICT,
-            "version-conflict",
-            "The stream is not at the expected version",
-        )
-        .detail(format!("{error}; read it again and decide anew"))
-        .member("stream", stream.as_str())
-        .member("expectedVersion", expected)
-        .member("actualVersion", actual),
+        AppendError::Conflict { stream, expected, actual } => {
+            Problem::new(StatusCode::CONFLICT, "version-conflict", "The stream is not at the expected version")
+                .detail(format!("{error}; read it again and decide anew"))
+                .member("stream", stream.as_str())
+                .member("expectedVersion", expected)
+                .member("actualVersion", actual)
+        }
         AppendError::CommitReused { .. } => {
             let title = "The idempotency key belongs to another request";
             Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", title)
@@ -192,19 +146,12 @@ pub(super) fn append_refusal(error: &AppendError) -> Problem {
 
 /// 413.
 pub(super) fn too_large(detail: String) -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "too-large",
-        "The request is larger than what is taken",
-    )
-    .detail(detail)
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "The request is larger than what is taken").detail(detail)
 }
 
 /// The store failed: 503 where trying again can help, else 500.
 pub(super) fn store_failure(error: &StoreError) -> Problem {
-    let cause = std::error::Error::source(error)
-        .map(|source| format!(": {source}"))
-        .unwrap_or_default();
+    let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
     tracing::error!("{error}{cause}");
     match error {
         StoreError::Unavailable { .. } | StoreError::InUse { .. } => {

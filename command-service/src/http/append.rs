@@ -50,13 +50,8 @@ pub(super) async fn append(
     let given_ids: Vec<Option<Uuid>> = body.events.iter().map(|event| event.id).collect();
     let own: Vec<NewEvent> = read(body.events).map_err(|errors| invalid(&errors))?;
     let digest = mediator::digest(&stream, terms.expected, &summary(&given_ids, &own));
-    let events = own
-        .into_iter()
-        .map(|event| NewEvent {
-            metadata: joined(&event.metadata, &terms.metadata),
-            ..event
-        })
-        .collect();
+    let events =
+        own.into_iter().map(|event| NewEvent { metadata: joined(&event.metadata, &terms.metadata), ..event }).collect();
     let appended = service.mediator.append(stream, &terms, events, digest).await;
     appended.map(Answer::done).map_err(|error| refusal(&error))
 }
@@ -90,15 +85,9 @@ impl GivenEvent {
             return Err(Invalid::new("schema", "must be at least 1"));
         }
         if self.id.is_some_and(|id| id.is_nil()) {
-            return Err(Invalid::new(
-                "id",
-                "must not be the nil UUID, which stands for no event",
-            ));
+            return Err(Invalid::new("id", "must not be the nil UUID, which stands for no event"));
         }
-        let metadata = self
-            .metadata
-            .map(|text| CanonicalJson::parse_object(text.get()))
-            .transpose();
+        let metadata = self.metadata.map(|text| CanonicalJson::parse_object(text.get())).transpose();
         Ok(NewEvent {
             id: self.id.unwrap_or_else(Uuid::now_v7),
             kind: EventKind::new(&self.kind).map_err(|error| Invalid::new("type", error.to_string()))?,
@@ -112,24 +101,14 @@ impl GivenEvent {
 
 /// The place within the member, as far as it is known.
 fn at(member: &'static str, error: &CanonicalError) -> Invalid {
-    let joint = if error.path.is_empty() || error.path.starts_with('[') {
-        ""
-    } else {
-        "."
-    };
+    let joint = if error.path.is_empty() || error.path.starts_with('[') { "" } else { "." };
     Invalid::new(format!("{member}{joint}{}", error.path), error.problem.clone())
 }
 
 /// What makes a request the same one: not the ids that were made here, nor where it came from.
 fn summary<'a>(ids: &'a [Option<Uuid>], events: &'a [NewEvent]) -> Vec<(Option<Uuid>, &'a str, u16, &'a str, &'a str)> {
     let parts = |(id, event): (&Option<Uuid>, &'a NewEvent)| {
-        (
-            *id,
-            event.kind.as_str(),
-            event.schema,
-            event.payload.as_str(),
-            event.metadata.as_str(),
-        )
+        (*id, event.kind.as_str(), event.schema, event.payload.as_str(), event.metadata.as_str())
     };
     ids.iter().zip(events).map(parts).collect()
 }
@@ -137,11 +116,7 @@ fn summary<'a>(ids: &'a [Option<Uuid>], events: &'a [NewEvent]) -> Vec<(Option<U
 /// The event's own metadata, and behind it what came with the request and is not in there.
 fn joined(own: &CanonicalJson, request: &CanonicalJson) -> CanonicalJson {
     if own.is_empty() || own.as_str() == "{}" || request.is_empty() {
-        return if own.as_str().len() > 2 {
-            own.clone()
-        } else {
-            request.clone()
-        };
+        return if own.as_str().len() > 2 { own.clone() } else { request.clone() };
     }
     let names: HashMap<String, IgnoredAny> = serde_json::from_str(own.as_str()).expect("canonical objects are objects");
     let added: Vec<(String, Box<RawValue>)> = members(request.as_str());
@@ -170,10 +145,7 @@ mod tests {
         let cases = [
             ("", r#"{"actor":"Ada","traceparent":"t"}"#),
             ("{}", r#"{"actor":"Ada","traceparent":"t"}"#),
-            (
-                r#"{"z":1.5,"actor":"Bob"}"#,
-                r#"{"z":1.5,"actor":"Bob","traceparent":"t"}"#,
-            ),
+            (r#"{"z":1.5,"actor":"Bob"}"#, r#"{"z":1.5,"actor":"Bob","traceparent":"t"}"#),
         ];
         for (own, expected) in cases {
             let joined = joined(&CanonicalJson::trusted(own), &request);

@@ -61,10 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             correlation: text(headers, "reel-correlation")?,
             causation: text(headers, "reel-causation")?,
             // An invalid one is to be ignored, says W3C Trace Context.
-            traceparent: text(headers, "traceparent")
-                .ok()
-                .flatten()
-                .filter(|value| is_traceparent(value)),
+            traceparent: text(headers, "traceparent").ok().flatten().filter(|value| is_traceparent(value)),
         };
         Ok(Caller {
             header_actor: text(headers, "reel-actor")?,
@@ -115,21 +112,13 @@ impl Caller {
     /// The terms of the command, as `actor` acts.
     pub(super) fn terms(self, actor: Option<&Name>) -> Terms {
         let actor = actor.map(|name| name.as_str().to_owned());
-        Terms {
-            key: self.key,
-            expected: self.expected,
-            metadata: metadata(&Origin { actor, ..self.origin }),
-        }
+        Terms { key: self.key, expected: self.expected, metadata: metadata(&Origin { actor, ..self.origin }) }
     }
 }
 
 fn metadata(origin: &Origin) -> CanonicalJson {
     let written = CanonicalJson::from_serialize(origin).expect("headers hold no NUL, and names were checked");
-    if written.as_str() == "{}" {
-        CanonicalJson::default()
-    } else {
-        written
-    }
+    if written.as_str() == "{}" { CanonicalJson::default() } else { written }
 }
 
 fn key(headers: &HeaderMap) -> Result<Key, Problem> {
@@ -137,10 +126,7 @@ fn key(headers: &HeaderMap) -> Result<Key, Problem> {
         return Ok(Key::Fresh(Uuid::now_v7()));
     };
     // The header's draft standard has it in quotes; most people write it without.
-    let bare = given
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(&given);
+    let bare = given.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&given);
     if bare.is_empty() {
         return Err(Problem::bad_request(
             "the header Idempotency-Key is empty; send a UUID or any other text, or leave it out",
@@ -155,17 +141,11 @@ fn expected(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
         return Ok(None);
     };
     let tag = given.strip_prefix("W/").unwrap_or(&given);
-    let bare = tag
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(tag);
+    let bare = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(tag);
     let digits = bare.bytes().all(|byte| byte.is_ascii_digit());
     let version = bare.parse().ok().filter(|_| digits);
-    let wrong = || {
-        Problem::bad_request(format!(
-            "the header If-Match takes one version in quotes, such as \"3\", not {given}"
-        ))
-    };
+    let wrong =
+        || Problem::bad_request(format!("the header If-Match takes one version in quotes, such as \"3\", not {given}"));
     version.map(Some).ok_or_else(wrong)
 }
 
@@ -175,17 +155,12 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
     let mut values = headers.get_all(&name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::bad_request(format!(
-            "the header {name} is there twice; it takes one value"
-        )));
+        return Err(Problem::bad_request(format!("the header {name} is there twice; it takes one value")));
     }
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_| Problem::bad_request(format!("the header {name} is not UTF-8")))?;
     if text.len() > HEADER_BYTES {
-        let detail = format!(
-            "the header {name} has {} bytes; at most {HEADER_BYTES} are taken",
-            text.len()
-        );
+        let detail = format!("the header {name} has {} bytes; at most {HEADER_BYTES} are taken", text.len());
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(text.trim().to_owned()))
@@ -196,11 +171,7 @@ fn is_traceparent(value: &str) -> bool {
     let lengths = [2, 32, 16, 2];
     let parts: Vec<&str> = value.split('-').collect();
     let hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    parts.len() == lengths.len()
-        && parts
-            .iter()
-            .zip(lengths)
-            .all(|(part, length)| part.len() == length && hex(part))
+    parts.len() == lengths.len() && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && hex(part))
 }
 
 #[cfg(test)]
@@ -219,32 +190,21 @@ mod tests {
     }
 
     async fn refused(headers: &[(&str, &str)]) -> String {
-        caller("/", headers).await.err().unwrap().to_json()["detail"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        caller("/", headers).await.err().unwrap().to_json()["detail"].as_str().unwrap().to_owned()
     }
 
     #[tokio::test]
     async fn who_acts_is_said_in_one_of_three_places() {
-        for (uri, header, body) in [
-            ("/?actor=%C3%89va", None, None),
-            ("/", Some("Éva"), None),
-            ("/", None, Some(" Éva ")),
-        ] {
+        for (uri, header, body) in
+            [("/?actor=%C3%89va", None, None), ("/", Some("Éva"), None), ("/", None, Some(" Éva "))]
+        {
             let headers: Vec<_> = header.map(|value| ("reel-actor", value)).into_iter().collect();
             let caller = caller(uri, &headers).await.unwrap();
             assert_eq!(caller.required_actor(body).unwrap().as_str(), "Éva");
         }
         let caller = caller("/?actor=Ada", &[("reel-actor", "Ada")]).await.unwrap();
         assert!(caller.actor(Some("Ada")).is_ok());
-        assert!(
-            caller
-                .actor(Some("ada"))
-                .unwrap_err()
-                .to_string()
-                .starts_with("actor is given twice")
-        );
+        assert!(caller.actor(Some("ada")).unwrap_err().to_string().starts_with("actor is given twice"));
     }
 
     async fn key(value: &str) -> Key {
@@ -256,16 +216,9 @@ mod tests {
         let uuid = "0660cb1f-a14a-5491-b879-0a9eb721fbfa";
         assert_eq!(key(uuid).await, Key::Given(uuid.parse().unwrap()));
         assert_eq!(key(&format!("\"{uuid}\"")).await, Key::Given(uuid.parse().unwrap()));
-        assert_eq!(
-            key("order 7").await,
-            Key::Given("ad4f0ac2-e083-573d-959e-b230689b8fd2".parse().unwrap())
-        );
+        assert_eq!(key("order 7").await, Key::Given("ad4f0ac2-e083-573d-959e-b230689b8fd2".parse().unwrap()));
         assert!(refused(&[("idempotency-key", "")]).await.contains("is empty"));
-        assert!(
-            refused(&[("idempotency-key", &"k".repeat(257))])
-                .await
-                .contains("at most 256")
-        );
+        assert!(refused(&[("idempotency-key", &"k".repeat(257))]).await.contains("at most 256"));
         assert!(matches!(caller("/", &[]).await.unwrap().key, Key::Fresh(_)));
     }
 
@@ -275,25 +228,15 @@ mod tests {
             assert_eq!(caller("/", &[("if-match", value)]).await.unwrap().expected, Some(3));
         }
         for value in ["*", "\"three\"", "\"1\", \"2\"", "+3", "\"99999999999999999999\""] {
-            assert!(
-                refused(&[("if-match", value)]).await.contains("one version in quotes"),
-                "{value}"
-            );
+            assert!(refused(&[("if-match", value)]).await.contains("one version in quotes"), "{value}");
         }
     }
 
     #[tokio::test]
     async fn the_origin_becomes_metadata() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let headers = [
-            ("traceparent", trace),
-            ("reel-correlation", "c"),
-            ("reel-causation", "d"),
-        ];
-        let terms = caller("/", &headers)
-            .await
-            .unwrap()
-            .terms(Some(&Name::new("actor", "Ada").unwrap()));
+        let headers = [("traceparent", trace), ("reel-correlation", "c"), ("reel-causation", "d")];
+        let terms = caller("/", &headers).await.unwrap().terms(Some(&Name::new("actor", "Ada").unwrap()));
         let expected = format!(r#"{{"actor":"Ada","correlation":"c","causation":"d","traceparent":"{trace}"}}"#);
         assert_eq!(terms.metadata.as_str(), expected);
         let ignored = caller("/", &[("traceparent", "nonsense")]).await.unwrap().terms(None);

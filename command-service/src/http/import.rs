@@ -52,10 +52,8 @@ pub(super) async fn import(
     }
     if headers.contains_key(CONTENT_ENCODING) {
         let title = "The body has a type that is not read here";
-        return Err(
-            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", title)
-                .detail("the body must not be compressed: reel import reads .zst and .gz files itself"),
-        );
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", title)
+            .detail("the body must not be compressed: reel import reads .zst and .gz files itself"));
     }
     let mut importer = Importer::new(service.store.clone(), first_line, service.config.line_bytes);
     let mut body = body.into_data_stream();
@@ -103,29 +101,15 @@ async fn run(importer: &mut Importer, body: &mut BodyDataStream, silence: Durati
 }
 
 async fn finished(service: &Service, progress: Progress) -> Result<Json<Summary>, Problem> {
-    let Progress {
-        imported,
-        already,
-        lines,
-        mut last_position,
-    } = progress;
+    let Progress { imported, already, lines, mut last_position } = progress;
     if last_position == 0 {
-        last_position = service
-            .store
-            .head()
-            .await
-            .map_err(|error| super::answer::store_failure(&error))?
-            .position;
+        last_position = service.store.head().await.map_err(|error| super::answer::store_failure(&error))?.position;
     }
-    Ok(Json(Summary {
-        imported,
-        already,
-        lines,
-        last_position,
-    }))
+    Ok(Json(Summary { imported, already, lines, last_position }))
 }
 
-async fn drain(mut body: BodyDataStream) {
+/// Reads on, and throws away, within bounds.
+pub(super) async fn drain(mut body: BodyDataStream) {
     let (mut left, until) = (DRAINED.0, Instant::now() + DRAINED.1);
     while let Ok(Some(Ok(bytes))) = timeout_at(until, body.next()).await {
         let Some(rest) = left.checked_sub(bytes.len()) else {
@@ -139,13 +123,10 @@ fn problem(ended: Ended) -> Problem {
     match ended {
         Ended::Fault(Fault { line, reason }) => refused(&reason, line).member("line", line),
         Ended::Silent(silence) => Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "The request did not go on")
-            .detail(format!(
-                "nothing came for {} s; what came before is kept: send it again",
-                silence.as_secs_f64()
-            )),
-        Ended::Broken(error) => Problem::bad_request(format!(
-            "the body broke off: {error}; what came before is kept: send it again"
-        )),
+            .detail(format!("nothing came for {} s; what came before is kept: send it again", silence.as_secs_f64())),
+        Ended::Broken(error) => {
+            Problem::bad_request(format!("the body broke off: {error}; what came before is kept: send it again"))
+        }
     }
 }
 
@@ -174,9 +155,7 @@ fn refused(reason: &Reason, line: u64) -> Problem {
 
 /// A reader of one line calls it line 1; here only the column means something.
 fn within_the_line(message: &str) -> String {
-    message
-        .replace(" at line 1 column ", " at column ")
-        .replace("line 1, column ", "column ")
+    message.replace(" at line 1 column ", " at column ").replace("line 1, column ", "column ")
 }
 
 fn with_progress(problem: Problem, progress: Progress) -> Problem {

@@ -19,10 +19,7 @@ use uuid::Uuid;
 use super::{Service, answer::store_failure};
 
 /// How much is written at once.
-const PAGE: ReadLimit = ReadLimit {
-    events: 2_000,
-    bytes: 1 << 20,
-};
+const PAGE: ReadLimit = ReadLimit { events: 2_000, bytes: 1 << 20 };
 
 #[derive(Serialize)]
 pub(super) struct Head {
@@ -41,11 +38,7 @@ pub(super) struct Range {
 /// `GET /head`: the log's id, and its last event.
 pub(super) async fn head(State(service): State<Service>) -> Result<Json<Head>, Problem> {
     let head = service.store.head().await.map_err(|error| store_failure(&error))?;
-    Ok(Json(Head {
-        log: service.store.log_id().0,
-        position: head.position,
-        event: head.event,
-    }))
+    Ok(Json(Head { log: service.store.log_id().0, position: head.position, event: head.event }))
 }
 
 /// `GET /export`: events behind `after`, up to and with `until` or where the log ends now.
@@ -77,10 +70,7 @@ impl Export {
             io::Error::other(error)
         })?;
         let Some(last) = page.len().checked_sub(1).map(|last| page.get(last).position) else {
-            return Err(io::Error::other(format!(
-                "the log ends at {} although its head was further",
-                self.after
-            )));
+            return Err(io::Error::other(format!("the log ends at {} although its head was further", self.after)));
         };
         self.after = last;
         let lines = lines(&page, self.store.log_id(), self.until);

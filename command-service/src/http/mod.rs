@@ -17,7 +17,7 @@ use std::{any::Any, sync::Arc};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::StatusCode,
+    http::{StatusCode, header::CONTENT_LENGTH},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, delete, get, patch, post},
@@ -38,13 +38,10 @@ struct Service {
 
 /// All paths of the command service, below `/commands/v1`; to be merged into a server's router.
 pub fn router(store: Arc<dyn EventStore>, config: Config) -> Router {
-    let service = Service {
-        mediator: Mediator::new(Arc::clone(&store)),
-        store,
-        config,
-    };
+    let service = Service { mediator: Mediator::new(Arc::clone(&store)), store, config };
     let commands = commands()
         .layer(middleware::from_fn_with_state(service.clone(), in_time))
+        .layer(middleware::from_fn_with_state(service.clone(), in_size))
         .layer(DefaultBodyLimit::max(config.body_bytes));
     let paths = commands
         .merge(streaming())
@@ -63,10 +60,7 @@ fn commands() -> Router<Service> {
         .route("/posts/{post}", patch(posts::edit).delete(posts::remove))
         .route("/posts/{post}/likes", post(posts::like))
         .route("/posts/{post}/comments", post(posts::add_comment))
-        .route(
-            "/posts/{post}/comments/{comment}",
-            patch(posts::edit_comment).delete(posts::remove_comment),
-        )
+        .route("/posts/{post}/comments/{comment}", patch(posts::edit_comment).delete(posts::remove_comment))
         .route("/todos", post(todos::add))
         .route("/todos/{todo}", patch(todos::rename))
         .route("/todos/{todo}", delete(todos::remove))
@@ -78,25 +72,33 @@ fn commands() -> Router<Service> {
 
 /// What takes as long as there is something to send.
 fn streaming() -> Router<Service> {
-    Router::new()
-        .route("/import", post(import::import))
-        .route("/export", get(log::export))
+    Router::new().route("/import", post(import::import)).route("/export", get(log::export))
+}
+
+/// A body that says of itself that it is too large is read all the same, and thrown away: a sender that is cut off while it sends does
+/// not get to read why.
+async fn in_size(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let declared = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length: usize = declared.and_then(|value| value.parse().ok()).unwrap_or(0);
+    let limit = service.config.body_bytes;
+    if length <= limit {
+        return next.run(request).await;
+    }
+    import::drain(request.into_body().into_data_stream()).await;
+    answer::too_large(format!("the body has {length} bytes; at most {limit} are taken: send less at once"))
+        .into_response()
 }
 
 async fn in_time(State(service): State<Service>, request: Request, next: Next) -> Response {
     let limit = service.config.time_limit;
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "There was no answer in time",
-        )
-        .detail(format!(
-            "not done within {} s; whether it will be is not known: send it again with the same Idempotency-Key",
-            limit.as_secs_f64()
-        ))
-        .into_response(),
+        Err(_) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", "There was no answer in time")
+            .detail(format!(
+                "not done within {} s; whether it will be is not known: send it again with the same Idempotency-Key",
+                limit.as_secs_f64()
+            ))
+            .into_response(),
     }
 }
 

@@ -64,19 +64,10 @@ pub(super) async fn create(
     caller: Caller,
     Json(body): Json<NewPost>,
 ) -> Result<Answer, Problem> {
-    let (author, message) = both(
-        caller.required_actor(body.actor.as_deref()),
-        Message::new("message", &body.message),
-    )
-    .map_err(|e| invalid(&e))?;
+    let (author, message) = both(caller.required_actor(body.actor.as_deref()), Message::new("message", &body.message))
+        .map_err(|e| invalid(&e))?;
     let post = body.id.unwrap_or_else(|| caller.new_id());
-    let outcome = give(
-        &service,
-        caller,
-        post,
-        (Some(author.clone()), PostCommand::Create { author, message }),
-    )
-    .await?;
+    let outcome = give(&service, caller, post, (Some(author.clone()), PostCommand::Create { author, message })).await?;
     Ok(Answer::made(outcome, post, &format!("/posts/{post}")))
 }
 
@@ -87,19 +78,9 @@ pub(super) async fn edit(
     caller: Caller,
     Json(body): Json<NewMessage>,
 ) -> Result<Answer, Problem> {
-    let (actor, message) = both(
-        caller.required_actor(body.actor.as_deref()),
-        Message::new("message", &body.message),
-    )
-    .map_err(|e| invalid(&e))?;
-    give(
-        &service,
-        caller,
-        post,
-        (Some(actor.clone()), PostCommand::Edit { actor, message }),
-    )
-    .await
-    .map(Answer::done)
+    let (actor, message) = both(caller.required_actor(body.actor.as_deref()), Message::new("message", &body.message))
+        .map_err(|e| invalid(&e))?;
+    give(&service, caller, post, (Some(actor.clone()), PostCommand::Edit { actor, message })).await.map(Answer::done)
 }
 
 /// `POST /posts/{post}/likes`.
@@ -109,12 +90,8 @@ pub(super) async fn like(
     caller: Caller,
     OptionalJson(body): OptionalJson<Acting>,
 ) -> Result<Answer, Problem> {
-    let by = caller
-        .actor(body.unwrap_or_default().actor.as_deref())
-        .map_err(|e| invalid(&[e]))?;
-    give(&service, caller, post, (by.clone(), PostCommand::Like { by }))
-        .await
-        .map(Answer::done)
+    let by = caller.actor(body.unwrap_or_default().actor.as_deref()).map_err(|e| invalid(&[e]))?;
+    give(&service, caller, post, (by.clone(), PostCommand::Like { by })).await.map(Answer::done)
 }
 
 /// `DELETE /posts/{post}`.
@@ -124,17 +101,8 @@ pub(super) async fn remove(
     caller: Caller,
     OptionalJson(body): OptionalJson<Acting>,
 ) -> Result<Answer, Problem> {
-    let actor = caller
-        .required_actor(body.unwrap_or_default().actor.as_deref())
-        .map_err(|e| invalid(&[e]))?;
-    give(
-        &service,
-        caller,
-        post,
-        (Some(actor.clone()), PostCommand::Remove { actor }),
-    )
-    .await
-    .map(Answer::done)
+    let actor = caller.required_actor(body.unwrap_or_default().actor.as_deref()).map_err(|e| invalid(&[e]))?;
+    give(&service, caller, post, (Some(actor.clone()), PostCommand::Remove { actor })).await.map(Answer::done)
 }
 
 /// `POST /posts/{post}/comments`.
@@ -144,23 +112,12 @@ pub(super) async fn add_comment(
     caller: Caller,
     Json(body): Json<NewComment>,
 ) -> Result<Answer, Problem> {
-    let (author, text) = both(
-        caller.required_actor(body.actor.as_deref()),
-        CommentText::new("text", &body.text),
-    )
-    .map_err(|e| invalid(&e))?;
+    let (author, text) = both(caller.required_actor(body.actor.as_deref()), CommentText::new("text", &body.text))
+        .map_err(|e| invalid(&e))?;
     let comment = body.id.unwrap_or_else(|| caller.new_id());
-    let command = PostCommand::AddComment {
-        comment,
-        author: author.clone(),
-        text,
-    };
+    let command = PostCommand::AddComment { comment, author: author.clone(), text };
     let outcome = give(&service, caller, post, (Some(author), command)).await?;
-    Ok(Answer::made(
-        outcome,
-        comment,
-        &format!("/posts/{post}/comments/{comment}"),
-    ))
+    Ok(Answer::made(outcome, comment, &format!("/posts/{post}/comments/{comment}")))
 }
 
 /// `PATCH /posts/{post}/comments/{comment}`.
@@ -170,19 +127,10 @@ pub(super) async fn edit_comment(
     caller: Caller,
     Json(body): Json<NewText>,
 ) -> Result<Answer, Problem> {
-    let (actor, text) = both(
-        caller.required_actor(body.actor.as_deref()),
-        CommentText::new("text", &body.text),
-    )
-    .map_err(|e| invalid(&e))?;
-    let command = PostCommand::EditComment {
-        comment,
-        actor: actor.clone(),
-        text,
-    };
-    give(&service, caller, post, (Some(actor), command))
-        .await
-        .map(Answer::done)
+    let (actor, text) = both(caller.required_actor(body.actor.as_deref()), CommentText::new("text", &body.text))
+        .map_err(|e| invalid(&e))?;
+    let command = PostCommand::EditComment { comment, actor: actor.clone(), text };
+    give(&service, caller, post, (Some(actor), command)).await.map(Answer::done)
 }
 
 /// `DELETE /posts/{post}/comments/{comment}`.
@@ -192,16 +140,9 @@ pub(super) async fn remove_comment(
     caller: Caller,
     OptionalJson(body): OptionalJson<Acting>,
 ) -> Result<Answer, Problem> {
-    let actor = caller
-        .required_actor(body.unwrap_or_default().actor.as_deref())
-        .map_err(|e| invalid(&[e]))?;
-    let command = PostCommand::RemoveComment {
-        comment,
-        actor: actor.clone(),
-    };
-    give(&service, caller, post, (Some(actor), command))
-        .await
-        .map(Answer::done)
+    let actor = caller.required_actor(body.unwrap_or_default().actor.as_deref()).map_err(|e| invalid(&[e]))?;
+    let command = PostCommand::RemoveComment { comment, actor: actor.clone() };
+    give(&service, caller, post, (Some(actor), command)).await.map(Answer::done)
 }
 
 async fn give(
@@ -211,14 +152,6 @@ async fn give(
     (actor, command): (Option<Name>, PostCommand),
 ) -> Result<Outcome, Problem> {
     let stream = StreamId::new(&format!("post-{post}")).expect("a category and a UUID");
-    let order = Order {
-        stream,
-        command,
-        terms: caller.terms(actor.as_ref()),
-    };
-    service
-        .mediator
-        .dispatch::<Post>(&order)
-        .await
-        .map_err(|error| refusal(&error))
+    let order = Order { stream, command, terms: caller.terms(actor.as_ref()) };
+    service.mediator.dispatch::<Post>(&order).await.map_err(|error| refusal(&error))
 }

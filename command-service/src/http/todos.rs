@@ -42,19 +42,10 @@ pub(super) async fn add(
     caller: Caller,
     Json(body): Json<NewTodo>,
 ) -> Result<Answer, Problem> {
-    let (owner, title) = both(
-        caller.required_actor(body.actor.as_deref()),
-        Title::new("title", &body.title),
-    )
-    .map_err(|e| invalid(&e))?;
+    let (owner, title) = both(caller.required_actor(body.actor.as_deref()), Title::new("title", &body.title))
+        .map_err(|e| invalid(&e))?;
     let todo = body.id.unwrap_or_else(|| caller.new_id());
-    let outcome = give(
-        &service,
-        caller,
-        todo,
-        (Some(owner.clone()), TodoCommand::Add { title, owner }),
-    )
-    .await?;
+    let outcome = give(&service, caller, todo, (Some(owner.clone()), TodoCommand::Add { title, owner })).await?;
     Ok(Answer::made(outcome, todo, &format!("/todos/{todo}")))
 }
 
@@ -67,9 +58,7 @@ pub(super) async fn rename(
 ) -> Result<Answer, Problem> {
     let (actor, title) =
         both(caller.actor(body.actor.as_deref()), Title::new("title", &body.title)).map_err(|e| invalid(&e))?;
-    give(&service, caller, todo, (actor, TodoCommand::Rename { title }))
-        .await
-        .map(Answer::done)
+    give(&service, caller, todo, (actor, TodoCommand::Rename { title })).await.map(Answer::done)
 }
 
 /// `POST /todos/{todo}/complete`.
@@ -109,9 +98,7 @@ async fn plain(
     todo: Uuid,
     (OptionalJson(body), command): (OptionalJson<Acting>, TodoCommand),
 ) -> Result<Answer, Problem> {
-    let actor = caller
-        .actor(body.unwrap_or_default().actor.as_deref())
-        .map_err(|e| invalid(&[e]))?;
+    let actor = caller.actor(body.unwrap_or_default().actor.as_deref()).map_err(|e| invalid(&[e]))?;
     give(service, caller, todo, (actor, command)).await.map(Answer::done)
 }
 
@@ -122,14 +109,6 @@ async fn give(
     (actor, command): (Option<Name>, TodoCommand),
 ) -> Result<Outcome, Problem> {
     let stream = StreamId::new(&format!("todo-{todo}")).expect("a category and a UUID");
-    let order = Order {
-        stream,
-        command,
-        terms: caller.terms(actor.as_ref()),
-    };
-    service
-        .mediator
-        .dispatch::<Todo>(&order)
-        .await
-        .map_err(|error| refusal(&error))
+    let order = Order { stream, command, terms: caller.terms(actor.as_ref()) };
+    service.mediator.dispatch::<Todo>(&order).await.map_err(|error| refusal(&error))
 }

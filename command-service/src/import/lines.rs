@@ -20,11 +20,7 @@ pub(super) struct Lines {
 impl Lines {
     /// Lines counted from `first`, of at most `limit` bytes each, without their ends.
     pub(super) fn new(first: u64, limit: usize) -> Lines {
-        Lines {
-            partial: Vec::new(),
-            next: first,
-            limit,
-        }
+        Lines { partial: Vec::new(), next: first, limit }
     }
 
     /// Number of the line that comes next.
@@ -105,10 +101,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_too_long_is_not_kept() {
-        assert_eq!(
-            cut(&[b"abc\nabcd"], 3),
-            (vec![(5, b"abc".to_vec())], Err(TooLong { line: 6 }))
-        );
+        assert_eq!(cut(&[b"abc\nabcd"], 3), (vec![(5, b"abc".to_vec())], Err(TooLong { line: 6 })));
         assert_eq!(cut(&[b"ab", b"cd\n"], 3), (vec![], Err(TooLong { line: 5 })));
         assert_eq!(cut(&[b"ab", b"c", b"d"], 3).1, Err(TooLong { line: 5 }));
         assert_eq!(cut(&[b"ab", b"c\n"], 3).0, [(5, b"abc".to_vec())]);

@@ -95,15 +95,7 @@ impl Importer {
     pub(crate) fn new(store: Arc<dyn EventStore>, first_line: u64, line_bytes: usize) -> Importer {
         let group = Group::new(store.limits());
         let (lines, progress) = (Lines::new(first_line, line_bytes), Progress::default());
-        Importer {
-            store,
-            first_line,
-            line_bytes,
-            lines,
-            group,
-            in_flight: None,
-            progress,
-        }
+        Importer { store, first_line, line_bytes, lines, group, in_flight: None, progress }
     }
 
     /// How far it came; complete after [`Importer::finish`].
@@ -147,10 +139,7 @@ impl Importer {
         let Err(fault) = taken else { return Ok(()) };
         self.keep_all().await?;
         Err(match fault {
-            LineFault::TooLong(TooLong { line }) => Fault {
-                line,
-                reason: Reason::TooLong { limit: self.line_bytes },
-            },
+            LineFault::TooLong(TooLong { line }) => Fault { line, reason: Reason::TooLong { limit: self.line_bytes } },
             LineFault::Refused(fault) => *fault,
         })
     }
@@ -173,9 +162,7 @@ impl Importer {
         let Some(InFlight { lines, answers }) = self.in_flight.take() else {
             return Ok(());
         };
-        let answers = answers
-            .await
-            .expect("the store neither panics nor is it cancelled while it runs");
+        let answers = answers.await.expect("the store neither panics nor is it cancelled while it runs");
         let mut first_fault = None;
         for (line, answer) in lines.into_iter().zip(answers) {
             if let Err(error) = self.count(answer) {
@@ -191,11 +178,7 @@ impl Importer {
     fn count(&mut self, answer: Result<Appended, AppendError>) -> Result<(), AppendError> {
         match answer {
             Ok(appended) => {
-                let counter = if appended.repeated {
-                    &mut self.progress.already
-                } else {
-                    &mut self.progress.imported
-                };
+                let counter = if appended.repeated { &mut self.progress.already } else { &mut self.progress.imported };
                 *counter += 1;
                 self.progress.last_position = self.progress.last_position.max(appended.last_position());
                 Ok(())
@@ -224,12 +207,7 @@ impl From<TooLong> for LineFault {
 impl Group {
     fn new(limits: Limits) -> Group {
         let (commits, lines) = (Vec::with_capacity(GROUP_COMMITS), Vec::with_capacity(GROUP_COMMITS));
-        Group {
-            commits,
-            lines,
-            bytes: 0,
-            limits,
-        }
+        Group { commits, lines, bytes: 0, limits }
     }
 
     fn replace(&mut self) -> Group {
@@ -261,11 +239,7 @@ impl Group {
         if bytes <= limit {
             Ok(bytes)
         } else {
-            Err(AppendError::TooLarge {
-                what: "the event".to_owned(),
-                bytes,
-                limit,
-            })
+            Err(AppendError::TooLarge { what: "the event".to_owned(), bytes, limit })
         }
     }
 }
@@ -273,13 +247,7 @@ impl Group {
 fn commit(stream: StreamId, event: NewEvent) -> NewCommit {
     let id = Uuid::new_v5(&COMMITS, event.id.as_bytes());
     let digest = digest(&stream, &event);
-    NewCommit {
-        id,
-        stream,
-        expected: ExpectedVersion::Any,
-        digest,
-        events: vec![event],
-    }
+    NewCommit { id, stream, expected: ExpectedVersion::Any, digest, events: vec![event] }
 }
 
 /// Of what an event says. Time and metadata are left out: an event without a time has got one when it comes back from an
@@ -290,8 +258,6 @@ fn digest(stream: &StreamId, event: &NewEvent) -> [u8; 32] {
         // Neither can hold a control character.
         hasher.update(part.as_bytes()).update(b"\0");
     }
-    hasher
-        .update(&event.schema.to_le_bytes())
-        .update(event.payload.as_str().as_bytes());
+    hasher.update(&event.schema.to_le_bytes()).update(event.payload.as_str().as_bytes());
     *hasher.finalize().as_bytes()
 }

@@ -26,9 +26,6 @@ async fn a_line_of_20_mb_is_answered() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
-    assert!(
-        answer.contains(r#""line":1"#) && answer.contains("line 1: the line is longer than"),
-        "{answer}"
-    );
+    assert!(answer.contains(r#""line":1"#) && answer.contains("line 1: the line is longer than"), "{answer}");
     server.abort();
 }

@@ -35,15 +35,8 @@ async fn a_broken_line_stops_there_and_a_second_run_goes_on() {
     file[16_999] = line(17_000).replace("\"subject\"", "subject");
     let broken = service.import("", file.join("\n")).await;
     assert_eq!(broken.problem(), "422 invalid-event");
-    assert_eq!(
-        (broken.text_of("line"), broken.text_of("kept")),
-        ("17000".into(), "16999".into())
-    );
-    assert!(
-        broken.detail().starts_with("line 17000: not a CloudEvent: "),
-        "{}",
-        broken.detail()
-    );
+    assert_eq!((broken.text_of("line"), broken.text_of("kept")), ("17000".into(), "16999".into()));
+    assert!(broken.detail().starts_with("line 17000: not a CloudEvent: "), "{}", broken.detail());
     assert!(broken.detail().contains(" at column "), "{}", broken.detail());
     assert_eq!(service.events().await.len(), 16_999);
 
@@ -72,15 +65,8 @@ async fn a_file_may_come_in_parts_and_in_any_pieces() {
     let answer = service.import("", Body::from_stream(stream::iter(pieces))).await;
     assert_eq!(counts(&answer), [3_000, 0, 3_002, 3_000], "{answer:?}");
     let second = service.import("?line=3003", format!("{}\n[]\n", line(3_001))).await;
-    assert_eq!(
-        (second.text_of("line"), second.text_of("kept")),
-        ("3004".into(), "1".into())
-    );
-    assert!(
-        second.detail().starts_with("line 3004: not a CloudEvent"),
-        "{}",
-        second.detail()
-    );
+    assert_eq!((second.text_of("line"), second.text_of("kept")), ("3004".into(), "1".into()));
+    assert!(second.detail().starts_with("line 3004: not a CloudEvent"), "{}", second.detail());
     assert_eq!(service.import("?line=0", "").await.problem(), "400 bad-request");
     assert_eq!(counts(&service.import("", "").await), [0, 0, 0, 3_001]);
 }
@@ -89,56 +75,24 @@ async fn a_file_may_come_in_parts_and_in_any_pieces() {
 fn refused_lines() -> Vec<(String, &'static str, &'static str)> {
     let with = |from: &str, to: &str| line(2).replace(from, to);
     vec![
-        (
-            with("\"specversion\":\"1.0\",", ""),
-            "422 invalid-event",
-            r#"missing attribute "specversion""#,
-        ),
-        (
-            with("\"subject\":\"file:2\",", ""),
-            "422 invalid-event",
-            r#"missing attribute "subject""#,
-        ),
-        (
-            with("\"file-added\"", "\"no kind\""),
-            "422 invalid-event",
-            "type: event kind \"no kind\"",
-        ),
-        (
-            with("2023-01-04T", "2023-13-04T"),
-            "422 invalid-event",
-            "time: \"2023-13-04T",
-        ),
+        (with("\"specversion\":\"1.0\",", ""), "422 invalid-event", r#"missing attribute "specversion""#),
+        (with("\"subject\":\"file:2\",", ""), "422 invalid-event", r#"missing attribute "subject""#),
+        (with("\"file-added\"", "\"no kind\""), "422 invalid-event", "type: event kind \"no kind\""),
+        (with("2023-01-04T", "2023-13-04T"), "422 invalid-event", "time: \"2023-13-04T"),
         (
             with("{\"nth\":2}", &format!("{{\"n\":{}}}", "9".repeat(30))),
             "422 invalid-event",
             "data.n (column 168): the integer 9999",
         ),
-        (
-            with("{\"nth\":2}", r#""a\u0000b""#),
-            "422 invalid-event",
-            "text holds NUL",
-        ),
-        (
-            with("{\"nth\":2}", &format!("\"{}\"", "x".repeat(600_000))),
-            "413 too-large",
-            "the event has ",
-        ),
+        (with("{\"nth\":2}", r#""a\u0000b""#), "422 invalid-event", "text holds NUL"),
+        (with("{\"nth\":2}", &format!("\"{}\"", "x".repeat(600_000))), "413 too-large", "the event has "),
         (
             with("{\"nth\":2}", &format!("\"{}\"", "x".repeat(20_000_000))),
             "413 too-large",
             "the line is longer than the 4194304 bytes",
         ),
-        (
-            with("\"file:2\"", "\"\\ud800\""),
-            "422 invalid-event",
-            "subject must be a string",
-        ),
-        (
-            line(1).replace("{\"nth\":1}", "{\"nth\":9}"),
-            "409 event-differs",
-            "its id was imported before",
-        ),
+        (with("\"file:2\"", "\"\\ud800\""), "422 invalid-event", "subject must be a string"),
+        (line(1).replace("{\"nth\":1}", "{\"nth\":9}"), "409 event-differs", "its id was imported before"),
     ]
 }
 
@@ -148,21 +102,9 @@ async fn lines_that_are_refused() {
         let service = Service::new();
         let answer = service.import("", format!("{}\n{text}\n{}\n", line(1), line(3))).await;
         assert_eq!(answer.problem(), problem, "{text:.300}: {answer:?}");
-        assert!(
-            answer.detail().starts_with("line 2: ") && answer.detail().contains(detail),
-            "{}",
-            answer.detail()
-        );
+        assert!(answer.detail().starts_with("line 2: ") && answer.detail().contains(detail), "{}", answer.detail());
         let told = ["line", "kept", "imported"].map(|name| answer.json()[name].clone());
-        assert_eq!(
-            told,
-            [
-                json!(2),
-                json!(1),
-                json!(if problem.starts_with("409") { 2 } else { 1 })
-            ],
-            "{answer:?}"
-        );
+        assert_eq!(told, [json!(2), json!(1), json!(if problem.starts_with("409") { 2 } else { 1 })], "{answer:?}");
         assert_eq!(service.events().await[0].payload.as_str(), r#"{"nth":1}"#);
     }
 }
@@ -186,21 +128,10 @@ async fn a_line_twice_in_one_file_is_one_event() {
 
 #[tokio::test]
 async fn an_import_that_falls_silent_keeps_what_came() {
-    let service = Service::with(
-        Config {
-            silence: Duration::from_millis(50),
-            ..Config::default()
-        },
-        Limits::default(),
-    );
+    let service = Service::with(Config { silence: Duration::from_millis(50), ..Config::default() }, Limits::default());
     let begun: Result<String, std::io::Error> = Ok(format!("{}\n{}\n{{\"spec", line(1), line(2)));
-    let answer = service
-        .import("", Body::from_stream(stream::iter([begun]).chain(stream::pending())))
-        .await;
-    assert_eq!(
-        (answer.problem().as_str(), answer.text_of("kept").as_str()),
-        ("408 timeout", "2")
-    );
+    let answer = service.import("", Body::from_stream(stream::iter([begun]).chain(stream::pending()))).await;
+    assert_eq!((answer.problem().as_str(), answer.text_of("kept").as_str()), ("408 timeout", "2"));
     assert_eq!(service.events().await.len(), 2);
 }
 
@@ -209,10 +140,7 @@ async fn an_import_that_breaks_off_keeps_what_came() {
     let service = Service::new();
     let pieces = [Ok(format!("{}\n{{\"spec", line(1))), Err(std::io::Error::other("gone"))];
     let answer = service.import("", Body::from_stream(stream::iter(pieces))).await;
-    assert_eq!(
-        (answer.problem().as_str(), answer.text_of("kept").as_str()),
-        ("400 bad-request", "1")
-    );
+    assert_eq!((answer.problem().as_str(), answer.text_of("kept").as_str()), ("400 bad-request", "1"));
     assert_eq!(service.events().await.len(), 1);
 }
 

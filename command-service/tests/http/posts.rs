@@ -14,52 +14,23 @@ const COMMENT: &str = "22222222-2222-4222-8222-222222222222";
 async fn the_life_of_a_post() {
     let service = Service::new();
     let steps = [
-        (
-            "POST",
-            "/posts".to_owned(),
-            format!(r#"{{"id":"{POST}","actor":" Ada ","message":"Hello"}}"#),
-            201,
-        ),
-        (
-            "PATCH",
-            format!("/posts/{POST}"),
-            r#"{"actor":"ada","message":"Hello, world"}"#.to_owned(),
-            200,
-        ),
+        ("POST", "/posts".to_owned(), format!(r#"{{"id":"{POST}","actor":" Ada ","message":"Hello"}}"#), 201),
+        ("PATCH", format!("/posts/{POST}"), r#"{"actor":"ada","message":"Hello, world"}"#.to_owned(), 200),
         ("POST", format!("/posts/{POST}/likes"), String::new(), 200),
-        (
-            "POST",
-            format!("/posts/{POST}/likes"),
-            r#"{"actor":"Bob"}"#.to_owned(),
-            200,
-        ),
+        ("POST", format!("/posts/{POST}/likes"), r#"{"actor":"Bob"}"#.to_owned(), 200),
         (
             "POST",
             format!("/posts/{POST}/comments"),
             format!(r#"{{"id":"{COMMENT}","author":"Bob","text":"Nice"}}"#),
             201,
         ),
-        (
-            "PATCH",
-            format!("/posts/{POST}/comments/{COMMENT}"),
-            r#"{"actor":"BOB","text":"Very nice"}"#.to_owned(),
-            200,
-        ),
-        (
-            "DELETE",
-            format!("/posts/{POST}/comments/{COMMENT}?actor=bob"),
-            String::new(),
-            200,
-        ),
+        ("PATCH", format!("/posts/{POST}/comments/{COMMENT}"), r#"{"actor":"BOB","text":"Very nice"}"#.to_owned(), 200),
+        ("DELETE", format!("/posts/{POST}/comments/{COMMENT}?actor=bob"), String::new(), 200),
         ("DELETE", format!("/posts/{POST}"), r#"{"actor":"Ada"}"#.to_owned(), 200),
     ];
     for (version, (method, path, body, status)) in (1..).zip(steps) {
         let answer = service.ask(method, &path, &body, &[]).await;
-        assert_eq!(
-            (answer.status, answer.text_of("version")),
-            (status, format!("{version}")),
-            "{answer:?}"
-        );
+        assert_eq!((answer.status, answer.text_of("version")), (status, format!("{version}")), "{answer:?}");
     }
     let expected = [
         r#"post-created {"author":"Ada","message":"Hello"}"#.to_owned(),
@@ -72,12 +43,7 @@ async fn the_life_of_a_post() {
         "post-removed {}".to_owned(),
     ];
     assert_eq!(service.told().await, expected);
-    let actors: Vec<String> = service
-        .events()
-        .await
-        .iter()
-        .map(|event| event.metadata.to_string())
-        .collect();
+    let actors: Vec<String> = service.events().await.iter().map(|event| event.metadata.to_string()).collect();
     assert_eq!((actors[0].as_str(), actors[2].as_str()), (r#"{"actor":"Ada"}"#, ""));
 }
 
@@ -86,11 +52,7 @@ async fn the_life_of_a_todo() {
     let service = Service::new();
     let added = service.post("/todos", r#"{"owner":"Ada","title":"Milk"}"#).await;
     assert_eq!(added.status, 201);
-    let todo = added
-        .header("location")
-        .strip_prefix("/commands/v1")
-        .unwrap()
-        .to_owned();
+    let todo = added.header("location").strip_prefix("/commands/v1").unwrap().to_owned();
     let steps = [
         ("PATCH", String::new(), r#"{"title":"Bread"}"#, 1),
         ("PATCH", String::new(), r#"{"title":"Bread"}"#, 0),
@@ -101,11 +63,7 @@ async fn the_life_of_a_todo() {
     ];
     for (method, path, body, events) in steps {
         let answer = service.ask(method, &format!("{todo}{path}"), body, &[]).await;
-        assert_eq!(
-            (answer.status, &answer.json()["events"]),
-            (200, &json!(events)),
-            "{answer:?}"
-        );
+        assert_eq!((answer.status, &answer.json()["events"]), (200, &json!(events)), "{answer:?}");
     }
     let told = [
         r#"todo-added {"title":"Milk","owner":"Ada"}"#,
@@ -130,41 +88,21 @@ async fn an_answer_says_where_it_went() {
     });
     assert_eq!(answer.json(), expected);
     assert_eq!(answer.header("location"), format!("/commands/v1/posts/{id}"));
-    assert_eq!(
-        (answer.header("reel-token"), answer.header("etag")),
-        (token.as_str(), "\"1\"")
-    );
+    assert_eq!((answer.header("reel-token"), answer.header("etag")), (token.as_str(), "\"1\""));
     // Nothing changes, so it stands where it stood.
-    let same = service
-        .ask(
-            "PATCH",
-            &format!("/posts/{id}"),
-            r#"{"actor":"ADA","message":"second"}"#,
-            &[],
-        )
-        .await;
-    assert_eq!(
-        (&same.json()["events"], same.header("reel-token")),
-        (&json!(0), token.as_str())
-    );
+    let same = service.ask("PATCH", &format!("/posts/{id}"), r#"{"actor":"ADA","message":"second"}"#, &[]).await;
+    assert_eq!((&same.json()["events"], same.header("reel-token")), (&json!(0), token.as_str()));
 }
 
 #[tokio::test]
 async fn where_a_command_came_from_is_kept() {
     let service = Service::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let headers = [
-        ("traceparent", trace),
-        ("reel-correlation", "c-1"),
-        ("reel-actor", "Éva"),
-    ];
+    let headers = [("traceparent", trace), ("reel-correlation", "c-1"), ("reel-actor", "Éva")];
     let answer = service.ask("POST", "/posts", r#"{"message":"Hello"}"#, &headers).await;
     assert_eq!(answer.status, 201, "{answer:?}");
     let event = &service.events().await[0];
-    assert_eq!(
-        event.metadata.as_str(),
-        format!(r#"{{"actor":"Éva","correlation":"c-1","traceparent":"{trace}"}}"#)
-    );
+    assert_eq!(event.metadata.as_str(), format!(r#"{{"actor":"Éva","correlation":"c-1","traceparent":"{trace}"}}"#));
     assert_eq!(event.id.get_version_num(), 7);
 }
 
@@ -176,14 +114,7 @@ async fn a_repeat_is_answered_as_the_first_was() {
     let first = service.ask("POST", "/posts", create, &key("order 1")).await;
     let path = format!("/posts/{}", first.text_of("id"));
     let liked = service.ask("POST", &format!("{path}/likes"), "", &key("like 1")).await;
-    let removed = service
-        .ask(
-            "DELETE",
-            &path,
-            "",
-            &[("idempotency-key", "remove 1"), ("reel-actor", "Ada")],
-        )
-        .await;
+    let removed = service.ask("DELETE", &path, "", &[("idempotency-key", "remove 1"), ("reel-actor", "Ada")]).await;
     assert_eq!((first.status, liked.status, removed.status), (201, 200, 200));
     // By now everything else would be refused.
     for (method, path, body, value, before) in [
@@ -196,14 +127,7 @@ async fn a_repeat_is_answered_as_the_first_was() {
         assert_eq!(again.header("idempotent-replayed"), "true");
         assert!(!before.headers.contains_key("idempotent-replayed"));
     }
-    let other = service
-        .ask(
-            "POST",
-            "/posts",
-            r#"{"actor":"Ada","message":"Other"}"#,
-            &key("order 1"),
-        )
-        .await;
+    let other = service.ask("POST", "/posts", r#"{"actor":"Ada","message":"Other"}"#, &key("order 1")).await;
     assert_eq!(other.problem(), "422 idempotency-key-reused");
     assert_eq!(service.events().await.len(), 3);
 }
@@ -211,16 +135,10 @@ async fn a_repeat_is_answered_as_the_first_was() {
 #[tokio::test]
 async fn a_key_whose_command_did_nothing_is_decided_anew() {
     let service = Service::new();
-    let todo = service
-        .post("/todos", r#"{"actor":"Ada","title":"Milk"}"#)
-        .await
-        .text_of("id");
+    let todo = service.post("/todos", r#"{"actor":"Ada","title":"Milk"}"#).await.text_of("id");
     let reopen = async || {
         let key = [("idempotency-key", "reopen")];
-        service
-            .ask("POST", &format!("/todos/{todo}/reopen"), "", &key)
-            .await
-            .text_of("events")
+        service.ask("POST", &format!("/todos/{todo}/reopen"), "", &key).await.text_of("events")
     };
     assert_eq!(reopen().await, "0");
     service.post(&format!("/todos/{todo}/complete"), "").await;
@@ -234,16 +152,9 @@ async fn a_key_whose_command_did_nothing_is_decided_anew() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn likes_that_come_at_once_all_count_and_repeats_do_not() {
     let service = Arc::new(Service::new());
-    let post = service
-        .post("/posts", r#"{"actor":"Ada","message":"Hello"}"#)
-        .await
-        .text_of("id");
+    let post = service.post("/posts", r#"{"actor":"Ada","message":"Hello"}"#).await.text_of("id");
     let like = |nth: usize| {
-        let (service, path, key) = (
-            Arc::clone(&service),
-            format!("/posts/{post}/likes"),
-            format!("like {}", nth / 2),
-        );
+        let (service, path, key) = (Arc::clone(&service), format!("/posts/{post}/likes"), format!("like {}", nth / 2));
         tokio::spawn(async move { service.ask("POST", &path, "", &[("idempotency-key", &key)]).await })
     };
     let mut versions = Vec::new();
@@ -261,10 +172,7 @@ async fn likes_that_come_at_once_all_count_and_repeats_do_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_those_who_expect_one_version_one_wins() {
     let service = Arc::new(Service::new());
-    let post = service
-        .post("/posts", r#"{"actor":"Ada","message":"Hello"}"#)
-        .await
-        .text_of("id");
+    let post = service.post("/posts", r#"{"actor":"Ada","message":"Hello"}"#).await.text_of("id");
     let edit = |nth: usize| {
         let (service, path) = (Arc::clone(&service), format!("/posts/{post}"));
         let body = format!(r#"{{"actor":"Ada","message":"edit {nth}"}}"#);
@@ -278,10 +186,7 @@ async fn of_those_who_expect_one_version_one_wins() {
             continue;
         }
         assert_eq!(answer.problem(), "409 version-conflict");
-        assert_eq!(
-            (answer.text_of("expectedVersion"), answer.text_of("actualVersion")),
-            ("1".into(), "2".into())
-        );
+        assert_eq!((answer.text_of("expectedVersion"), answer.text_of("actualVersion")), ("1".into(), "2".into()));
     }
     assert_eq!(won, 1);
 }
@@ -289,20 +194,15 @@ async fn of_those_who_expect_one_version_one_wins() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_processes_on_one_store_do_not_lose_anything() {
     let service = Service::new();
-    let post = service
-        .post("/posts", r#"{"actor":"Ada","message":"Hello"}"#)
-        .await
-        .text_of("id");
+    let post = service.post("/posts", r#"{"actor":"Ada","message":"Hello"}"#).await.text_of("id");
     // Each has its own queues, so only the expected version keeps them apart.
     let routers: Vec<_> = (0..4)
         .map(|_| reel_command_service::router(Arc::clone(&service.store), reel_command_service::Config::default()))
         .collect();
     let likes = (0..40).map(|nth| {
         let request = axum::http::Request::post(format!("/commands/v1/posts/{post}/likes"));
-        let call = tower::ServiceExt::oneshot(
-            routers[nth % 4].clone(),
-            request.body(axum::body::Body::empty()).unwrap(),
-        );
+        let call =
+            tower::ServiceExt::oneshot(routers[nth % 4].clone(), request.body(axum::body::Body::empty()).unwrap());
         tokio::spawn(async move { call.await.unwrap().status().as_u16() })
     });
     for status in likes.collect::<Vec<_>>() {
@@ -314,16 +214,10 @@ async fn two_processes_on_one_store_do_not_lose_anything() {
 #[tokio::test]
 async fn a_long_stream_is_folded_page_by_page() {
     let service = Service::new();
-    let post = service
-        .post("/posts", r#"{"actor":"Ada","message":"Hello"}"#)
-        .await
-        .text_of("id");
+    let post = service.post("/posts", r#"{"actor":"Ada","message":"Hello"}"#).await.text_of("id");
     let likes = vec![r#"{"type":"post-liked","data":{}}"#; 2_500].join(",");
     let removed = format!(r#"{{"events":[{likes},{{"type":"post-removed","data":{{}}}}]}}"#);
     let appended = service.post(&format!("/streams/post-{post}"), &removed).await;
     assert_eq!(appended.text_of("version"), "2502", "{appended:?}");
-    assert_eq!(
-        service.post(&format!("/posts/{post}/likes"), "").await.problem(),
-        "410 removed"
-    );
+    assert_eq!(service.post(&format!("/posts/{post}/likes"), "").await.problem(), "410 removed");
 }

@@ -53,15 +53,8 @@ impl Answer {
         let problem = self.json();
         assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
         assert_eq!(problem["status"], self.status, "{self:?}");
-        assert!(
-            problem["title"].is_string() && problem["detail"].is_string(),
-            "{self:?}"
-        );
-        let kind = problem["type"]
-            .as_str()
-            .unwrap()
-            .strip_prefix("urn:reel:problem:")
-            .unwrap();
+        assert!(problem["title"].is_string() && problem["detail"].is_string(), "{self:?}");
+        let kind = problem["type"].as_str().unwrap().strip_prefix("urn:reel:problem:").unwrap();
         format!("{} {kind}", self.status)
     }
 
@@ -79,11 +72,7 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(directory.path().join("events.db"), limits).unwrap();
         let store: Arc<dyn EventStore> = Arc::new(store);
-        Service {
-            router: router(Arc::clone(&store), config),
-            store,
-            _directory: directory,
-        }
+        Service { router: router(Arc::clone(&store), config), store, _directory: directory }
     }
 
     /// Asks with a JSON body (none where it is empty) and further headers.
@@ -103,12 +92,7 @@ impl Service {
     }
 
     pub(crate) async fn import(&self, query: &str, body: impl Into<Body>) -> Answer {
-        self.send(
-            Request::post(format!("/commands/v1/import{query}"))
-                .body(body.into())
-                .unwrap(),
-        )
-        .await
+        self.send(Request::post(format!("/commands/v1/import{query}")).body(body.into()).unwrap()).await
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -137,10 +121,6 @@ impl Service {
 
     /// `kind payload` of every event in the log.
     pub(crate) async fn told(&self) -> Vec<String> {
-        self.events()
-            .await
-            .iter()
-            .map(|event| format!("{} {}", event.kind, event.payload))
-            .collect()
+        self.events().await.iter().map(|event| format!("{} {}", event.kind, event.payload)).collect()
     }
 }

@@ -23,18 +23,10 @@ const NAMES: &[&str] = &[
 
 /// What is said when `from` names `name`.
 fn said(from: &str, name: &str, kind: DependencyKind, target: Option<&str>) -> Vec<String> {
-    let dependency = Dependency {
-        name: name.to_owned(),
-        kind,
-        target: target.map(str::to_owned),
-    };
+    let dependency = Dependency { name: name.to_owned(), kind, target: target.map(str::to_owned) };
     let crates = NAMES.iter().map(|each| Crate {
         name: (*each).to_owned(),
-        dependencies: if *each == from {
-            vec![dependency.clone()]
-        } else {
-            vec![]
-        },
+        dependencies: if *each == from { vec![dependency.clone()] } else { vec![] },
         inherits_lints: true,
     });
     check(&crates.collect::<Vec<_>>())
@@ -65,11 +57,7 @@ fn layers_point_down_only() {
     refused("reel-event-log", "reel-projector", "against the direction");
     refused("reel-read-api", "reel-host", "against the direction");
     refused("reel", "reel-e2e", "against the direction");
-    assert_eq!(
-        said("reel-projector", "reel-plugin", Development, None).len(),
-        1,
-        "tests are no excuse"
-    );
+    assert_eq!(said("reel-projector", "reel-plugin", Development, None).len(), 1, "tests are no excuse");
 }
 
 #[test]
@@ -114,11 +102,7 @@ fn engines_and_drivers_have_owners() {
     refused("reel-event-log", "sqlx-core", "only reel-read-model may");
     refused("reel-host", "tiberius", "only reel-read-model may");
     refused("reel", "rusqlite", "only reel-event-log and reel-read-model may");
-    assert_eq!(
-        said("reel-read-api", "sqlx", Development, None).len(),
-        1,
-        "tests are no excuse"
-    );
+    assert_eq!(said("reel-read-api", "sqlx", Development, None).len(), 1, "tests are no excuse");
 }
 
 #[test]
@@ -134,11 +118,7 @@ fn pure_crates_name_no_network_server_or_database() {
 
 #[test]
 fn a_new_crate_needs_a_place_and_the_lints() {
-    let stranger = Crate {
-        name: "reel-stranger".to_owned(),
-        dependencies: vec![],
-        inherits_lints: false,
-    };
+    let stranger = Crate { name: "reel-stranger".to_owned(), dependencies: vec![], inherits_lints: false };
     let said = check(&[stranger]);
     assert_eq!(said.len(), 2, "{said:?}");
     assert!(said[0].contains("[lints]") && said[1].contains("LAYERS"), "{said:?}");

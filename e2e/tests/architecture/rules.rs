@@ -94,14 +94,8 @@ const IMPURE: &[&str] = &[
 
 /// May not be compiled into anything.
 const BANNED: &[(&str, &str)] = &[
-    (
-        "ring",
-        "a second crypto provider beside aws-lc-rs makes rustls panic at run time",
-    ),
-    (
-        "openssl-sys",
-        "TLS is rustls; OpenSSL must be found, linked and patched on every machine",
-    ),
+    ("ring", "a second crypto provider beside aws-lc-rs makes rustls panic at run time"),
+    ("openssl-sys", "TLS is rustls; OpenSSL must be found, linked and patched on every machine"),
     ("native-tls", "TLS is rustls, the same on every machine"),
 ];
 
@@ -133,16 +127,11 @@ pub(super) fn check(crates: &[Crate]) -> Vec<String> {
     for each in crates {
         let place = places[&*each.name];
         if !each.inherits_lints {
-            violations.push(format!(
-                "{}: its Cargo.toml needs `[lints]` with `workspace = true`",
-                each.name
-            ));
+            violations.push(format!("{}: its Cargo.toml needs `[lints]` with `workspace = true`", each.name));
         }
         if place == Place::Unknown {
-            violations.push(format!(
-                "{}: a new crate needs a place in LAYERS (e2e/tests/architecture/rules.rs)",
-                each.name
-            ));
+            violations
+                .push(format!("{}: a new crate needs a place in LAYERS (e2e/tests/architecture/rules.rs)", each.name));
         }
         for dependency in &each.dependencies {
             violations.extend(match places.get(&*dependency.name) {
@@ -248,10 +237,7 @@ fn world(from: &str, dependency: &Dependency) -> Option<String> {
 }
 
 fn matches(names: &[&str], name: &str) -> bool {
-    let one = |each: &&str| {
-        each.strip_suffix('*')
-            .map_or(*each == name, |start| name.starts_with(start))
-    };
+    let one = |each: &&str| each.strip_suffix('*').map_or(*each == name, |start| name.starts_with(start));
     names.iter().any(one)
 }
 

@@ -1,6 +1,7 @@
 //! The whole journey: commands over HTTP become rows through a plugin, and other rows through another plugin, while commands keep arriving
 //! and readers keep reading.
 
+
 mod author;
 mod reader;
 

@@ -6,9 +6,8 @@ use std::fmt;
 const LINES: usize = 700;
 
 /// Endings of what people write by hand; data, golden files and prose are not looked at.
-const SOURCES: &[&str] = &[
-    "css", "html", "js", "json", "just", "mjs", "proto", "py", "rs", "sh", "sql", "toml", "ts", "wit", "yaml", "yml",
-];
+const SOURCES: &[&str] =
+    &["css", "html", "js", "json", "just", "mjs", "proto", "py", "rs", "sh", "sql", "toml", "ts", "wit", "yaml", "yml"];
 const NAMED_SOURCES: &[&str] = &["Dockerfile", "justfile"];
 
 /// Scripts without an ending live here.
@@ -22,22 +21,10 @@ const EMPTY_NAMES: &[&str] = &["common", "helper", "helpers", "manager", "manage
 
 /// Not to be written in code; each with what to do instead. The pieces keep this file from finding itself.
 const UNWRITTEN: &[(&str, &str)] = &[
-    (
-        concat!("#[", "allow("),
-        "use #[expect(…, reason = \"…\")], which fails once it is not needed",
-    ),
-    (
-        concat!("#![", "allow("),
-        "use #![expect(…, reason = \"…\")], which fails once it is not needed",
-    ),
-    (
-        concat!("todo", "!("),
-        "write it, or return an error that says what is missing",
-    ),
-    (
-        concat!("unimplemented", "!("),
-        "write it, or return an error that says what is missing",
-    ),
+    (concat!("#[", "allow("), "use #[expect(…, reason = \"…\")], which fails once it is not needed"),
+    (concat!("#![", "allow("), "use #![expect(…, reason = \"…\")], which fails once it is not needed"),
+    (concat!("todo", "!("), "write it, or return an error that says what is missing"),
+    (concat!("unimplemented", "!("), "write it, or return an error that says what is missing"),
     (concat!("dbg", "!("), "use tracing"),
 ];
 
@@ -46,15 +33,8 @@ const MAY_ALLOW: &str = "projections/sdk/macros/";
 
 /// Where logic is pure, and what would end that: tokio is there for its channels only.
 const PURE: &[&str] = &["events/src/", "host/projector/src/"];
-const IMPURE: &[&str] = &[
-    "std::env",
-    "std::fs",
-    "std::net",
-    "std::process",
-    "tokio::fs",
-    "tokio::net",
-    "tokio::process",
-];
+const IMPURE: &[&str] =
+    &["std::env", "std::fs", "std::net", "std::process", "tokio::fs", "tokio::net", "tokio::process"];
 
 /// Folders of somebody's machine.
 const MACHINES: &[&str] = &[concat!("/", "work"), concat!("/", "root"), concat!("/", "home")];
@@ -94,11 +74,7 @@ pub(super) fn check(path: &str, text: &str) -> Vec<Finding> {
         let said = [trailing_space(line), machine_path(line), rust_line(path, line)];
         found.extend(said.into_iter().flatten().map(|what| (index + 1, what)));
     }
-    let finding = |(line, what)| Finding {
-        path: path.to_owned(),
-        line,
-        what,
-    };
+    let finding = |(line, what)| Finding { path: path.to_owned(), line, what };
     found.into_iter().map(finding).collect()
 }
 
@@ -109,29 +85,16 @@ fn is_rust(path: &str) -> bool {
 fn empty_name(path: &str) -> Option<(usize, String)> {
     let mut names = path.split('/').map(|part| part.split('.').next().unwrap_or(part));
     let name = names.find(|name| EMPTY_NAMES.contains(name))?;
-    Some((
-        1,
-        format!("`{name}` says nothing of what is inside; name what it is about"),
-    ))
+    Some((1, format!("`{name}` says nothing of what is inside; name what it is about")))
 }
 
 fn too_long(text: &str) -> Option<(usize, String)> {
     let lines = text.lines().count();
-    (lines > LINES).then(|| {
-        (
-            LINES + 1,
-            format!("{lines} lines, at most {LINES}; split it by meaning"),
-        )
-    })
+    (lines > LINES).then(|| (LINES + 1, format!("{lines} lines, at most {LINES}; split it by meaning")))
 }
 
 fn no_opening(text: &str) -> Option<(usize, String)> {
-    (!text.starts_with("//!")).then(|| {
-        (
-            1,
-            "opens without `//!`: say what lives here and what does not".to_owned(),
-        )
-    })
+    (!text.starts_with("//!")).then(|| (1, "opens without `//!`: say what lives here and what does not".to_owned()))
 }
 
 fn trailing_space(line: &str) -> Option<String> {
@@ -140,9 +103,7 @@ fn trailing_space(line: &str) -> Option<String> {
 
 fn machine_path(line: &str) -> Option<String> {
     let found = MACHINES.iter().find(|folder| names_folder(line, folder))?;
-    Some(format!(
-        "`{found}` is a folder of one machine; take it from a variable or a relative path"
-    ))
+    Some(format!("`{found}` is a folder of one machine; take it from a variable or a relative path"))
 }
 
 /// Whether an absolute path in the line starts in this folder.
@@ -168,14 +129,10 @@ fn rust_line(path: &str, line: &str) -> Option<String> {
     }
     let impure = |name: &&&str| PURE.iter().any(|folder| path.starts_with(folder)) && code.contains(**name);
     if let Some(name) = IMPURE.iter().find(impure) {
-        return Some(format!(
-            "`{name}`: this crate is pure logic; hand the outcome in through a port"
-        ));
+        return Some(format!("`{name}`: this crate is pure logic; hand the outcome in through a port"));
     }
     let name = module_name(code).filter(|name| EMPTY_NAMES.contains(name))?;
-    Some(format!(
-        "module `{name}` says nothing of what is inside; name what it is about"
-    ))
+    Some(format!("module `{name}` says nothing of what is inside; name what it is about"))
 }
 
 /// The name in `mod NAME`, whatever its visibility.

@@ -10,10 +10,7 @@ fn said(line: &str) -> Vec<String> {
 }
 
 fn said_of(path: &str, line: &str) -> Vec<String> {
-    check(path, &format!("{OPENING}{line}\n"))
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    check(path, &format!("{OPENING}{line}\n")).iter().map(ToString::to_string).collect()
 }
 
 #[track_caller]
@@ -33,11 +30,7 @@ fn accepted(line: &str) {
 fn a_rust_file_opens_by_saying_what_it_is() {
     let found = check("events/src/event.rs", "use std::fmt;\n");
     assert_eq!(found.len(), 1);
-    assert!(
-        found[0]
-            .to_string()
-            .starts_with("events/src/event.rs:1: opens without `//!`")
-    );
+    assert!(found[0].to_string().starts_with("events/src/event.rs:1: opens without `//!`"));
     assert_eq!(check("events/src/event.rs", "").len(), 1);
     assert_eq!(check("deny.toml", "[bans]\n"), []);
 }
@@ -48,11 +41,7 @@ fn a_file_has_an_end() {
     assert_eq!(check("events/src/event.rs", &lines(LINES)), []);
     let found = check("events/src/event.rs", &lines(LINES + 1));
     assert_eq!(found.len(), 1);
-    assert!(
-        found[0].to_string().starts_with("events/src/event.rs:701: 701 lines"),
-        "{}",
-        found[0]
-    );
+    assert!(found[0].to_string().starts_with("events/src/event.rs:701: 701 lines"), "{}", found[0]);
 }
 
 #[test]
@@ -71,10 +60,7 @@ fn nothing_is_left_unwritten() {
     refused(concat!("    todo", "!()"), "write it");
     refused(concat!("_ => unimplemented", "!(\"later\"),"), "write it");
     refused(concat!("dbg", "!(&event);"), "tracing");
-    assert_eq!(
-        said_of("projections/sdk/macros/src/lib.rs", concat!("todo", "!()")).len(),
-        1
-    );
+    assert_eq!(said_of("projections/sdk/macros/src/lib.rs", concat!("todo", "!()")).len(), 1);
 }
 
 #[test]
@@ -120,23 +106,12 @@ fn lines_end_where_their_text_ends() {
 
 #[test]
 fn sources_are_what_people_write() {
-    for path in [
-        "events/src/event.rs",
-        "scripts/test",
-        ".ci/run",
-        "justfile",
-        "wit/v1/projection.wit",
-        "Cargo.toml",
-    ] {
+    for path in ["events/src/event.rs", "scripts/test", ".ci/run", "justfile", "wit/v1/projection.wit", "Cargo.toml"] {
         assert!(is_source(path), "{path}");
     }
-    for path in [
-        "Cargo.lock",
-        "README.md",
-        "events/tests/golden/stored-1.json",
-        "host/server/vendor/htmx.js",
-        "LICENSE",
-    ] {
+    for path in
+        ["Cargo.lock", "README.md", "events/tests/golden/stored-1.json", "host/server/vendor/htmx.js", "LICENSE"]
+    {
         assert!(!is_source(path), "{path}");
     }
 }

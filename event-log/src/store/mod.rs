@@ -125,10 +125,7 @@ pub struct Limits {
 impl Default for Limits {
     /// 512 KiB an event, 12 MiB a commit: what fits one MongoDB document and one Kafka message.
     fn default() -> Limits {
-        Limits {
-            event_bytes: 512 << 10,
-            commit_bytes: 12 << 20,
-        }
+        Limits { event_bytes: 512 << 10, commit_bytes: 12 << 20 }
     }
 }
 
@@ -145,10 +142,7 @@ impl ReadLimit {
     /// `events` events, and 64 MiB.
     #[must_use]
     pub fn events(events: usize) -> ReadLimit {
-        ReadLimit {
-            events,
-            bytes: 64 << 20,
-        }
+        ReadLimit { events, bytes: 64 << 20 }
     }
 }
 

@@ -110,14 +110,7 @@ impl Tail {
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, log: LogId, from: LogPoint) -> Tail {
         let head = store.watch();
-        Tail {
-            store,
-            log,
-            at: from,
-            head,
-            verified: false,
-            ahead: None,
-        }
+        Tail { store, log, at: from, head, verified: false, ahead: None }
     }
 
     /// A tail of all that `store` holds.
@@ -165,32 +158,17 @@ impl Tail {
 
     /// Makes sure that the checkpoint's event stands where it stood.
     async fn verify(&mut self) -> Result<(), TopicError> {
-        let LogPoint {
-            position,
-            event: expected,
-        } = self.at;
+        let LogPoint { position, event: expected } = self.at;
         let found = self.store.log_id();
         if found != self.log {
-            return Err(TopicError::OtherLog {
-                position,
-                expected: self.log,
-                found,
-            });
+            return Err(TopicError::OtherLog { position, expected: self.log, found });
         }
         match self.store.point(position).await.map_err(|source| self.failed(source))? {
             Some(point) if point == self.at => Ok(()),
-            Some(LogPoint { event: found, .. }) => Err(TopicError::OtherEvent {
-                position,
-                expected,
-                found,
-            }),
+            Some(LogPoint { event: found, .. }) => Err(TopicError::OtherEvent { position, expected, found }),
             None => {
                 let head = self.store.head().await.map_err(|source| self.failed(source))?.position;
-                Err(TopicError::EventMissing {
-                    position,
-                    expected,
-                    head,
-                })
+                Err(TopicError::EventMissing { position, expected, head })
             }
         }
     }
@@ -198,11 +176,7 @@ impl Tail {
     /// Reads behind where the tail stands: what was read ahead if it is that, else anew.
     async fn read(&mut self, limit: ReadLimit) -> Result<EventBatch, TopicError> {
         let after = self.at.position;
-        if self
-            .ahead
-            .as_ref()
-            .is_some_and(|ahead| ahead.after != after || ahead.limit != limit)
-        {
+        if self.ahead.as_ref().is_some_and(|ahead| ahead.after != after || ahead.limit != limit) {
             self.ahead = None;
         }
         let read = match &mut self.ahead {
@@ -231,10 +205,7 @@ impl Tail {
         let (first, last) = (events.get(0).position, events.get(events.len() - 1));
         let expected = self.at.position + 1;
         if first == expected && last.position == self.at.position + events.len() as u64 {
-            return Ok(LogPoint {
-                position: last.position,
-                event: last.id,
-            });
+            return Ok(LogPoint { position: last.position, event: last.id });
         }
         self.verified = false;
         let reason = format!(
@@ -248,16 +219,10 @@ impl Tail {
     }
 
     fn stopped(&self) -> StoreError {
-        StoreError::Unavailable {
-            location: format!("log {}", self.log),
-            source: "it has stopped".into(),
-        }
+        StoreError::Unavailable { location: format!("log {}", self.log), source: "it has stopped".into() }
     }
 
     fn failed(&self, source: StoreError) -> TopicError {
-        TopicError::Store {
-            position: self.at.position,
-            source,
-        }
+        TopicError::Store { position: self.at.position, source }
     }
 }

@@ -19,11 +19,7 @@ async fn write(store: Arc<dyn EventStore>, writer: usize) -> Vec<Appended> {
     for nth in 0..COMMITS {
         let id = format!("s-{}", (writer + nth) % STREAMS);
         let count = 1 + nth % 3;
-        let mut next = if nth % 2 == 0 {
-            commit(&id, count)
-        } else {
-            commit_at(&id, 0, count)
-        };
+        let mut next = if nth % 2 == 0 { commit(&id, count) } else { commit_at(&id, 0, count) };
         done.push(loop {
             match store.append(next.clone()).await {
                 Ok(appended) => break appended,
@@ -44,11 +40,7 @@ async fn follow(store: Arc<dyn EventStore>, events: usize, limit: usize) -> Vec<
         let after = seen.len() as u64;
         let batch: EventBatch = store.read(after, ReadLimit::events(limit)).await.unwrap();
         for event in batch.iter() {
-            assert_eq!(
-                event.position,
-                seen.len() as u64 + 1,
-                "a hole, or an event out of order"
-            );
+            assert_eq!(event.position, seen.len() as u64 + 1, "a hole, or an event out of order");
             seen.push((event.position, event.version, event.stream.to_owned()));
         }
         tokio::task::yield_now().await;
@@ -69,10 +61,7 @@ pub(crate) async fn concurrent_writers_leave_no_gap_and_readers_see_no_hole<P: P
     }
     let answers = timeout(PATIENCE, writers.join_all()).await.unwrap().concat();
     let logs = timeout(PATIENCE, readers.join_all()).await.unwrap();
-    assert!(
-        logs.windows(2).all(|pair| pair[0] == pair[1]),
-        "all readers saw the same log"
-    );
+    assert!(logs.windows(2).all(|pair| pair[0] == pair[1]), "all readers saw the same log");
 
     let mut versions: HashMap<&str, u64> = HashMap::new();
     for (_, version, stream) in &logs[0] {
@@ -80,16 +69,9 @@ pub(crate) async fn concurrent_writers_leave_no_gap_and_readers_see_no_hole<P: P
         assert_eq!(*version, *last + 1, "{stream}");
         *last = *version;
     }
-    let mut taken: Vec<u64> = answers
-        .iter()
-        .flat_map(|a| a.first_position..=a.last_position())
-        .collect();
+    let mut taken: Vec<u64> = answers.iter().flat_map(|a| a.first_position..=a.last_position()).collect();
     taken.sort_unstable();
-    assert_eq!(
-        taken,
-        (1..=events as u64).collect::<Vec<_>>(),
-        "every position was given once"
-    );
+    assert_eq!(taken, (1..=events as u64).collect::<Vec<_>>(), "every position was given once");
 }
 
 pub(crate) async fn of_writers_that_expect_the_same_version_one_wins<P: Place>() {
@@ -103,21 +85,11 @@ pub(crate) async fn of_writers_that_expect_the_same_version_one_wins<P: Place>()
         let answers = timeout(PATIENCE, writers.join_all()).await.unwrap();
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
         for answer in answers.into_iter().filter_map(Result::err) {
-            assert!(
-                matches!(answer, AppendError::Conflict { actual, .. } if actual == version + 1),
-                "{answer:?}"
-            );
+            assert!(matches!(answer, AppendError::Conflict { actual, .. } if actual == version + 1), "{answer:?}");
         }
     }
     let stream: StreamId = stream("a-1");
-    assert_eq!(
-        store
-            .read_stream(&stream, 0, ReadLimit::events(100))
-            .await
-            .unwrap()
-            .len(),
-        10
-    );
+    assert_eq!(store.read_stream(&stream, 0, ReadLimit::events(100)).await.unwrap().len(), 10);
 }
 
 pub(crate) async fn concurrent_repeats_of_one_commit_are_one_commit<P: Place>() {
@@ -130,11 +102,7 @@ pub(crate) async fn concurrent_repeats_of_one_commit_are_one_commit<P: Place>() 
     }
     let answers = timeout(PATIENCE, writers.join_all()).await.unwrap();
     assert_eq!(answers.iter().filter(|appended| !appended.repeated).count(), 1);
-    assert!(
-        answers
-            .iter()
-            .all(|appended| appended.first_position == 1 && appended.count == 2)
-    );
+    assert!(answers.iter().all(|appended| appended.first_position == 1 && appended.count == 2));
     assert_eq!(store.head().await.unwrap().position, 2);
 }
 

@@ -101,8 +101,5 @@ pub(crate) fn commit(stream_id: &str, count: usize) -> NewCommit {
 
 /// The same with an expected version.
 pub(crate) fn commit_at(stream_id: &str, expected: u64, count: usize) -> NewCommit {
-    NewCommit {
-        expected: ExpectedVersion::Exactly(expected),
-        ..commit(stream_id, count)
-    }
+    NewCommit { expected: ExpectedVersion::Exactly(expected), ..commit(stream_id, count) }
 }

@@ -8,16 +8,11 @@ use uuid::Uuid;
 
 use super::{Place, commit, empty, stream};
 
-const ALL: ReadLimit = ReadLimit {
-    events: usize::MAX,
-    bytes: usize::MAX,
-};
+const ALL: ReadLimit = ReadLimit { events: usize::MAX, bytes: usize::MAX };
 
 /// Commits of several sizes on several streams.
 async fn fill(store: &Arc<dyn EventStore>) -> u64 {
-    let commits = (0..40)
-        .map(|nth| commit(&format!("s-{}", nth % 3), 1 + nth % 4))
-        .collect();
+    let commits = (0..40).map(|nth| commit(&format!("s-{}", nth % 3), 1 + nth % 4)).collect();
     let answers = store.append_all(commits).await;
     answers.last().unwrap().as_ref().unwrap().last_position()
 }
@@ -36,21 +31,10 @@ pub(crate) async fn what_was_appended_is_read<P: Place>() {
         payload: CanonicalJson::parse(r#"{"text":"é😀\u0001\"","n":-9223372036854775808,"d":5e-324}"#).unwrap(),
         metadata: CanonicalJson::parse_object(r#"{"actor":"b","trace":[1,null]}"#).unwrap(),
     };
-    let redacted = NewEvent {
-        id: Uuid::now_v7(),
-        payload: CanonicalJson::default(),
-        ..new.clone()
-    };
+    let redacted = NewEvent { id: Uuid::now_v7(), payload: CanonicalJson::default(), ..new.clone() };
     let longest = format!("é-{}", "ü".repeat(254));
     let events = vec![new.clone(), redacted.clone()];
-    store
-        .append(NewCommit {
-            stream: stream(&longest),
-            events,
-            ..commit("x-1", 1)
-        })
-        .await
-        .unwrap();
+    store.append(NewCommit { stream: stream(&longest), events, ..commit("x-1", 1) }).await.unwrap();
     let read = store.read(0, ALL).await.unwrap();
     let read: Vec<Event> = read.iter().map(|event| event.to_event()).collect();
     let expected = |nth: u64, new: NewEvent| Event {
@@ -74,11 +58,7 @@ pub(crate) async fn limits_of_events_and_bytes_are_kept<P: Place>() {
         let batch = store.read(3, ReadLimit::events(events)).await.unwrap();
         assert_eq!(positions(&batch), (4..4 + events as u64).collect::<Vec<_>>());
     }
-    assert_eq!(
-        store.read(3, ReadLimit::events(0)).await.unwrap().len(),
-        1,
-        "at least one"
-    );
+    assert_eq!(store.read(3, ReadLimit::events(0)).await.unwrap().len(), 1, "at least one");
     let whole = store.read(3, ALL).await.unwrap();
     for bytes in [0, 1, 20, 50, 100, 333] {
         let batch = store.read(3, ReadLimit { events: 1000, bytes }).await.unwrap();
@@ -114,26 +94,11 @@ pub(crate) async fn one_stream_is_read_from_any_version<P: Place>() {
     for after in 0..=of_stream.len() {
         let batch = store.read_stream(&stream("s-1"), after as u64, ALL).await.unwrap();
         assert!(batch.iter().eq(of_stream[after..].iter().copied()), "after {after}");
-        let first = store
-            .read_stream(&stream("s-1"), after as u64, ReadLimit::events(2))
-            .await
-            .unwrap();
-        assert!(
-            first.iter().eq(of_stream[after..].iter().copied().take(2)),
-            "after {after}"
-        );
+        let first = store.read_stream(&stream("s-1"), after as u64, ReadLimit::events(2)).await.unwrap();
+        assert!(first.iter().eq(of_stream[after..].iter().copied().take(2)), "after {after}");
     }
-    assert!(
-        store
-            .read_stream(&stream("s-1"), u64::MAX, ALL)
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    for other in ["s-", "s-11", "S-1", "s:1"]
-        .into_iter()
-        .filter_map(|id| StreamId::new(id).ok())
-    {
+    assert!(store.read_stream(&stream("s-1"), u64::MAX, ALL).await.unwrap().is_empty());
+    for other in ["s-", "s-11", "S-1", "s:1"].into_iter().filter_map(|id| StreamId::new(id).ok()) {
         assert!(store.read_stream(&other, 0, ALL).await.unwrap().is_empty());
     }
 }
@@ -148,10 +113,7 @@ pub(crate) async fn head_point_and_watch<P: Place>() {
     let last = fill(&store).await;
     assert_eq!(*watch.borrow(), last, "the process that appended knows at once");
     for event in store.read(0, ALL).await.unwrap().iter() {
-        let expected = LogPoint {
-            position: event.position,
-            event: event.id,
-        };
+        let expected = LogPoint { position: event.position, event: event.id };
         assert_eq!(store.point(event.position).await.unwrap(), Some(expected));
         if event.position == last {
             assert_eq!(store.head().await.unwrap(), expected);
@@ -175,18 +137,11 @@ pub(crate) async fn a_restart_keeps_everything<P: Place>() {
     assert_eq!(store.log_id(), log);
     assert_eq!(*store.watch().borrow(), last);
     assert!(store.read(0, ALL).await.unwrap().iter().eq(before.iter()));
-    assert_eq!(
-        store.append(repeated).await.unwrap().first_position,
-        first.first_position
-    );
+    assert_eq!(store.append(repeated).await.unwrap().first_position, first.first_position);
     let mut reused = commit("r-2", 1);
     reused.events[0].id = before.get(0).id;
     assert!(store.append(reused).await.is_err());
     let next = store.append(super::commit_at("r-1", 2, 1)).await.unwrap();
     assert_eq!((next.first_position, next.first_version), (last + 1, 3));
-    assert_ne!(
-        P::new().await.open(Limits::default()).await.log_id(),
-        log,
-        "each log has an identity of its own"
-    );
+    assert_ne!(P::new().await.open(Limits::default()).await.log_id(), log, "each log has an identity of its own");
 }

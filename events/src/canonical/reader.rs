@@ -8,12 +8,7 @@ const COMPARED_AS_THEY_COME: usize = 16;
 
 /// The canonical form of `text`.
 pub(super) fn canonical(text: &str) -> Result<String, CanonicalError> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        out: String::with_capacity(text.len()),
-        keys: Vec::new(),
-    };
+    let mut reader = Reader { text, at: 0, out: String::with_capacity(text.len()), keys: Vec::new() };
     match reader.document() {
         Ok(()) => Ok(reader.out),
         Err(fault) => Err(fault.into_error(text)),
@@ -24,10 +19,7 @@ pub(super) fn canonical(text: &str) -> Result<String, CanonicalError> {
 pub(super) fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = &text.as_bytes()[..offset.min(text.len())];
     let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let start = before
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |newline| newline + 1);
+    let start = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
     // Counts the bytes that begin a character.
     let column = before[start..].iter().filter(|byte| (**byte & 0xc0) != 0x80).count() + 1;
     (line, column)
@@ -107,20 +99,12 @@ impl Fault {
             }
         }
         let (line, column) = place(text, self.offset);
-        CanonicalError {
-            path,
-            line,
-            column,
-            problem: self.problem,
-        }
+        CanonicalError { path, line, column, problem: self.problem }
     }
 }
 
 fn is_plain_name(key: &str) -> bool {
-    !key.is_empty()
-        && key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
 }
 
 type Checked = Result<(), Box<Fault>>;
@@ -145,11 +129,7 @@ impl Reader<'_> {
     fn document(&mut self) -> Checked {
         self.value(0)?;
         self.skip_space();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(self.unexpected("the end of the text"))
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(self.unexpected("the end of the text")) }
     }
 
     fn value(&mut self, depth: usize) -> Checked {
@@ -240,11 +220,7 @@ impl Reader<'_> {
         }
         let (offset, start) = (self.at, self.out.len() + 1);
         self.string()?;
-        let key = Key {
-            start,
-            end: self.out.len() - 1,
-            offset,
-        };
+        let key = Key { start, end: self.out.len() - 1, offset };
         let before = &self.keys[first_key..];
         if before.len() < COMPARED_AS_THEY_COME && before.iter().any(|other| self.name(*other) == self.name(key)) {
             return Err(self.repeated(key));
@@ -270,13 +246,7 @@ impl Reader<'_> {
     }
 
     fn repeated(&self, key: Key) -> Box<Fault> {
-        self.fault(
-            key.offset,
-            format!(
-                "the key \"{}\" stands here a second time",
-                &self.out[key.start..key.end]
-            ),
-        )
+        self.fault(key.offset, format!("the key \"{}\" stands here a second time", &self.out[key.start..key.end]))
     }
 
     fn string(&mut self) -> Checked {
@@ -301,10 +271,9 @@ impl Reader<'_> {
                 }
                 Some(0) => return Err(self.nul(self.at)),
                 Some(byte) => {
-                    return Err(self.fault(
-                        self.at,
-                        format!("control character U+{byte:04X} must be escaped in a string"),
-                    ));
+                    return Err(
+                        self.fault(self.at, format!("control character U+{byte:04X} must be escaped in a string"))
+                    );
                 }
                 None => return Err(self.fault(opening, "the text ends within this string".to_owned())),
             }
@@ -356,9 +325,7 @@ impl Reader<'_> {
     fn four_digits(&mut self, start: usize) -> Result<u32, Box<Fault>> {
         let digits = self.text.as_bytes().get(self.at..self.at + 4);
         let code = digits.and_then(|digits| {
-            digits.iter().try_fold(0, |code, digit| {
-                char::from(*digit).to_digit(16).map(|digit| code << 4 | digit)
-            })
+            digits.iter().try_fold(0, |code, digit| char::from(*digit).to_digit(16).map(|digit| code << 4 | digit))
         });
         self.at += 4;
         code.ok_or_else(|| self.fault(start, "expected four hexadecimal digits after \\u".to_owned()))
@@ -380,16 +347,9 @@ impl Reader<'_> {
         }
         let literal = &self.text[start..self.at];
         if !well_formed {
-            return Err(self.fault(
-                start,
-                format!("{} is not a number as JSON writes it", shortened(literal)),
-            ));
+            return Err(self.fault(start, format!("{} is not a number as JSON writes it", shortened(literal))));
         }
-        if self.at == integer_end {
-            self.integer(start)
-        } else {
-            self.double(start)
-        }
+        if self.at == integer_end { self.integer(start) } else { self.double(start) }
     }
 
     fn integer(&mut self, start: usize) -> Checked {
@@ -408,10 +368,8 @@ impl Reader<'_> {
         let literal = &self.text[start..self.at];
         let value: f64 = literal.parse().expect("the form was checked");
         if !value.is_finite() {
-            let problem = format!(
-                "the number {} is beyond the range of a double; write it as a string",
-                shortened(literal)
-            );
+            let problem =
+                format!("the number {} is beyond the range of a double; write it as a string", shortened(literal));
             return Err(self.fault(start, problem));
         }
         // Adding 0 makes -0 a 0.
@@ -461,18 +419,11 @@ impl Reader<'_> {
     }
 
     fn nul(&self, offset: usize) -> Box<Fault> {
-        self.fault(
-            offset,
-            "text holds NUL (\\u0000), which not every database can store; remove it".to_owned(),
-        )
+        self.fault(offset, "text holds NUL (\\u0000), which not every database can store; remove it".to_owned())
     }
 
     fn fault(&self, offset: usize, problem: String) -> Box<Fault> {
-        Box::new(Fault {
-            offset,
-            problem,
-            path: Vec::new(),
-        })
+        Box::new(Fault { offset, problem, path: Vec::new() })
     }
 }
 

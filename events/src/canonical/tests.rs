@@ -55,25 +55,8 @@ fn numbers_that_are_refused() {
     assert!(refusal("9223372036854775808").contains("does not fit 64 signed bits"));
     assert!(refusal("-9223372036854775809").contains("does not fit 64 signed bits"));
     assert!(refusal("1e999").contains("beyond the range of a double"));
-    assert!(
-        refusal(&"9".repeat(5000)).len() < 200,
-        "a long literal is shown shortened"
-    );
-    for malformed in [
-        "01",
-        "-",
-        "1.",
-        ".5",
-        "1e",
-        "1e+",
-        "+1",
-        "--1",
-        "0x10",
-        "NaN",
-        "-Infinity",
-        "1.e3",
-        "00",
-    ] {
+    assert!(refusal(&"9".repeat(5000)).len() < 200, "a long literal is shown shortened");
+    for malformed in ["01", "-", "1.", ".5", "1e", "1e+", "+1", "--1", "0x10", "NaN", "-Infinity", "1.e3", "00"] {
         assert!(CanonicalJson::parse(malformed).is_err(), "{malformed}");
     }
 }
@@ -99,14 +82,9 @@ fn strings_that_are_refused() {
             .starts_with("data.author[3] (line 1, column 34): text holds NUL")
     );
     assert!(refusal("\"a\0b\"").contains("NUL"));
-    for lone in [
-        r#""\ud800""#,
-        r#""\ud800x""#,
-        r#""\ud800\n""#,
-        r#""\ud800\ud800""#,
-        r#""\udc00""#,
-        r#""\ud800\u0041""#,
-    ] {
+    for lone in
+        [r#""\ud800""#, r#""\ud800x""#, r#""\ud800\n""#, r#""\ud800\ud800""#, r#""\udc00""#, r#""\ud800\u0041""#]
+    {
         assert!(refusal(lone).contains("lone surrogate"), "{lone}");
     }
     assert!(refusal("\"a\nb\"").contains("U+000A"));
@@ -126,10 +104,7 @@ fn a_key_that_comes_twice_is_named() {
     let many: Vec<String> = (0..100).map(|i| format!("\"k{i}\":{i}")).collect();
     assert!(CanonicalJson::parse(format!("{{{}}}", many.join(","))).is_ok());
     assert!(refusal(&format!("{{{},\"k3\":0}}", many.join(","))).contains("the key \"k3\""));
-    assert_eq!(
-        canonical(r#"{"a":{"a":1},"b":{"a":1}}"#),
-        r#"{"a":{"a":1},"b":{"a":1}}"#
-    );
+    assert_eq!(canonical(r#"{"a":{"a":1},"b":{"a":1}}"#), r#"{"a":{"a":1},"b":{"a":1}}"#);
 }
 
 #[test]
@@ -142,20 +117,11 @@ fn depth_ends_at_sixty_four() {
 
 #[test]
 fn errors_say_where() {
-    assert_eq!(
-        refusal("{\"a\":\n  {\"é\": tru}}"),
-        "a[\"é\"] (line 2, column 9): expected a value, found 't'"
-    );
+    assert_eq!(refusal("{\"a\":\n  {\"é\": tru}}"), "a[\"é\"] (line 2, column 9): expected a value, found 't'");
     assert_eq!(refusal("[1 2]"), "line 1, column 4: expected ',' or ']', found '2'");
-    assert_eq!(
-        refusal("{} x"),
-        "line 1, column 4: expected the end of the text, found 'x'"
-    );
+    assert_eq!(refusal("{} x"), "line 1, column 4: expected the end of the text, found 'x'");
     assert_eq!(refusal(""), "line 1, column 1: expected a value, but the text ends");
-    assert_eq!(
-        CanonicalJson::parse(b"[\"\xff\"]").unwrap_err().to_string(),
-        "line 1, column 3: byte 2 is not UTF-8"
-    );
+    assert_eq!(CanonicalJson::parse(b"[\"\xff\"]").unwrap_err().to_string(), "line 1, column 3: byte 2 is not UTF-8");
     assert_eq!(
         CanonicalJson::parse_object("[1]").unwrap_err().to_string(),
         "line 1, column 1: expected an object, found [1]"
@@ -166,16 +132,8 @@ fn errors_say_where() {
 #[test]
 fn our_own_values() {
     let value = serde_json::json!({"a": [1, 2.5, "x\u{1}"]});
-    assert_eq!(
-        CanonicalJson::from_value(&value).unwrap().as_str(),
-        r#"{"a":[1,2.5,"x\u0001"]}"#
-    );
-    assert!(
-        CanonicalJson::from_serialize(&u64::MAX)
-            .unwrap_err()
-            .problem
-            .contains("64 signed bits")
-    );
+    assert_eq!(CanonicalJson::from_value(&value).unwrap().as_str(), r#"{"a":[1,2.5,"x\u0001"]}"#);
+    assert!(CanonicalJson::from_serialize(&u64::MAX).unwrap_err().problem.contains("64 signed bits"));
 }
 
 fn any_json() -> impl Strategy<Value = serde_json::Value> {

@@ -98,30 +98,15 @@ pub fn read<'a>(
         metadata: found.get("metadata").unwrap_or_default(),
     };
     let log = LogId(found.uuid("log")?);
-    Ok((
-        event,
-        Placement {
-            log,
-            previous: found.number("previous")?,
-            layout: found.number("layout")?,
-        },
-    ))
+    Ok((event, Placement { log, previous: found.number("previous")?, layout: found.number("layout")? }))
 }
 
 fn stream<'a>(key: &'a [u8], found: &Found<'a>) -> Result<&'a str, CloudEventError> {
     let stream = text("the message's key", key)?;
     if found.require("subject")? != stream {
-        return Err(invalid(
-            "subject",
-            "the same as the message's key",
-            found.require("subject")?,
-        ));
+        return Err(invalid("subject", "the same as the message's key", found.require("subject")?));
     }
-    if is_stream_id(stream) {
-        Ok(stream)
-    } else {
-        Err(CloudEventError::Stream(StreamIdError(stream.to_owned())))
-    }
+    if is_stream_id(stream) { Ok(stream) } else { Err(CloudEventError::Stream(StreamIdError(stream.to_owned()))) }
 }
 
 fn text<'a>(attribute: &str, bytes: &'a [u8]) -> Result<&'a str, CloudEventError> {

@@ -67,25 +67,15 @@ pub enum CloudEventError {
 }
 
 fn invalid(attribute: &str, expected: &'static str, found: &str) -> CloudEventError {
-    let shown = if found.len() <= 60 {
-        found.to_owned()
-    } else {
-        found.chars().take(57).chain("…".chars()).collect()
-    };
-    CloudEventError::Invalid {
-        attribute: attribute.to_owned(),
-        expected,
-        found: shown,
-    }
+    let shown =
+        if found.len() <= 60 { found.to_owned() } else { found.chars().take(57).chain("…".chars()).collect() };
+    CloudEventError::Invalid { attribute: attribute.to_owned(), expected, found: shown }
 }
 
 /// The id, if it is a UUID as everybody writes it; the nil UUID stands for "no event" and is not taken for one.
 fn uuid_of(id: &str) -> Option<Uuid> {
     let hyphenated = id.len() == 36;
-    hyphenated
-        .then(|| Uuid::try_parse(id).ok())
-        .flatten()
-        .filter(|uuid| !uuid.is_nil())
+    hyphenated.then(|| Uuid::try_parse(id).ok()).flatten().filter(|uuid| !uuid.is_nil())
 }
 
 /// The event id of a foreign event whose id is no UUID: UUIDv5 of the source and the id, which only together are unique.

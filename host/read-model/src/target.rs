@@ -316,7 +316,9 @@ pub enum CatalogError {
         wanted: String,
     },
     /// Another projection's tables are readable under the same name.
-    #[error("projection {name} would be readable as schema {schema}, which belongs to {owner} already: choose another name")]
+    #[error(
+        "projection {name} would be readable as schema {schema}, which belongs to {owner} already: choose another name"
+    )]
     NameTaken {
         /// The new projection.
         name: String,

@@ -33,7 +33,7 @@ impl Runner {
         let (retries, retry) = mpsc::channel(1);
         let orders = Orders { stop: stopped, retries: retry };
         let run = Run { host, target, generation, progress: Arc::clone(&progress) };
-        let task = tokio::spawn(run.to_the_end(orders));
+        let task = tokio::spawn(run.until_stopped(orders));
         Runner { progress, started: Instant::now(), retries, stop, task }
     }
 
@@ -74,7 +74,7 @@ enum Ended {
 
 impl Run {
     #[tracing::instrument(name = "generation", skip_all, fields(projection = %self.generation.projection, number = self.generation.number))]
-    async fn to_the_end(self, mut orders: Orders) {
+    async fn until_stopped(self, mut orders: Orders) {
         let mut wait = Duration::from_millis(50);
         let mut stop = orders.stop.clone();
         loop {

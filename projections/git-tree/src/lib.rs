@@ -43,33 +43,12 @@ enum FileEvent {
 pub fn git_tree(event: Event<FileEvent>, rows: &mut Rows) -> Result<(), Reject> {
     let path = event.stream_key();
     match event.payload {
-        FileEvent::Added {
-            commit,
-            author,
-            mode,
-            blob,
-        } => {
-            rows.upsert(File {
-                path: path.to_owned(),
-                blob,
-                mode,
-                commit,
-                author,
-                changes: 1,
-            });
+        FileEvent::Added { commit, author, mode, blob } => {
+            rows.upsert(File { path: path.to_owned(), blob, mode, commit, author, changes: 1 });
         }
-        FileEvent::Modified {
-            commit,
-            author,
-            mode,
-            blob,
-        } => {
-            let values = (
-                File::BLOB.set(blob),
-                File::MODE.set(mode),
-                File::COMMIT.set(commit),
-                File::AUTHOR.set(author),
-            );
+        FileEvent::Modified { commit, author, mode, blob } => {
+            let values =
+                (File::BLOB.set(blob), File::MODE.set(mode), File::COMMIT.set(commit), File::AUTHOR.set(author));
             rows.patch(File::key(path), values);
             rows.add(File::key(path), File::CHANGES, 1);
         }

@@ -12,14 +12,7 @@ fn change(kind: &str, path: &str, blob: &str) -> GivenEvent {
 
 fn file(path: &str, blob: &str, changes: i64) -> File {
     let (author, mode) = ("ann".into(), "100644".into());
-    File {
-        path: path.into(),
-        blob: blob.into(),
-        mode,
-        commit: format!("commit-of-{blob}"),
-        author,
-        changes,
-    }
+    File { path: path.into(), blob: blob.into(), mode, commit: format!("commit-of-{blob}"), author, changes }
 }
 
 #[test]
@@ -51,9 +44,7 @@ fn a_deleted_file_is_gone_and_begins_anew() {
 
 #[test]
 fn a_change_of_no_file_is_the_events_fault() {
-    given([change("file-modified", "lib.rs", "1")])
-        .when(git_tree)
-        .then_rejects("row-missing");
+    given([change("file-modified", "lib.rs", "1")]).when(git_tree).then_rejects("row-missing");
 }
 
 #[test]
@@ -75,8 +66,6 @@ fn the_beginning_of_a_real_history_is_followed() {
         events.push(event(&text("subject"), &kind, line["data"].clone()).at(&text("time")));
     }
     let rows = given(events).when(git_tree).rows::<File>();
-    let found = rows
-        .into_iter()
-        .map(|file| (file.path, (file.blob, file.mode, file.commit, file.author)));
+    let found = rows.into_iter().map(|file| (file.path, (file.blob, file.mode, file.commit, file.author)));
     assert_eq!(found.collect::<std::collections::BTreeMap<_, _>>(), expected);
 }

@@ -91,14 +91,7 @@ pub fn posts(event: Event<PostEvent>, rows: &mut Rows) -> Result<(), Reject> {
         Created { author, message } => {
             rows.add(Author::key(&author), Author::POSTS, 1);
             let latest_comments = Json(Vec::new());
-            rows.upsert(Post {
-                id: id.to_owned(),
-                author,
-                message,
-                score: 0,
-                latest_comments,
-                posted_at: at,
-            });
+            rows.upsert(Post { id: id.to_owned(), author, message, score: 0, latest_comments, posted_at: at });
         }
         Edited { message } => rows.patch(Post::key(id), Post::MESSAGE.set(message)),
         Liked => {
@@ -106,16 +99,7 @@ pub fn posts(event: Event<PostEvent>, rows: &mut Rows) -> Result<(), Reject> {
             rows.add(Author::key(author), Author::LIKES, 1);
             rows.add(Post::key(id), Post::SCORE, LIKE);
         }
-        CommentAdded { comment, author, text } => add_comment(
-            rows,
-            id,
-            Shown {
-                comment,
-                author,
-                text,
-                at,
-            },
-        )?,
+        CommentAdded { comment, author, text } => add_comment(rows, id, Shown { comment, author, text, at })?,
         CommentEdited { comment, text } => edit_comment(rows, id, &comment, &text)?,
         CommentRemoved { comment } => remove_comment(rows, id, &comment)?,
         Removed => {
@@ -128,23 +112,10 @@ pub fn posts(event: Event<PostEvent>, rows: &mut Rows) -> Result<(), Reject> {
 
 fn add_comment(rows: &mut Rows, id: &str, shown: Shown) -> Result<(), Reject> {
     let mut latest = post(rows, id)?.latest_comments;
-    let Shown {
-        comment,
-        author,
-        text,
-        at,
-    } = shown.clone();
+    let Shown { comment, author, text, at } = shown.clone();
     rows.add(Author::key(&author), Author::COMMENTS, 1);
     let previous = latest.0.first().map(|newest| newest.comment.clone());
-    rows.upsert(Comment {
-        post: id.to_owned(),
-        id: comment,
-        author,
-        text,
-        commented_at: at,
-        removed: false,
-        previous,
-    });
+    rows.upsert(Comment { post: id.to_owned(), id: comment, author, text, commented_at: at, removed: false, previous });
     latest.0.insert(0, shown);
     latest.0.truncate(SHOWN);
     rows.patch(Post::key(id), Post::LATEST_COMMENTS.set(latest));
@@ -186,27 +157,15 @@ fn standing_before(rows: &mut Rows, id: &str, comment: Option<String>) -> Option
     loop {
         let found = rows.get(Comment::key(id, earlier?))?;
         if !found.removed {
-            let Comment {
-                id: comment,
-                author,
-                text,
-                commented_at: at,
-                ..
-            } = found;
-            return Some(Shown {
-                comment,
-                author,
-                text,
-                at,
-            });
+            let Comment { id: comment, author, text, commented_at: at, .. } = found;
+            return Some(Shown { comment, author, text, at });
         }
         earlier = found.previous;
     }
 }
 
 fn post(rows: &mut Rows, id: &str) -> Result<Post, Reject> {
-    rows.get(Post::key(id))
-        .ok_or_else(|| Reject::new("post-missing", format!("there is no post {id}")))
+    rows.get(Post::key(id)).ok_or_else(|| Reject::new("post-missing", format!("there is no post {id}")))
 }
 
 #[cfg(test)]

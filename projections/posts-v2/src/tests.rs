@@ -11,11 +11,7 @@ fn created() -> GivenEvent {
 }
 
 fn commented(number: usize) -> GivenEvent {
-    event(
-        "post-1",
-        "comment-added",
-        json!({"comment": format!("c{number}"), "author": "bob", "text": "Hi"}),
-    )
+    event("post-1", "comment-added", json!({"comment": format!("c{number}"), "author": "bob", "text": "Hi"}))
 }
 
 fn removed(number: usize) -> GivenEvent {
@@ -23,12 +19,7 @@ fn removed(number: usize) -> GivenEvent {
 }
 
 fn author(name: &str, posts: i64, comments: i64, likes: i64) -> Author {
-    Author {
-        name: name.into(),
-        posts,
-        comments,
-        likes,
-    }
+    Author { name: name.into(), posts, comments, likes }
 }
 
 /// The numbers of the comments that the one post shows, and its score.
@@ -40,12 +31,7 @@ fn shown(events: impl IntoIterator<Item = GivenEvent>) -> (Vec<usize>, i64) {
 
 #[test]
 fn a_post_has_a_score_and_authors_have_totals() {
-    let shown = Shown {
-        comment: "c1".into(),
-        author: "bob".into(),
-        text: "Ho".into(),
-        at: second(2),
-    };
+    let shown = Shown { comment: "c1".into(), author: "bob".into(), text: "Ho".into(), at: second(2) };
     given([
         created(),
         commented(1),
@@ -77,27 +63,14 @@ fn the_ten_latest_comments_are_shown_newest_first() {
 fn an_older_comment_takes_the_place_of_a_removed_one() {
     let events = || [created()].into_iter().chain((1..=12).map(commented));
     assert_eq!(shown(events().chain([removed(7)])).0, [12, 11, 10, 9, 8, 6, 5, 4, 3, 2]);
-    assert_eq!(
-        shown(events().chain([removed(2), removed(3)])).0,
-        [12, 11, 10, 9, 8, 7, 6, 5, 4, 1]
-    );
+    assert_eq!(shown(events().chain([removed(2), removed(3)])).0, [12, 11, 10, 9, 8, 7, 6, 5, 4, 1]);
     let rest = events().chain((2..=12).rev().map(removed));
     assert_eq!(shown(rest), (vec![1], 2));
 }
 
 #[test]
 fn a_comment_after_all_were_removed_stands_alone() {
-    assert_eq!(
-        shown([
-            created(),
-            commented(1),
-            removed(1),
-            commented(2),
-            removed(2),
-            commented(3)
-        ]),
-        (vec![3], 2)
-    );
+    assert_eq!(shown([created(), commented(1), removed(1), commented(2), removed(2), commented(3)]), (vec![3], 2));
 }
 
 #[test]
@@ -110,7 +83,5 @@ fn a_removed_post_takes_its_comments_along() {
 
 #[test]
 fn a_like_of_no_post_is_rejected() {
-    given([event("post-1", "post-liked", json!({}))])
-        .when(posts)
-        .then_rejects("post-missing");
+    given([event("post-1", "post-liked", json!({}))]).when(posts).then_rejects("post-missing");
 }

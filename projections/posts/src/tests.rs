@@ -8,25 +8,13 @@ fn created() -> GivenEvent {
 }
 
 fn commented(id: &str) -> GivenEvent {
-    event(
-        "post-1",
-        "comment-added",
-        json!({"comment": id, "author": "bob", "text": "Hi"}),
-    )
+    event("post-1", "comment-added", json!({"comment": id, "author": "bob", "text": "Hi"}))
 }
 
 fn post(message: &str, likes: i64, comments: i64, edited: Option<i64>) -> Post {
     let (id, author, message) = ("1".into(), "ann".into(), message.into());
     let (posted_at, edited_at) = (second(1), edited.map(second));
-    Post {
-        id,
-        author,
-        message,
-        likes,
-        comments,
-        posted_at,
-        edited_at,
-    }
+    Post { id, author, message, likes, comments, posted_at, edited_at }
 }
 
 #[test]
@@ -65,10 +53,7 @@ fn comments_come_change_and_go() {
 #[test]
 fn a_removed_post_takes_its_comments_along() {
     let removed = event("post-1", "post-removed", json!({}));
-    given([created(), commented("a"), removed])
-        .when(posts)
-        .then_none::<Post>()
-        .then_none::<Comment>();
+    given([created(), commented("a"), removed]).when(posts).then_none::<Post>().then_none::<Comment>();
 }
 
 #[test]

@@ -157,10 +157,7 @@ pub fn store(heap: &mut Vec<u8>, bytes: &[u8]) -> Span {
 pub fn span_from(heap: &[u8], offset: usize) -> Span {
     let end = u32::try_from(heap.len()).expect("a batch is sent long before it has 4 GiB");
     let offset = offset as u32;
-    Span {
-        offset,
-        length: end - offset,
-    }
+    Span { offset, length: end - offset }
 }
 
 // The layout that the Component Model prescribes; a difference would be a change of the contract.

@@ -47,10 +47,7 @@ impl<T, V: ColumnValue> Column<T, Option<V>> {
     #[inline]
     #[must_use]
     pub fn null(self) -> Assignment<T, Option<V>, Option<V>> {
-        Assignment {
-            column: self,
-            value: None,
-        }
+        Assignment { column: self, value: None }
     }
 }
 
@@ -76,10 +73,7 @@ impl<T, V, A: IntoColumn<V>> Assignments<T> for Assignment<T, V, A> {
     #[inline]
     fn write(self, cells: &mut Vec<Cell>, heap: &mut Vec<u8>) {
         let value: Value = self.value.write(heap);
-        cells.push(Cell {
-            column: self.column.index,
-            value,
-        });
+        cells.push(Cell { column: self.column.index, value });
     }
 }
 
@@ -118,9 +112,6 @@ impl<T, K: Assignments<T>> Key<T, K> {
     /// A key of all key columns, in order. For derived code.
     #[inline]
     pub fn of(columns: K) -> Key<T, K> {
-        Key {
-            columns,
-            of: PhantomData,
-        }
+        Key { columns, of: PhantomData }
     }
 }

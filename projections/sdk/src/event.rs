@@ -157,10 +157,7 @@ impl<'a> RawEvent<'a> {
     #[cold]
     fn payload_error(&self, error: &serde_json::Error) -> Reject {
         if self.payload.is_empty() {
-            return Reject::new(
-                "redacted",
-                format!("the payload of this {} was redacted", self.kind_name),
-            );
+            return Reject::new("redacted", format!("the payload of this {} was redacted", self.kind_name));
         }
         Reject::new("payload", format!("payload of {}: {error}", self.kind_name))
     }
@@ -171,10 +168,7 @@ impl<'a> RawEvent<'a> {
     pub fn unknown_kind(&self) -> Reject {
         Reject::fatal(
             "unknown-kind",
-            format!(
-                "the host delivered kind number {}, which the manifest does not have",
-                self.kind
-            ),
+            format!("the host delivered kind number {}, which the manifest does not have", self.kind),
         )
     }
 }

@@ -7,10 +7,7 @@ use crate::ColumnValue;
 
 /// A whole manifest.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct ManifestDescription<'a> {
     pub name: &'a str,
     pub version: &'a str,
@@ -36,10 +33,7 @@ pub enum Order {
 
 /// A table.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct TableDescription {
     pub name: &'static str,
     pub columns: &'static [ColumnDescription],
@@ -104,10 +98,7 @@ pub enum Literal {
 
 /// An index.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct IndexDescription {
     pub columns: &'static [u16],
     pub unique: bool,
@@ -115,10 +106,7 @@ pub struct IndexDescription {
 
 /// A reference to another table's key.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct ReferenceDescription {
     pub columns: &'static [u16],
     pub table: &'static str,
@@ -126,10 +114,7 @@ pub struct ReferenceDescription {
 
 /// A named query.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct QueryDescription {
     pub name: &'static str,
     pub table: &'static str,
@@ -139,10 +124,7 @@ pub struct QueryDescription {
 
 /// A parameter of a named query.
 #[derive(Debug)]
-#[expect(
-    missing_docs,
-    reason = "the members are those of `wit/v1/manifest.schema.json`, described there"
-)]
+#[expect(missing_docs, reason = "the members are those of `wit/v1/manifest.schema.json`, described there")]
 pub struct ParameterDescription {
     pub name: &'static str,
     pub kind: ColumnType,
@@ -153,31 +135,19 @@ impl ColumnDescription {
     /// A column of the type that `V` is stored as.
     #[must_use]
     pub const fn of<V: ColumnValue>(name: &'static str) -> ColumnDescription {
-        ColumnDescription {
-            name,
-            kind: V::TYPE,
-            length: None,
-            nullable: V::NULLABLE,
-            default: None,
-        }
+        ColumnDescription { name, kind: V::TYPE, length: None, nullable: V::NULLABLE, default: None }
     }
 
     /// With a greatest length.
     #[must_use]
     pub const fn length(self, length: u32) -> ColumnDescription {
-        ColumnDescription {
-            length: Some(length),
-            ..self
-        }
+        ColumnDescription { length: Some(length), ..self }
     }
 
     /// With a default.
     #[must_use]
     pub const fn default(self, default: Literal) -> ColumnDescription {
-        ColumnDescription {
-            default: Some(default),
-            ..self
-        }
+        ColumnDescription { default: Some(default), ..self }
     }
 
     const fn has_length(&self) -> bool {
@@ -218,18 +188,12 @@ impl TableDescription {
         index = 0;
         while index < self.key.len() {
             let column = &self.columns[self.key[index] as usize];
-            assert!(
-                !column.nullable,
-                "a key column cannot be an Option: a key is never NULL"
-            );
+            assert!(!column.nullable, "a key column cannot be an Option: a key is never NULL");
             assert!(
                 column.length.is_some() || !column.has_length(),
                 "a key column that holds text or bytes needs a length that every database can index: #[key(length = 36)]"
             );
-            assert!(
-                !matches!(column.kind, ColumnType::Json),
-                "a key column cannot hold JSON"
-            );
+            assert!(!matches!(column.kind, ColumnType::Json), "a key column cannot hold JSON");
             index += 1;
         }
     }
@@ -255,10 +219,7 @@ impl TableDescription {
     }
 
     fn names(&self, columns: &[u16]) -> Vec<&'static str> {
-        columns
-            .iter()
-            .map(|index| self.columns[usize::from(*index)].name)
-            .collect()
+        columns.iter().map(|index| self.columns[usize::from(*index)].name).collect()
     }
 }
 
@@ -333,10 +294,7 @@ impl Serialize for TableDescription {
             column: &'static str,
             holds: &'static str,
         }
-        let owner = |column: u16, holds| Owner {
-            column: self.columns[usize::from(column)].name,
-            holds,
-        };
+        let owner = |column: u16, holds| Owner { column: self.columns[usize::from(column)].name, holds };
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("name", self.name)?;
         map.serialize_entry("columns", self.columns)?;
@@ -347,17 +305,10 @@ impl Serialize for TableDescription {
             Ownership::StreamId(column) => map.serialize_entry("owner", &owner(column, "stream-id"))?,
             Ownership::Shared => map.serialize_entry("shared", &true)?,
         }
-        let indexes: Vec<_> = self
-            .indexes
-            .iter()
-            .map(|index| IndexText { table: self, index })
-            .collect();
+        let indexes: Vec<_> = self.indexes.iter().map(|index| IndexText { table: self, index }).collect();
         map.serialize_entry("indexes", &indexes)?;
-        let references: Vec<_> = self
-            .references
-            .iter()
-            .map(|reference| ReferenceText { table: self, reference })
-            .collect();
+        let references: Vec<_> =
+            self.references.iter().map(|reference| ReferenceText { table: self, reference }).collect();
         map.serialize_entry("references", &references)?;
         map.end()
     }

@@ -14,19 +14,12 @@ impl Reject {
     /// This event can never be applied: on every attempt, in every batch, the same. `code` labels a metric: use few, stable ones,
     /// such as `unknown-currency`; `message` is for people and says what was found and what was expected.
     pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Reject {
-        Reject {
-            code: code.into(),
-            message: message.into(),
-            fatal: false,
-        }
+        Reject { code: code.into(), message: message.into(), fatal: false }
     }
 
     /// The settings or the code are wrong: no event can be applied, and the projection stops under every policy.
     pub fn fatal(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Reject {
-        Reject {
-            fatal: true,
-            ..Reject::new(code, message)
-        }
+        Reject { fatal: true, ..Reject::new(code, message) }
     }
 
     /// The label.

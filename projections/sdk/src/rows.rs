@@ -31,11 +31,7 @@ pub trait Host {
 impl<'host> Rows<'host> {
     /// Rows whose changes go to `host`. For derived code and the test kit.
     pub fn new(host: &'host mut dyn Host) -> Rows<'host> {
-        Rows {
-            batch: ChangeBatch::default(),
-            event: 0,
-            host,
-        }
+        Rows { batch: ChangeBatch::default(), event: 0, host }
     }
 
     /// The same, with room for what so many events with so many bytes of text may come to: memory that grows later is copied. For
@@ -155,16 +151,8 @@ impl<'host> Rows<'host> {
         let key: Vec<Value> = self.batch.cells.iter().map(|cell| cell.value).collect();
         let answer = self.host.get(self.event, T::INDEX, &key, &self.batch.heap);
         self.batch.clear();
-        let found = *answer
-            .found
-            .first()
-            .expect("the host answers with one flag for each key");
-        found.then(|| {
-            T::read(&mut RowReader {
-                values: answer.values.into_iter(),
-                heap: &answer.heap,
-            })
-        })
+        let found = *answer.found.first().expect("the host answers with one flag for each key");
+        found.then(|| T::read(&mut RowReader { values: answer.values.into_iter(), heap: &answer.heap }))
     }
 
     #[inline]
@@ -181,12 +169,7 @@ impl<'host> Rows<'host> {
 
     #[inline]
     fn push<T: Declared>(&mut self, operation: Operation, cells: u16) {
-        self.batch.changes.push(Change {
-            event: self.event,
-            table: T::INDEX,
-            operation,
-            cells,
-        });
+        self.batch.changes.push(Change { event: self.event, table: T::INDEX, operation, cells });
         if self.batch.is_big() {
             self.flush();
         }
@@ -195,10 +178,7 @@ impl<'host> Rows<'host> {
 
 impl std::fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows")
-            .field("event", &self.event)
-            .field("batch", &self.batch)
-            .finish_non_exhaustive()
+        f.debug_struct("Rows").field("event", &self.event).field("batch", &self.batch).finish_non_exhaustive()
     }
 }
 
@@ -236,10 +216,7 @@ impl<'a> RowReader<'a> {
     /// Reads the row that `values` are, whose spans point into `heap`.
     #[must_use]
     pub fn new(values: Vec<Value>, heap: &'a [u8]) -> RowReader<'a> {
-        RowReader {
-            values: values.into_iter(),
-            heap,
-        }
+        RowReader { values: values.into_iter(), heap }
     }
 
     /// The next column's value.
@@ -247,10 +224,7 @@ impl<'a> RowReader<'a> {
     /// # Panics
     /// Where the host sent too few values or one of another type.
     pub fn next<V: ColumnValue>(&mut self, column: &str) -> V {
-        let value = self
-            .values
-            .next()
-            .unwrap_or_else(|| panic!("the host sent no value for column {column}"));
+        let value = self.values.next().unwrap_or_else(|| panic!("the host sent no value for column {column}"));
         V::read(value, self.heap).unwrap_or_else(|| panic!("the host sent {value:?} for column {column}"))
     }
 }

@@ -54,14 +54,7 @@ pub struct GivenEvent {
 pub fn event(stream: &str, kind: &str, payload: serde_json::Value) -> GivenEvent {
     StreamId::new(stream).unwrap_or_else(|error| panic!("{error}"));
     EventKind::new(kind).unwrap_or_else(|error| panic!("{error}"));
-    GivenEvent {
-        stream: stream.into(),
-        kind: kind.into(),
-        payload,
-        metadata: None,
-        schema: 1,
-        recorded_at: None,
-    }
+    GivenEvent { stream: stream.into(), kind: kind.into(), payload, metadata: None, schema: 1, recorded_at: None }
 }
 
 /// The moment so many seconds after the beginning of 1970: when event number `count` is recorded.
@@ -91,10 +84,7 @@ impl GivenEvent {
     /// With metadata; a projection sees it if it asks for metadata.
     #[must_use]
     pub fn metadata(self, metadata: serde_json::Value) -> GivenEvent {
-        GivenEvent {
-            metadata: Some(metadata),
-            ..self
-        }
+        GivenEvent { metadata: Some(metadata), ..self }
     }
 }
 
@@ -157,18 +147,10 @@ impl Given {
         let whole = self.run_cut(plugin(), &[]);
         let count = self.batch.len();
         let every: Vec<usize> = (1..count).collect();
-        let cuts = every
-            .iter()
-            .map(std::slice::from_ref)
-            .take(64)
-            .chain([every.as_slice()]);
+        let cuts = every.iter().map(std::slice::from_ref).take(64).chain([every.as_slice()]);
         for cut in cuts {
             let other = self.run_cut(plugin(), cut);
-            let described = if cut.len() == 1 {
-                format!("cut behind event {}", cut[0])
-            } else {
-                "one by one".into()
-            };
+            let described = if cut.len() == 1 { format!("cut behind event {}", cut[0]) } else { "one by one".into() };
             assert!(
                 whole.same_as(&other),
                 "the rows depend on how events are cut into batches: keep nothing between events in variables; what must last \
@@ -210,11 +192,7 @@ impl Given {
             result.err().map(|failure| (index, failure))
         });
         let (index, failure) = failures.next()?;
-        Some(Rejection {
-            event: index + 1,
-            code: failure.code,
-            message: failure.message,
-        })
+        Some(Rejection { event: index + 1, code: failure.code, message: failure.message })
     }
 }
 
@@ -286,9 +264,7 @@ impl Outcome {
     /// Where none was, or with another code.
     #[track_caller]
     pub fn then_rejects(self, code: &str) -> Outcome {
-        let Some(rejection) = &self.rejection else {
-            panic!("no event was rejected; expected {code}")
-        };
+        let Some(rejection) = &self.rejection else { panic!("no event was rejected; expected {code}") };
         assert_eq!(rejection.code, code, "event {}: {}", rejection.event, rejection.message);
         self
     }

@@ -60,15 +60,7 @@ mod types {
     fn samples(event: Event<SampleEvent>, rows: &mut Rows) -> Result<(), Reject> {
         let id = event.stream_key();
         match event.payload {
-            SampleEvent::Taken {
-                uuid,
-                date,
-                time,
-                price,
-                maybe,
-                text,
-                bytes,
-            } => rows.upsert(Sample {
+            SampleEvent::Taken { uuid, date, time, price, maybe, text, bytes } => rows.upsert(Sample {
                 id: id.into(),
                 flag: true,
                 small: i16::MIN,
@@ -86,15 +78,8 @@ mod types {
                 maybe_text: text,
             }),
             SampleEvent::ReadBack => {
-                let sample = rows
-                    .get(Sample::key(id))
-                    .ok_or_else(|| Reject::new("missing", "no such sample"))?;
-                rows.upsert(Sample {
-                    id: id.into(),
-                    small: 1,
-                    maybe: Some(2),
-                    ..sample
-                });
+                let sample = rows.get(Sample::key(id)).ok_or_else(|| Reject::new("missing", "no such sample"))?;
+                rows.upsert(Sample { id: id.into(), small: 1, maybe: Some(2), ..sample });
             }
         }
         Ok(())
@@ -130,23 +115,17 @@ mod types {
             maybe: Some(2),
             maybe_text: None,
         };
-        given([taken(&[0, 255]), event("sample-1", "sample-read-back", json!({}))])
-            .when(samples)
-            .then([expected]);
+        given([taken(&[0, 255]), event("sample-1", "sample-read-back", json!({}))]).when(samples).then([expected]);
     }
 
     #[test]
     fn what_a_column_does_not_take_is_the_events_fault() {
-        given([taken(&[0; 6])])
-            .when(samples)
-            .then_rejects("value-out-of-domain");
+        given([taken(&[0; 6])]).when(samples).then_rejects("value-out-of-domain");
     }
 
     #[test]
     fn the_projections_own_code_is_kept() {
-        given([event("sample-9", "sample-read-back", json!({}))])
-            .when(samples)
-            .then_rejects("missing");
+        given([event("sample-9", "sample-read-back", json!({}))]).when(samples).then_rejects("missing");
     }
 }
 
@@ -194,10 +173,7 @@ mod operations {
                 rows.add(Day::key(day), Day::TURNOVER, total);
                 rows.minimum(Day::key(day), Day::FIRST, time);
                 rows.maximum(Day::key(day), Day::LAST, time);
-                rows.insert_if_absent(Order {
-                    stream: event.stream_id().into(),
-                    state: "new".into(),
-                });
+                rows.insert_if_absent(Order { stream: event.stream_id().into(), state: "new".into() });
             }
             OrderEvent::Shipped => rows.patch_if_present(Order::key(event.stream_id()), Order::STATE.set("shipped")),
         }
@@ -232,14 +208,8 @@ mod operations {
             },
         ])
         .then([
-            Order {
-                stream: "order-1".into(),
-                state: "new".into(),
-            },
-            Order {
-                stream: "order-2".into(),
-                state: "shipped".into(),
-            },
+            Order { stream: "order-1".into(), state: "new".into() },
+            Order { stream: "order-2".into(), state: "shipped".into() },
         ]);
     }
 
@@ -262,9 +232,7 @@ mod operations {
             rows.delete(Owned::key("2"));
             Ok(())
         }
-        given([event("a-1", "a", json!(null))])
-            .when(thief)
-            .then_rejects("not-owned");
+        given([event("a-1", "a", json!(null))]).when(thief).then_rejects("not-owned");
     }
 }
 
@@ -327,10 +295,7 @@ mod events {
             Anything::Post => format!("{} of {}", event.kind(), event.category()),
             Anything::Other => format!("{} by {}", event.kind(), event.metadata::<Actor>()?.actor),
         };
-        rows.upsert(Line {
-            position: event.position as i64,
-            text: format!("{}{said}", settings.prefix),
-        });
+        rows.upsert(Line { position: event.position as i64, text: format!("{}{said}", settings.prefix) });
         Ok(())
     }
 
@@ -369,18 +334,12 @@ mod events {
         outcome(1).then_rejects("too-old");
         outcome(3).then_rejects("payload");
         let newer = outcome(4).then_rejects("schema-too-new");
-        assert!(
-            newer.rejection_message().contains("knows it up to 3"),
-            "{}",
-            newer.rejection_message()
-        );
+        assert!(newer.rejection_message().contains("knows it up to 3"), "{}", newer.rejection_message());
     }
 
     #[test]
     fn metadata_that_is_not_there_is_rejected() {
-        given([event("a-1", "unheard-of", json!({}))])
-            .when_set(lines, json!({"prefix": ""}))
-            .then_rejects("metadata");
+        given([event("a-1", "unheard-of", json!({}))]).when_set(lines, json!({"prefix": ""})).then_rejects("metadata");
     }
 
     #[test]
@@ -417,10 +376,7 @@ mod faults {
     fn faults(event: Event<Step>, rows: &mut Rows) -> Result<(), Reject> {
         let Step::Step { number } = event.payload;
         assert!(number != 13, "thirteen is not a number");
-        rows.upsert(Count {
-            id: event.stream_key().into(),
-            count: 100 / number,
-        });
+        rows.upsert(Count { id: event.stream_key().into(), count: 100 / number });
         Ok(())
     }
 
@@ -430,10 +386,7 @@ mod faults {
     fn forgetful(event: Event<Step>, rows: &mut Rows) -> Result<(), Reject> {
         let Step::Step { number } = event.payload;
         let seen = SEEN.fetch_add(1, Ordering::Relaxed);
-        rows.upsert(Other {
-            id: event.stream_key().into(),
-            count: seen as i64 + number,
-        });
+        rows.upsert(Other { id: event.stream_key().into(), count: seen as i64 + number });
         Ok(())
     }
 
@@ -449,11 +402,7 @@ mod faults {
     fn a_panic_is_a_trap_with_its_message() {
         let step = |number| event("a-1", "step", json!({ "number": number }));
         let outcome = given([step(1), step(13), step(2)]).when(faults).then_rejects("trapped");
-        assert!(
-            outcome.rejection_message().contains("thirteen is not a number"),
-            "{}",
-            outcome.rejection_message()
-        );
+        assert!(outcome.rejection_message().contains("thirteen is not a number"), "{}", outcome.rejection_message());
         given([step(0)]).when(faults).then_rejects("trapped");
     }
 
@@ -467,11 +416,6 @@ mod faults {
     #[test]
     #[should_panic(expected = "expected and not there")]
     fn a_row_that_differs_fails_the_test() {
-        given([event("a-1", "step", json!({"number": 50}))])
-            .when(faults)
-            .then([Count {
-                id: "1".into(),
-                count: 3,
-            }]);
+        given([event("a-1", "step", json!({"number": 50}))]).when(faults).then([Count { id: "1".into(), count: 3 }]);
     }
 }

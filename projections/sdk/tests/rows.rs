@@ -48,43 +48,20 @@ impl Host for Recorder {
     }
 
     fn get(&mut self, event: u32, table: u16, key: &[Value], heap: &[u8]) -> RowBatch {
-        let [Value::Text(id)] = key else {
-            panic!("the key is one text: {key:?}")
-        };
-        self.calls.push(format!(
-            "get {} for event {event} of table {table}",
-            String::from_utf8_lossy(bytes(heap, *id))
-        ));
-        let mut batch = RowBatch {
-            found: vec![self.row.is_some()],
-            ..RowBatch::default()
-        };
-        if let Some(Note {
-            id,
-            author,
-            text,
-            pinned,
-        }) = &self.row
-        {
+        let [Value::Text(id)] = key else { panic!("the key is one text: {key:?}") };
+        self.calls
+            .push(format!("get {} for event {event} of table {table}", String::from_utf8_lossy(bytes(heap, *id))));
+        let mut batch = RowBatch { found: vec![self.row.is_some()], ..RowBatch::default() };
+        if let Some(Note { id, author, text, pinned }) = &self.row {
             let mut store = |text: &str| Value::Text(reel_sdk::abi::store(&mut batch.heap, text.as_bytes()));
-            batch.values = vec![
-                store(id),
-                store(author),
-                store(text),
-                pinned.map_or(Value::Null, Value::Int),
-            ];
+            batch.values = vec![store(id), store(author), store(text), pinned.map_or(Value::Null, Value::Int)];
         }
         batch
     }
 }
 
 fn note() -> Note {
-    Note {
-        id: "1".into(),
-        author: "ann".into(),
-        text: "x".into(),
-        pinned: None,
-    }
+    Note { id: "1".into(), author: "ann".into(), text: "x".into(), pinned: None }
 }
 
 #[test]
@@ -99,10 +76,7 @@ fn changes_of_many_events_are_one_call() {
     }
     rows.flush();
     rows.flush();
-    assert_eq!(
-        (host.calls, host.cells),
-        (vec!["emit 300".to_owned()], 100 * (4 + 3 + 2))
-    );
+    assert_eq!((host.calls, host.cells), (vec!["emit 300".to_owned()], 100 * (4 + 3 + 2)));
 }
 
 #[test]
@@ -112,10 +86,7 @@ fn a_batch_is_sent_when_it_is_big() {
     for _ in 0..25_000 {
         rows.delete(Note::key("1"));
     }
-    rows.upsert(Note {
-        text: "x".repeat(1 << 20),
-        ..note()
-    });
+    rows.upsert(Note { text: "x".repeat(1 << 20), ..note() });
     rows.delete(Note::key("1"));
     rows.flush();
     assert_eq!(host.calls, ["emit 10000", "emit 10000", "emit 5001", "emit 1"]);
@@ -123,23 +94,11 @@ fn a_batch_is_sent_when_it_is_big() {
 
 #[test]
 fn what_was_changed_is_sent_before_a_row_is_read() {
-    let mut host = Recorder {
-        row: Some(Note {
-            pinned: Some(7),
-            ..note()
-        }),
-        ..Recorder::default()
-    };
+    let mut host = Recorder { row: Some(Note { pinned: Some(7), ..note() }), ..Recorder::default() };
     let mut rows = Rows::new(&mut host);
     rows.begin_event(4);
     rows.upsert(note());
-    assert_eq!(
-        rows.get(Note::key("1")),
-        Some(Note {
-            pinned: Some(7),
-            ..note()
-        })
-    );
+    assert_eq!(rows.get(Note::key("1")), Some(Note { pinned: Some(7), ..note() }));
     rows.delete(Note::key("1"));
     rows.flush();
     assert_eq!(host.calls, ["emit 1", "get 1 for event 4 of table 0", "emit 1"]);
@@ -168,9 +127,6 @@ fn a_change_names_its_key_and_then_its_columns() {
     }
     let mut host = Look;
     let mut rows = Rows::new(&mut host);
-    rows.patch_if_present(
-        Note::key("1"),
-        (Note::PINNED.null(), Note::TEXT.set(&String::from("z"))),
-    );
+    rows.patch_if_present(Note::key("1"), (Note::PINNED.null(), Note::TEXT.set(&String::from("z"))));
     rows.flush();
 }

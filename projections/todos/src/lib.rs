@@ -54,14 +54,7 @@ pub fn todos(event: Event<TodoEvent>, rows: &mut Rows) -> Result<(), Reject> {
     let at = event.recorded_at;
     match event.payload {
         TodoEvent::Added { title, owner } => {
-            rows.upsert(Todo {
-                id: id.to_owned(),
-                title,
-                owner,
-                completed: false,
-                added_at: at,
-                completed_at: None,
-            });
+            rows.upsert(Todo { id: id.to_owned(), title, owner, completed: false, added_at: at, completed_at: None });
         }
         TodoEvent::Renamed { title } => rows.patch(Todo::key(id), Todo::TITLE.set(title)),
         TodoEvent::Completed => rows.patch(Todo::key(id), (Todo::COMPLETED.set(true), Todo::COMPLETED_AT.set(at))),

@@ -42,18 +42,8 @@ pub const MAX_CONDITIONS: usize = 500;
 /// How many values the lists of a query may hold together.
 pub const MAX_LIST_VALUES: usize = 10_000;
 /// Names that are no columns unless they are quoted.
-pub const RESERVED: [&str; 10] = [
-    "select",
-    "order",
-    "limit",
-    "offset",
-    "and",
-    "or",
-    "not",
-    "target",
-    "wait-for",
-    "wait-timeout",
-];
+pub const RESERVED: [&str; 10] =
+    ["select", "order", "limit", "offset", "and", "or", "not", "target", "wait-for", "wait-timeout"];
 
 /// A query as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

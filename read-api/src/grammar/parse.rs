@@ -23,11 +23,7 @@ impl Request {
     /// # Errors
     /// The first thing that is wrong with it.
     pub fn parse<K: AsRef<str>, V: AsRef<str>>(pairs: &[(K, V)], braces: Braces) -> Result<Request, QueryError> {
-        let mut parser = Parser {
-            braces,
-            conditions: 0,
-            list_values: 0,
-        };
+        let mut parser = Parser { braces, conditions: 0, list_values: 0 };
         let mut request = Request::default();
         for (key, value) in pairs {
             parser.parameter(&mut request, key.as_ref(), value.as_ref())?;
@@ -66,11 +62,7 @@ impl Parser {
             "not.or" => self.group(scanner, Sense::Not, Join::Or, 1)?,
             _ => self.test(scanner, column_of(key)?, Ends::WithText)?,
         };
-        if scanner.peek().is_some() {
-            Err(scanner.expected("the end"))
-        } else {
-            Ok(condition)
-        }
+        if scanner.peek().is_some() { Err(scanner.expected("the end")) } else { Ok(condition) }
     }
 
     /// `(a.eq.1,or(…))`
@@ -118,10 +110,7 @@ impl Parser {
         }
         let column = scanner.name(&['.', ',', '(', ')'])?;
         if !scanner.eat(".") {
-            return Err(scanner.expected(&format!(
-                "an operator behind {:?}, such as {column}.eq.5",
-                shown(&column)
-            )));
+            return Err(scanner.expected(&format!("an operator behind {:?}, such as {column}.eq.5", shown(&column))));
         }
         self.test(scanner, column, Ends::InList)
     }
@@ -130,9 +119,7 @@ impl Parser {
     fn test(&mut self, scanner: &mut Scanner<'_>, column: String, ends: Ends) -> Result<Condition, QueryError> {
         self.conditions += 1;
         if self.conditions > MAX_CONDITIONS {
-            return Err(scanner.error(format!(
-                "more than {MAX_CONDITIONS} conditions: use in.(…), or several queries"
-            )));
+            return Err(scanner.error(format!("more than {MAX_CONDITIONS} conditions: use in.(…), or several queries")));
         }
         let sense = if scanner.eat("not.") { Sense::Not } else { Sense::Plain };
         let operator = scanner.until(&['.', ',', ')']);
@@ -165,9 +152,9 @@ impl Parser {
         loop {
             self.list_values += 1;
             if self.list_values > MAX_LIST_VALUES {
-                return Err(scanner.error(format!(
-                    "more than {MAX_LIST_VALUES} values in lists: ask in several queries"
-                )));
+                return Err(
+                    scanner.error(format!("more than {MAX_LIST_VALUES} values in lists: ask in several queries"))
+                );
             }
             values.push(scanner.operand(Ends::InList)?);
             if scanner.eat(")") {
@@ -183,10 +170,9 @@ impl Parser {
 fn once<T>(slot: &mut Option<T>, key: &str, value: T) -> Result<(), QueryError> {
     match slot.replace(value) {
         None => Ok(()),
-        Some(_) => Err(QueryError::new(
-            key,
-            "is given twice: give it once (a column of that name is written in quotes)",
-        )),
+        Some(_) => {
+            Err(QueryError::new(key, "is given twice: give it once (a column of that name is written in quotes)"))
+        }
     }
 }
 
@@ -201,25 +187,16 @@ fn column_of(key: &str) -> Result<String, QueryError> {
     }
     let mut scanner = Scanner::new(key, key, Braces::Literal);
     let column = scanner.name(&[])?;
-    if scanner.peek().is_some() {
-        Err(scanner.expected("the end of the column's name"))
-    } else {
-        Ok(column)
-    }
+    if scanner.peek().is_some() { Err(scanner.expected("the end of the column's name")) } else { Ok(column) }
 }
 
 fn unknown_operator(scanner: &Scanner<'_>, column: &str, operator: &str) -> QueryError {
     if operator.contains('(') {
-        return scanner.error(format!(
-            "{:?}: operators take no (any) or (all) here: use in.(…) or or=(…)",
-            shown(operator)
-        ));
+        return scanner
+            .error(format!("{:?}: operators take no (any) or (all) here: use in.(…) or or=(…)", shown(operator)));
     }
     let mut error = QueryError::unknown(scanner.place(), "operator", operator, OPERATORS);
-    error.problem.push_str(&format!(
-        ". A filter is COLUMN=OPERATOR.VALUE, such as {}=eq.5",
-        shown(column)
-    ));
+    error.problem.push_str(&format!(". A filter is COLUMN=OPERATOR.VALUE, such as {}=eq.5", shown(column)));
     error
 }
 
@@ -316,14 +293,6 @@ fn order_term(scanner: &mut Scanner<'_>) -> Result<OrderTerm, QueryError> {
         }
     }
     let direction = direction.unwrap_or(Direction::Ascending);
-    let usual = if direction == Direction::Ascending {
-        Nulls::Last
-    } else {
-        Nulls::First
-    };
-    Ok(OrderTerm {
-        column,
-        direction,
-        nulls: nulls.unwrap_or(usual),
-    })
+    let usual = if direction == Direction::Ascending { Nulls::Last } else { Nulls::First };
+    Ok(OrderTerm { column, direction, nulls: nulls.unwrap_or(usual) })
 }

@@ -34,14 +34,9 @@ fn joined(items: impl Iterator<Item = String>) -> String {
 fn parameter(condition: &Condition, braces: Braces) -> (String, String) {
     match condition {
         Condition::Group { sense, join, members } => (group_word(*sense, *join), group(members, braces)),
-        Condition::Column { column, sense, test } => (
-            name(column),
-            format!(
-                "{}{}",
-                not(*sense),
-                test_text(test, |operand| plain(operand, braces), braces)
-            ),
-        ),
+        Condition::Column { column, sense, test } => {
+            (name(column), format!("{}{}", not(*sense), test_text(test, |operand| plain(operand, braces), braces)))
+        }
     }
 }
 
@@ -56,10 +51,7 @@ fn member(condition: &Condition, braces: Braces) -> String {
 }
 
 fn group(members: &[Condition], braces: Braces) -> String {
-    format!(
-        "({})",
-        joined(members.iter().map(|condition| member(condition, braces)))
-    )
+    format!("({})", joined(members.iter().map(|condition| member(condition, braces))))
 }
 
 fn group_word(sense: Sense, join: Join) -> String {
@@ -112,10 +104,7 @@ fn selection(selection: &Selection) -> String {
     match selection {
         Selection::All => "*".to_owned(),
         Selection::Column { column, label: None } => name(column),
-        Selection::Column {
-            column,
-            label: Some(label),
-        } => format!("{}:{}", name(label), name(column)),
+        Selection::Column { column, label: Some(label) } => format!("{}:{}", name(label), name(column)),
     }
 }
 

@@ -23,12 +23,7 @@ pub(super) enum Ends {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(place: &'a str, text: &'a str, braces: Braces) -> Scanner<'a> {
-        Scanner {
-            place,
-            text,
-            at: 0,
-            braces,
-        }
+        Scanner { place, text, at: 0, braces }
     }
 
     pub(super) fn place(&self) -> &'a str {
@@ -79,10 +74,7 @@ impl<'a> Scanner<'a> {
         let character = self.text[..self.at].chars().count() + 1;
         match self.rest() {
             "" => self.error(format!("expected {what} at the end of {:?}", shown(self.text))),
-            rest => self.error(format!(
-                "expected {what} at character {character}, found {:?}",
-                shown(rest)
-            )),
+            rest => self.error(format!("expected {what} at character {character}, found {:?}", shown(rest))),
         }
     }
 
@@ -96,11 +88,7 @@ impl<'a> Scanner<'a> {
         } else {
             self.until(stops).trim_end_matches(' ').to_owned()
         };
-        if name.is_empty() {
-            Err(self.expected("a column's name"))
-        } else {
-            Ok(name)
-        }
+        if name.is_empty() { Err(self.expected("a column's name")) } else { Ok(name) }
     }
 
     fn quoted_text(&mut self) -> Result<String, QueryError> {
@@ -109,10 +97,7 @@ impl<'a> Scanner<'a> {
         loop {
             match self.take().ok_or_else(|| self.expected("a closing quote"))? {
                 '"' => return Ok(text),
-                '\\' => text.push(
-                    self.take()
-                        .ok_or_else(|| self.expected("a character behind the backslash"))?,
-                ),
+                '\\' => text.push(self.take().ok_or_else(|| self.expected("a character behind the backslash"))?),
                 c => text.push(c),
             }
         }
@@ -147,10 +132,7 @@ impl<'a> Scanner<'a> {
                 }
                 '\\' => {
                     self.take();
-                    operand.push(
-                        self.take()
-                            .ok_or_else(|| self.expected("a character behind the backslash"))?,
-                    );
+                    operand.push(self.take().ok_or_else(|| self.expected("a character behind the backslash"))?);
                 }
                 _ => self.piece(operand)?,
             }
@@ -165,10 +147,9 @@ impl<'a> Scanner<'a> {
         } else if braces && self.eat("{") {
             let name = self.until(&['}']);
             if !is_parameter_name(name) || !self.eat("}") {
-                return Err(self.error(format!(
-                    "{{{} is no {{parameter}}: a brace itself is written twice",
-                    shown(name)
-                )));
+                return Err(
+                    self.error(format!("{{{} is no {{parameter}}: a brace itself is written twice", shown(name)))
+                );
             }
             operand.push_parameter(name);
         } else if braces && self.peek() == Some('}') {
@@ -182,7 +163,5 @@ impl<'a> Scanner<'a> {
 
 fn is_parameter_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }

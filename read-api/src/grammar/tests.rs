@@ -20,19 +20,11 @@ fn only_filter(query: &str) -> Condition {
 }
 
 fn column(column: &str, sense: Sense, test: Test) -> Condition {
-    Condition::Column {
-        column: column.to_owned(),
-        sense,
-        test,
-    }
+    Condition::Column { column: column.to_owned(), sense, test }
 }
 
 fn equal(name: &str, text: &str) -> Condition {
-    column(
-        name,
-        Sense::Plain,
-        Test::Compare(Comparison::Equal, Operand::text(text)),
-    )
+    column(name, Sense::Plain, Test::Compare(Comparison::Equal, Operand::text(text)))
 }
 
 #[test]
@@ -57,16 +49,8 @@ fn operators() {
         ("is.unknown", Test::Is(Truth::Unknown)),
     ];
     for (text, test) in cases {
-        assert_eq!(
-            only_filter(&format!("a={text}")),
-            column("a", Sense::Plain, test.clone()),
-            "{text}"
-        );
-        assert_eq!(
-            only_filter(&format!("a=not.{text}")),
-            column("a", Sense::Not, test.clone()),
-            "{text}"
-        );
+        assert_eq!(only_filter(&format!("a={text}")), column("a", Sense::Plain, test.clone()), "{text}");
+        assert_eq!(only_filter(&format!("a=not.{text}")), column("a", Sense::Not, test.clone()), "{text}");
         let group = |sense| Condition::Group {
             sense: Sense::Plain,
             join: Join::Or,
@@ -79,17 +63,7 @@ fn operators() {
 
 #[test]
 fn values_are_taken_as_they_are_outside_lists() {
-    for text in [
-        "",
-        "a,b",
-        "(x)",
-        "\"quoted\"",
-        "a.b.c",
-        "{who}",
-        "eq.1",
-        " space ",
-        "back\\slash",
-    ] {
+    for text in ["", "a,b", "(x)", "\"quoted\"", "a.b.c", "{who}", "eq.1", " space ", "back\\slash"] {
         assert_eq!(only_filter(&format!("a=eq.{text}")), equal("a", text));
     }
 }
@@ -108,11 +82,7 @@ fn values_in_lists_may_be_quoted() {
     ];
     for (text, values) in cases {
         let test = Test::In(values.iter().map(|value| Operand::text(value)).collect());
-        assert_eq!(
-            only_filter(&format!("a=in.{text}")),
-            column("a", Sense::Plain, test),
-            "{text}"
-        );
+        assert_eq!(only_filter(&format!("a=in.{text}")), column("a", Sense::Plain, test), "{text}");
     }
 }
 
@@ -124,31 +94,13 @@ fn logic_trees() {
         join: Join::Or,
         members: vec![
             column("b", Sense::Plain, Test::Is(Truth::Null)),
-            column(
-                "b",
-                Sense::Plain,
-                Test::In(vec![Operand::text("1"), Operand::text("2,3")]),
-            ),
+            column("b", Sense::Plain, Test::In(vec![Operand::text("1"), Operand::text("2,3")])),
         ],
     };
     let members = vec![equal("a", "1"), inner, equal("and", "x"), equal("or", "y)")];
-    assert_eq!(
-        tree,
-        Condition::Group {
-            sense: Sense::Plain,
-            join: Join::And,
-            members
-        }
-    );
+    assert_eq!(tree, Condition::Group { sense: Sense::Plain, join: Join::And, members });
     let members = vec![equal("not", "1")];
-    assert_eq!(
-        only_filter("not.and=(not.eq.1)"),
-        Condition::Group {
-            sense: Sense::Not,
-            join: Join::And,
-            members
-        }
-    );
+    assert_eq!(only_filter("not.and=(not.eq.1)"), Condition::Group { sense: Sense::Not, join: Join::And, members });
 }
 
 #[test]
@@ -161,10 +113,7 @@ fn a_quoted_name_is_always_a_column() {
 
 #[test]
 fn a_column_twice_means_both() {
-    assert_eq!(
-        parse("a=eq.1&a=eq.2").unwrap().filter,
-        [equal("a", "1"), equal("a", "2")]
-    );
+    assert_eq!(parse("a=eq.1&a=eq.2").unwrap().filter, [equal("a", "1"), equal("a", "2")]);
 }
 
 #[test]
@@ -185,11 +134,7 @@ fn select_order_limit_offset() {
         named("order", Some("the label")),
     ];
     assert_eq!(request.select, Some(select));
-    let term = |column: &str, direction, nulls| OrderTerm {
-        column: column.to_owned(),
-        direction,
-        nulls,
-    };
+    let term = |column: &str, direction, nulls| OrderTerm { column: column.to_owned(), direction, nulls };
     let order = vec![
         term("a", Direction::Ascending, Nulls::Last),
         term("b", Direction::Descending, Nulls::First),
@@ -197,10 +142,7 @@ fn select_order_limit_offset() {
         term("d", Direction::Ascending, Nulls::Last),
     ];
     assert_eq!(request.order, Some(order));
-    assert_eq!(
-        (request.limit, request.offset),
-        (Some(Operand::text("5")), Some(Operand::text("7")))
-    );
+    assert_eq!((request.limit, request.offset), (Some(Operand::text("5")), Some(Operand::text("7"))));
     assert_eq!(parse("").unwrap(), Request::default());
 }
 
@@ -223,15 +165,7 @@ fn templates_have_parameters() {
     ];
     assert_eq!(request.filter, filter);
     assert_eq!(request.limit, Some(parameter("n")));
-    for bad in [
-        "a=eq.{",
-        "a=eq.{x",
-        "a=eq.{}",
-        "a=eq.{X}",
-        "a=eq.{x y}",
-        "a=eq.}",
-        "a=eq.x}",
-    ] {
+    for bad in ["a=eq.{", "a=eq.{x", "a=eq.{}", "a=eq.{X}", "a=eq.{x y}", "a=eq.}", "a=eq.x}"] {
         let error = parse(bad).unwrap_err();
         assert!(error.problem.contains("written twice"), "{error}");
     }
@@ -251,25 +185,13 @@ fn errors_in_filters_say_where_and_what_to_write() {
         ("a=5", "a", "unknown operator \"5\". Known: eq, neq"),
         ("a=equals.5", "a", "such as a=eq.5"),
         ("a=gte5", "a", "did you mean gte?"),
-        (
-            "a=eq",
-            "a",
-            "expected a point and a value behind eq at the end of \"eq\"",
-        ),
+        ("a=eq", "a", "expected a point and a value behind eq at the end of \"eq\""),
         ("a=not.not.eq.1", "a", "unknown operator \"not\""),
         ("a=eq(any).{1,2}", "a", "use in.(…) or or=(…)"),
-        (
-            "a=in.1,2",
-            "a",
-            "a list in parentheses, such as in.(1,2,3) at character 4, found \"1,2\"",
-        ),
+        ("a=in.1,2", "a", "a list in parentheses, such as in.(1,2,3) at character 4, found \"1,2\""),
         ("a=in.(1,2", "a", "expected a comma or a closing parenthesis at the end"),
         ("a=in.(1,2)x", "a", "expected the end at character 9, found \"x\""),
-        (
-            "a=in.(\"a\"b)",
-            "a",
-            "expected a comma or a closing parenthesis at character 8",
-        ),
+        ("a=in.(\"a\"b)", "a", "expected a comma or a closing parenthesis at character 8"),
         ("a=in.(\"a)", "a", "a closing quote"),
         ("a=in.(\"a\\", "a", "a character behind the backslash"),
         ("a=is.nul", "a", "unknown word behind is. \"nul\"; did you mean null?"),
@@ -295,25 +217,13 @@ fn errors_elsewhere_say_where_and_what_to_write() {
         ("select=a,,b", "select", "a column's name"),
         ("select=a::text", "select", "casts"),
         ("select=x:a::text", "select", "casts are not offered"),
-        (
-            "select=comments(*)",
-            "select",
-            "neither embedding of other tables nor functions",
-        ),
+        ("select=comments(*)", "select", "neither embedding of other tables nor functions"),
         ("select=count()", "select", "nor functions"),
         ("select=\"a\"b", "select", "a comma"),
         ("select=a&select=b", "select", "given twice"),
-        (
-            "order=a.down",
-            "order",
-            "unknown word \"down\". Known: asc, desc, nullsfirst, nullslast",
-        ),
+        ("order=a.down", "order", "unknown word \"down\". Known: asc, desc, nullsfirst, nullslast"),
         ("order=a.dessc", "order", "did you mean desc?"),
-        (
-            "order=a.nullslast.desc",
-            "order",
-            "then asc or desc, then nullsfirst or nullslast",
-        ),
+        ("order=a.nullslast.desc", "order", "then asc or desc, then nullsfirst or nullslast"),
         ("order=a.asc.desc", "order", "then asc or desc"),
         ("order=", "order", "a column's name"),
         ("order=a&order=b", "order", "given twice"),
@@ -326,31 +236,16 @@ fn errors_elsewhere_say_where_and_what_to_write() {
 fn limits() {
     let nested = |depth: usize| format!("or={}a.eq.1{}", "(or".repeat(depth - 1) + "(", ")".repeat(depth));
     assert!(parse(&nested(MAX_DEPTH)).is_ok());
-    assert!(
-        parse(&nested(MAX_DEPTH + 1))
-            .unwrap_err()
-            .problem
-            .contains("deeper than 16")
-    );
+    assert!(parse(&nested(MAX_DEPTH + 1)).unwrap_err().problem.contains("deeper than 16"));
     assert!(parse(&nested(100_000)).unwrap_err().problem.contains("deeper than 16"));
     let many = |count: usize| vec!["a=eq.1"; count].join("&");
     assert!(parse(&many(MAX_CONDITIONS)).is_ok());
-    assert!(
-        parse(&many(MAX_CONDITIONS + 1))
-            .unwrap_err()
-            .problem
-            .contains("more than 500 conditions")
-    );
+    assert!(parse(&many(MAX_CONDITIONS + 1)).unwrap_err().problem.contains("more than 500 conditions"));
     let tree = format!("or=({})", vec!["a.eq.1"; MAX_CONDITIONS + 1].join(","));
     assert!(parse(&tree).unwrap_err().problem.contains("more than 500 conditions"));
     let list = |count: usize| format!("a=in.({})", vec!["1"; count].join(","));
     assert!(parse(&list(MAX_LIST_VALUES)).is_ok());
-    assert!(
-        parse(&list(MAX_LIST_VALUES + 1))
-            .unwrap_err()
-            .problem
-            .contains("more than 10000 values")
-    );
+    assert!(parse(&list(MAX_LIST_VALUES + 1)).unwrap_err().problem.contains("more than 10000 values"));
 }
 
 fn any_name() -> impl Strategy<Value = String> {
@@ -382,13 +277,7 @@ fn any_operand(braces: Braces) -> BoxedStrategy<Operand> {
 fn any_test(braces: Braces) -> impl Strategy<Value = Test> {
     use Comparison::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
     let comparison = prop::sample::select(vec![Equal, NotEqual, Less, LessOrEqual, Greater, GreaterOrEqual]);
-    let truth = prop::sample::select(vec![
-        Truth::Null,
-        Truth::NotNull,
-        Truth::True,
-        Truth::False,
-        Truth::Unknown,
-    ]);
+    let truth = prop::sample::select(vec![Truth::Null, Truth::NotNull, Truth::True, Truth::False, Truth::Unknown]);
     let case = prop::sample::select(vec![Case::Sensitive, Case::Insensitive]);
     prop_oneof![
         (comparison, any_operand(braces)).prop_map(|(comparison, operand)| Test::Compare(comparison, operand)),
@@ -418,11 +307,8 @@ fn any_request(braces: Braces) -> impl Strategy<Value = Request> {
     let select = prop::collection::vec(prop_oneof![Just(Selection::All), named], 1..4);
     let direction = prop::sample::select(vec![Direction::Ascending, Direction::Descending]);
     let nulls = prop::sample::select(vec![Nulls::First, Nulls::Last]);
-    let term = (any_name(), direction, nulls).prop_map(|(column, direction, nulls)| OrderTerm {
-        column,
-        direction,
-        nulls,
-    });
+    let term =
+        (any_name(), direction, nulls).prop_map(|(column, direction, nulls)| OrderTerm { column, direction, nulls });
     (
         prop::option::of(select),
         prop::collection::vec(any_condition(braces), 0..4),
@@ -430,13 +316,7 @@ fn any_request(braces: Braces) -> impl Strategy<Value = Request> {
         prop::option::of(any_operand(braces)),
         prop::option::of(any_operand(braces)),
     )
-        .prop_map(|(select, filter, order, limit, offset)| Request {
-            select,
-            filter,
-            order,
-            limit,
-            offset,
-        })
+        .prop_map(|(select, filter, order, limit, offset)| Request { select, filter, order, limit, offset })
 }
 
 proptest! {

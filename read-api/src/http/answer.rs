@@ -36,17 +36,10 @@ type Rows = mpsc::Receiver<Result<Vec<Row>, ReadModelError>>;
 /// Writes an answer.
 pub(super) async fn respond(frame: Frame, total: Option<u64>, rows: Rows) -> Result<Response, ReadError> {
     if let Some(total) = total.filter(|total| frame.offset > *total) {
-        return Err(ReadError::BeyondTotal {
-            offset: frame.offset,
-            total,
-        });
+        return Err(ReadError::BeyondTotal { offset: frame.offset, total });
     }
     let mut encoder = Encoder::new(&frame);
-    let mut pieces = Pieces {
-        rows,
-        out: Vec::new(),
-        end: End::Open,
-    };
+    let mut pieces = Pieces { rows, out: Vec::new(), end: End::Open };
     encoder.begin(&frame.labels, &mut pieces.out);
     pieces.fill(&mut encoder).await?;
     if frame.format == Format::Object {
@@ -78,29 +71,16 @@ fn one_row(written: u64) -> Result<(), ReadError> {
 
 fn head(frame: Frame, rows: Option<u64>, total: Option<u64>) -> (StatusCode, HeaderMap) {
     let mut headers = frame.headers;
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(frame.format.media_type()),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(frame.format.media_type()));
     headers.insert(HeaderName::from_static("range-unit"), HeaderValue::from_static("items"));
     if frame.counted == Counted::Exactly {
-        headers.insert(
-            HeaderName::from_static("preference-applied"),
-            HeaderValue::from_static("count=exact"),
-        );
+        headers.insert(HeaderName::from_static("preference-applied"), HeaderValue::from_static("count=exact"));
     }
     if let Some(range) = rows.and_then(|rows| HeaderValue::try_from(content_range(frame.offset, rows, total)).ok()) {
         headers.insert(header::CONTENT_RANGE, range);
     }
     let partial = matches!((rows, total), (Some(rows), Some(total)) if rows < total);
-    (
-        if partial {
-            StatusCode::PARTIAL_CONTENT
-        } else {
-            StatusCode::OK
-        },
-        headers,
-    )
+    (if partial { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK }, headers)
 }
 
 /// `0-24/*`, `0-24/100`, `*/0`.
@@ -121,11 +101,7 @@ struct Encoder {
 
 impl Encoder {
     fn new(frame: &Frame) -> Encoder {
-        Encoder {
-            format: frame.format,
-            writer: RowWriter::new(&frame.labels),
-            written: 0,
-        }
+        Encoder { format: frame.format, writer: RowWriter::new(&frame.labels), written: 0 }
     }
 
     fn begin(&self, labels: &[String], out: &mut Vec<u8>) {
@@ -248,11 +224,7 @@ fn streamed(pieces: Pieces, encoder: Encoder) -> Body {
     let next = async |state: Option<(Pieces, Encoder)>| {
         let (mut pieces, mut encoder) = state?;
         if let Err(error) = pieces.fill(&mut encoder).await {
-            tracing::error!(
-                error = chain(&error),
-                rows = encoder.written,
-                "an answer was broken off"
-            );
+            tracing::error!(error = chain(&error), rows = encoder.written, "an answer was broken off");
             return Some((Err(error), None));
         }
         let piece = Bytes::from(std::mem::take(&mut pieces.out));
@@ -271,14 +243,7 @@ mod tests {
 
     fn frame(format: Format) -> Frame {
         let labels = vec!["n".to_owned(), "t".to_owned()];
-        Frame {
-            format,
-            counted: Counted::No,
-            labels,
-            offset: 0,
-            limit: None,
-            headers: HeaderMap::new(),
-        }
+        Frame { format, counted: Counted::No, labels, offset: 0, limit: None, headers: HeaderMap::new() }
     }
 
     fn row(n: i64, text: &str) -> Row {
@@ -292,10 +257,7 @@ mod tests {
     }
 
     fn unavailable() -> ReadModelError {
-        ReadModelError::Unavailable {
-            target: "main".to_owned(),
-            source: "gone".into(),
-        }
+        ReadModelError::Unavailable { target: "main".to_owned(), source: "gone".into() }
     }
 
     async fn text(response: Response) -> String {
@@ -322,57 +284,33 @@ mod tests {
             (2, 0, Some(2), 206, "*/2"),
         ];
         for (offset, count, total, status, range) in cases {
-            let frame = Frame {
-                offset,
-                ..frame(Format::Json)
-            };
+            let frame = Frame { offset, ..frame(Format::Json) };
             let given = rows(vec![Ok((0..count).map(|n| row(n, "")).collect())]);
             let response = respond(frame, total, given).await.unwrap();
             assert_eq!(response.status().as_u16(), status, "{range}");
             assert_eq!(response.headers()[header::CONTENT_RANGE], range);
         }
-        let beyond = respond(
-            Frame {
-                offset: 3,
-                ..frame(Format::Json)
-            },
-            Some(2),
-            rows(vec![]),
-        )
-        .await
-        .unwrap_err();
+        let beyond = respond(Frame { offset: 3, ..frame(Format::Json) }, Some(2), rows(vec![])).await.unwrap_err();
         let response = beyond.into_response();
         assert_eq!(
-            (
-                response.status().as_u16(),
-                response.headers()[header::CONTENT_RANGE].to_str().unwrap()
-            ),
+            (response.status().as_u16(), response.headers()[header::CONTENT_RANGE].to_str().unwrap()),
             (416, "*/2")
         );
     }
 
     #[tokio::test]
     async fn one_object_needs_one_row() {
-        let one = respond(frame(Format::Object), None, rows(vec![Ok(vec![row(1, "a")])]))
-            .await
-            .unwrap();
+        let one = respond(frame(Format::Object), None, rows(vec![Ok(vec![row(1, "a")])])).await.unwrap();
         assert_eq!(text(one).await, "{\"n\":1,\"t\":\"a\"}");
         for given in [vec![], vec![row(1, "a"), row(2, "b")]] {
-            let error = respond(frame(Format::Object), None, rows(vec![Ok(given)]))
-                .await
-                .unwrap_err();
+            let error = respond(frame(Format::Object), None, rows(vec![Ok(given)])).await.unwrap_err();
             assert_eq!(error.into_response().status(), StatusCode::NOT_ACCEPTABLE);
         }
     }
 
     #[tokio::test]
     async fn csv_tells_null_from_empty() {
-        let given = vec![
-            row(1, "a,\"b\""),
-            row(2, ""),
-            [Value::Null, Value::Null].into(),
-            row(3, " x"),
-        ];
+        let given = vec![row(1, "a,\"b\""), row(2, ""), [Value::Null, Value::Null].into(), row(3, " x")];
         let response = respond(frame(Format::Csv), None, rows(vec![Ok(given)])).await.unwrap();
         assert_eq!(text(response).await, "n,t\n1,\"a,\"\"b\"\"\"\n2,\"\"\n,\n3,\" x\"\n");
     }
@@ -389,24 +327,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_early_failure_is_a_problem_and_a_late_one_breaks_off() {
-        let early = respond(
-            frame(Format::Json),
-            None,
-            rows(vec![Ok(vec![row(1, "a")]), Err(unavailable())]),
-        )
-        .await
-        .unwrap_err();
+        let early = respond(frame(Format::Json), None, rows(vec![Ok(vec![row(1, "a")]), Err(unavailable())]))
+            .await
+            .unwrap_err();
         let response = early.into_response();
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[header::RETRY_AFTER], "1");
         let large = row(1, &"x".repeat(PIECE));
-        let late = respond(
-            frame(Format::Json),
-            None,
-            rows(vec![Ok(vec![large]), Err(unavailable())]),
-        )
-        .await
-        .unwrap();
+        let late = respond(frame(Format::Json), None, rows(vec![Ok(vec![large]), Err(unavailable())])).await.unwrap();
         assert!(to_bytes(late.into_body(), usize::MAX).await.is_err());
     }
 }

@@ -43,10 +43,7 @@ const WAIT_SLICE: Duration = Duration::from_millis(250);
 
 /// The routes of the read API, with whole paths: `/read/v1/…`.
 pub fn router(targets: Targets, config: ReadConfig) -> Router {
-    let state = Arc::new(Api {
-        catalogs: Catalogs::new(targets),
-        config,
-    });
+    let state = Arc::new(Api { catalogs: Catalogs::new(targets), config });
     Router::new()
         .route("/read/v1", get(list))
         .route("/read/v1/", get(list))
@@ -129,12 +126,7 @@ impl Reader<'_> {
                 continue;
             };
             lookups += 1;
-            match self
-                .catalog
-                .target
-                .query(&generation, self.reference.pointer(), &resolved.query)
-                .await
-            {
+            match self.catalog.target.query(&generation, self.reference.pointer(), &resolved.query).await {
                 Ok(answer) => return Ok((self.frame(&generation, resolved, position), answer)),
                 Err(CatalogError::Moved | CatalogError::NotFound(_)) => {
                     self.catalog.forget(&self.reference, generation.id);
@@ -168,9 +160,7 @@ impl Reader<'_> {
             return Ok(Some(None));
         };
         let target = self.catalog.target.as_ref();
-        let waited = wait
-            .run(target, generation, WAIT_SLICE, self.config.commits.clone())
-            .await?;
+        let waited = wait.run(target, generation, WAIT_SLICE, self.config.commits.clone()).await?;
         match waited {
             Waited::Reached { lowest } => Ok(Some(Some(lowest))),
             Waited::NotYet { stands: None, .. } if !wait.is_over() => {
@@ -197,18 +187,13 @@ impl Reader<'_> {
     fn plan(&self, manifest: &Manifest) -> Result<Resolved, ReadError> {
         let mut resolved = if let Some(index) = manifest.table_index(self.table) {
             let request = Request::parse(&self.asked.pairs, Braces::Literal)?;
-            let layer = Layer {
-                request: &request,
-                bindings: &Bindings::new(),
-            };
+            let layer = Layer { request: &request, bindings: &Bindings::new() };
             resolve(&[layer], index, &manifest.tables[usize::from(index)])?
         } else if let Some(query) = manifest.queries.iter().find(|query| query.name == self.table) {
             self.plan_named(manifest, query)?
         } else {
             let tables = manifest.tables.iter().map(|table| table.name.clone());
-            let known = tables
-                .chain(manifest.queries.iter().map(|query| query.name.clone()))
-                .collect();
+            let known = tables.chain(manifest.queries.iter().map(|query| query.name.clone())).collect();
             return Err(ReadError::unknown("table or query", self.table, known));
         };
         let query = &mut resolved.query;
@@ -229,16 +214,8 @@ impl Reader<'_> {
         let bindings = bind(query, &mut pairs)?;
         let template = template(query)?;
         let own = Request::parse(&pairs, Braces::Literal)?;
-        let layers = [
-            Layer {
-                request: &template,
-                bindings: &bindings,
-            },
-            Layer {
-                request: &own,
-                bindings: &Bindings::new(),
-            },
-        ];
+        let layers =
+            [Layer { request: &template, bindings: &bindings }, Layer { request: &own, bindings: &Bindings::new() }];
         let table = manifest.tables.get(usize::from(query.table));
         let table = table
             .ok_or_else(|| ReadError::Broken(format!("query {} reads a table that does not exist", query.name)))?;

@@ -84,10 +84,7 @@ fn parameter(
     headers: &HeaderMap,
     header: &'static str,
 ) -> Result<Option<String>, ReadError> {
-    let given: Vec<String> = pairs
-        .extract_if(.., |(name, _)| name == key)
-        .map(|(_, value)| value)
-        .collect();
+    let given: Vec<String> = pairs.extract_if(.., |(name, _)| name == key).map(|(_, value)| value).collect();
     if given.len() > 1 {
         return Err(QueryError::new(key, "is given twice: give it once").into());
     }
@@ -119,42 +116,29 @@ fn range(headers: &HeaderMap) -> Result<RowRange, ReadError> {
         None => text,
     };
     let refused = || {
-        ReadError::Request(format!(
-            "Range: {:?} is no FIRST-LAST, such as 0-24, or 25- without an end",
-            shown(text)
-        ))
+        ReadError::Request(format!("Range: {:?} is no FIRST-LAST, such as 0-24, or 25- without an end", shown(text)))
     };
     let (first, last) = text.trim().split_once('-').ok_or_else(refused)?;
     let number = |text: &str| text.parse::<u64>().ok().filter(|number| i64::try_from(*number).is_ok());
     let first = number(first).ok_or_else(refused)?;
-    let last = if last.is_empty() {
-        None
-    } else {
-        Some(number(last).filter(|last| *last >= first).ok_or_else(refused)?)
-    };
+    let last =
+        if last.is_empty() { None } else { Some(number(last).filter(|last| *last >= first).ok_or_else(refused)?) };
     Ok(RowRange { first, last })
 }
 
 /// `Prefer: count=exact`; a planned or estimated count is answered with the exact one. Other preferences do not count.
 fn counted(headers: &HeaderMap) -> Counted {
-    let preferences = headers
-        .get_all("prefer")
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','));
-    let wanted = preferences
-        .into_iter()
-        .any(|word| matches!(word.trim(), "count=exact" | "count=planned" | "count=estimated"));
+    let preferences =
+        headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
+    let wanted =
+        preferences.into_iter().any(|word| matches!(word.trim(), "count=exact" | "count=planned" | "count=estimated"));
     if wanted { Counted::Exactly } else { Counted::No }
 }
 
 /// The first media type in `Accept` that is offered.
 fn format(headers: &HeaderMap) -> Result<Format, ReadError> {
-    let mut asked = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|text| text.split(','));
+    let mut asked =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(|text| text.split(','));
     let mut refused = None;
     for range in asked.by_ref() {
         let mut parts = range.split(';').map(str::trim);
@@ -186,10 +170,7 @@ mod tests {
     use super::*;
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
-            .collect()
+        pairs.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
     }
 
     #[test]
@@ -197,24 +178,9 @@ mod tests {
         let all = RowRange::default();
         let cases: [(&[(&'static str, &'static str)], RowRange); 6] = [
             (&[], all),
-            (
-                &[("range", "0-24")],
-                RowRange {
-                    first: 0,
-                    last: Some(24),
-                },
-            ),
-            (
-                &[("range", "items=5-5")],
-                RowRange {
-                    first: 5,
-                    last: Some(5),
-                },
-            ),
-            (
-                &[("range", "10-"), ("range-unit", "items")],
-                RowRange { first: 10, last: None },
-            ),
+            (&[("range", "0-24")], RowRange { first: 0, last: Some(24) }),
+            (&[("range", "items=5-5")], RowRange { first: 5, last: Some(5) }),
+            (&[("range", "10-"), ("range-unit", "items")], RowRange { first: 10, last: None }),
             (&[("range", "bytes=0-99")], all),
             (&[("range", "0-99"), ("range-unit", "bytes")], all),
         ];
@@ -241,10 +207,7 @@ mod tests {
             assert_eq!(format(&headers(&[("accept", accept)])).unwrap(), expected, "{accept}");
         }
         assert_eq!(format(&HeaderMap::new()).unwrap(), Format::Json);
-        assert!(matches!(
-            format(&headers(&[("accept", "image/png")])),
-            Err(ReadError::NotAcceptable(_))
-        ));
+        assert!(matches!(format(&headers(&[("accept", "image/png")])), Err(ReadError::NotAcceptable(_))));
     }
 
     #[test]

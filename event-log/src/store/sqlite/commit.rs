@@ -56,20 +56,12 @@ fn check(events: &[NewEvent], limits: Limits) -> Result<(), AppendError> {
     for (nth, event) in events.iter().enumerate() {
         if size(event) > limits.event_bytes {
             let what = format!("event {} of the commit", nth + 1);
-            return Err(AppendError::TooLarge {
-                what,
-                bytes: size(event),
-                limit: limits.event_bytes,
-            });
+            return Err(AppendError::TooLarge { what, bytes: size(event), limit: limits.event_bytes });
         }
     }
     let bytes = events.iter().map(size).sum();
     if bytes > limits.commit_bytes {
-        return Err(AppendError::TooLarge {
-            what: "the commit".to_owned(),
-            bytes,
-            limit: limits.commit_bytes,
-        });
+        return Err(AppendError::TooLarge { what: "the commit".to_owned(), bytes, limit: limits.commit_bytes });
     }
     Ok(())
 }
@@ -83,10 +75,7 @@ pub(super) struct Portion {
 
 /// Takes as many commits as fit one transaction, at least one where there is one.
 pub(super) fn portion(commits: &mut Peekable<std::vec::IntoIter<NewCommit>>, limits: Limits) -> Portion {
-    let mut portion = Portion {
-        fitting: Vec::new(),
-        refusals: Vec::new(),
-    };
+    let mut portion = Portion { fitting: Vec::new(), refusals: Vec::new() };
     let mut bytes = 0;
     while portion.refusals.len() < MOST_COMMITS
         && bytes < MOST_BYTES
@@ -117,10 +106,7 @@ pub(super) fn find(connection: &Connection, id: Uuid, recent: Option<u64>) -> ru
             recorded_at: Timestamp::from_micros(row.get(2)?),
             repeated: true,
         };
-        Ok(FoundCommit {
-            appended,
-            digest: row.get(3)?,
-        })
+        Ok(FoundCommit { appended, digest: row.get(3)? })
     });
     found.optional()
 }
@@ -187,29 +173,16 @@ impl<'c> Round<'c> {
 
     /// Appends one commit. A refusal leaves the transaction as it was; only an error of SQLite spoils it.
     pub(super) fn append(&mut self, commit: &Prepared) -> rusqlite::Result<Result<Appended, AppendError>> {
-        let known = self
-            .added
-            .commits
-            .get(&commit.id)
-            .copied()
-            .or_else(|| self.recent.commit(commit.id));
+        let known = self.added.commits.get(&commit.id).copied().or_else(|| self.recent.commit(commit.id));
         if let Some(found) = find(self.connection, commit.id, known)? {
             let same = found.digest == commit.digest;
-            return Ok(if same {
-                Ok(found.appended)
-            } else {
-                Err(AppendError::CommitReused { id: commit.id })
-            });
+            return Ok(if same { Ok(found.appended) } else { Err(AppendError::CommitReused { id: commit.id }) });
         }
         let actual = self.stream_head(&commit.stream)?;
         if let ExpectedVersion::Exactly(expected) = commit.expected
             && expected != actual
         {
-            return Ok(Err(AppendError::Conflict {
-                stream: commit.stream.clone(),
-                expected,
-                actual,
-            }));
+            return Ok(Err(AppendError::Conflict { stream: commit.stream.clone(), expected, actual }));
         }
         if let Some(id) = self.claim_event_ids(&commit.event_ids)? {
             return Ok(Err(AppendError::EventExists { id }));
@@ -247,11 +220,7 @@ impl<'c> Round<'c> {
         if let Some(version) = self.heads.0.get(stream) {
             return Ok(*version);
         }
-        let version = self
-            .head
-            .query_row([stream.as_str()], |row| unsigned(row, 0))
-            .optional()?
-            .unwrap_or(0);
+        let version = self.head.query_row([stream.as_str()], |row| unsigned(row, 0)).optional()?.unwrap_or(0);
         self.heads.remember(stream, version);
         Ok(version)
     }

@@ -33,18 +33,9 @@ impl Fault {
                     let reason = "the file is not a SQLite database, so not a Reel event store".to_owned();
                     StoreError::Unreadable { location, reason }
                 }
-                Some(ErrorCode::DatabaseCorrupt) => StoreError::Unreadable {
-                    location,
-                    reason: error.to_string(),
-                },
-                _ if is_wrong_type(&error) => StoreError::Unreadable {
-                    location,
-                    reason: error.to_string(),
-                },
-                _ => StoreError::Unavailable {
-                    location,
-                    source: Box::new(error),
-                },
+                Some(ErrorCode::DatabaseCorrupt) => StoreError::Unreadable { location, reason: error.to_string() },
+                _ if is_wrong_type(&error) => StoreError::Unreadable { location, reason: error.to_string() },
+                _ => StoreError::Unavailable { location, source: Box::new(error) },
             },
         }
     }
@@ -53,8 +44,5 @@ impl Fault {
 /// A column that does not hold what we write there.
 fn is_wrong_type(error: &rusqlite::Error) -> bool {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    matches!(
-        error,
-        FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)
-    )
+    matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..))
 }

@@ -53,22 +53,13 @@ impl Lock {
         let location = path.display().to_string();
         let mut name = path.as_os_str().to_owned();
         name.push(".lock");
-        let opened = File::options()
-            .create(true)
-            .write(true)
-            .truncate(false)
-            .open(Path::new(&name));
-        let file = opened.map_err(|error| StoreError::Unavailable {
-            location: location.clone(),
-            source: error.into(),
-        })?;
+        let opened = File::options().create(true).write(true).truncate(false).open(Path::new(&name));
+        let file =
+            opened.map_err(|error| StoreError::Unavailable { location: location.clone(), source: error.into() })?;
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { location }),
-            Err(TryLockError::Error(error)) => Err(StoreError::Unavailable {
-                location,
-                source: error.into(),
-            }),
+            Err(TryLockError::Error(error)) => Err(StoreError::Unavailable { location, source: error.into() }),
         }
     }
 }
@@ -89,9 +80,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, Fault> {
     let new = is_new(&connection)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
-        return Err(Fault::Unreadable(format!(
-            "the file system allows no write-ahead log (journal mode {mode})"
-        )));
+        return Err(Fault::Unreadable(format!("the file system allows no write-ahead log (journal mode {mode})")));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
@@ -103,12 +92,7 @@ pub(super) fn open(path: &Path) -> Result<OpenFile, Fault> {
     let log = log_id(&connection)?;
     let end = reader::end(&connection)?;
     let recent = Recent::new(ids::not_entered(&connection)?, ids::FREEZE_AT);
-    Ok(OpenFile {
-        connection,
-        log,
-        end,
-        recent,
-    })
+    Ok(OpenFile { connection, log, end, recent })
 }
 
 /// A connection that only reads; the one for writing must be open.
@@ -128,16 +112,10 @@ fn is_new(connection: &Connection) -> Result<bool, Fault> {
         return Ok(true);
     }
     if application != APPLICATION {
-        return Err(Fault::Unreadable(
-            "it is a SQLite database, but not a Reel event store".to_owned(),
-        ));
+        return Err(Fault::Unreadable("it is a SQLite database, but not a Reel event store".to_owned()));
     }
     if format != FORMAT {
-        let remedy = if format > FORMAT {
-            "; use the newer version of Reel that wrote it"
-        } else {
-            ""
-        };
+        let remedy = if format > FORMAT { "; use the newer version of Reel that wrote it" } else { "" };
         let reason = format!("it has format {format}, this version reads format {FORMAT}{remedy}");
         return Err(Fault::Unreadable(reason));
     }
@@ -148,10 +126,7 @@ fn is_new(connection: &Connection) -> Result<bool, Fault> {
 fn create(connection: &mut Connection) -> Result<(), Fault> {
     let transaction = connection.transaction()?;
     transaction.execute_batch(TABLES)?;
-    transaction.execute(
-        "INSERT INTO meta VALUES ('log_id', ?1)",
-        [Uuid::now_v7().as_bytes().as_slice()],
-    )?;
+    transaction.execute("INSERT INTO meta VALUES ('log_id', ?1)", [Uuid::now_v7().as_bytes().as_slice()])?;
     transaction.execute("INSERT INTO meta VALUES ('indexed', 0)", [])?;
     transaction.pragma_update(None, "application_id", APPLICATION)?;
     transaction.pragma_update(None, "user_version", FORMAT)?;

@@ -39,11 +39,7 @@ pub(super) struct Recent {
 
 impl Recent {
     pub(super) fn new(fresh: Ids, freeze_at: usize) -> Recent {
-        Recent {
-            fresh,
-            frozen: Ids::default(),
-            freeze_at,
-        }
+        Recent { fresh, frozen: Ids::default(), freeze_at }
     }
 
     /// Takes what the file says instead of all that was known.
@@ -53,11 +49,7 @@ impl Recent {
 
     /// The position of a commit.
     pub(super) fn commit(&self, id: Uuid) -> Option<u64> {
-        self.fresh
-            .commits
-            .get(&id)
-            .or_else(|| self.frozen.commits.get(&id))
-            .copied()
+        self.fresh.commits.get(&id).or_else(|| self.frozen.commits.get(&id)).copied()
     }
 
     /// Whether an event with this id is among them.
@@ -103,12 +95,7 @@ impl Merge {
             sorted.sort_unstable();
             sorted
         };
-        Merge {
-            commits: sorted(&ids.commits),
-            events: sorted(&ids.events),
-            entered: Entered::default(),
-            through,
-        }
+        Merge { commits: sorted(&ids.commits), events: sorted(&ids.events), entered: Entered::default(), through }
     }
 
     /// Enters the next slice, twice as many as the transaction `added`: so this merge ends before the next one begins.
@@ -123,10 +110,7 @@ impl Merge {
         let events = &self.events[self.entered.events..entered.events];
         enter(connection, "INSERT OR IGNORE INTO event_ids VALUES (?1, ?2)", events)?;
         if self.is_complete(entered) {
-            connection.execute(
-                "UPDATE meta SET value = ?1 WHERE key = 'indexed'",
-                [signed(self.through)],
-            )?;
+            connection.execute("UPDATE meta SET value = ?1 WHERE key = 'indexed'", [signed(self.through)])?;
         }
         Ok(entered)
     }
@@ -153,16 +137,12 @@ fn enter(connection: &Connection, insert: &str, ids: &[(Uuid, u64)]) -> rusqlite
 /// The position of a commit, as the tables have it.
 pub(super) fn entered_commit(connection: &Connection, id: Uuid) -> rusqlite::Result<Option<u64>> {
     let mut select = connection.prepare_cached("SELECT position FROM commit_ids WHERE id = ?1")?;
-    select
-        .query_row([id.as_bytes().as_slice()], |row| unsigned(row, 0))
-        .optional()
+    select.query_row([id.as_bytes().as_slice()], |row| unsigned(row, 0)).optional()
 }
 
 /// Whether the tables hold an event with this id.
 pub(super) fn entered_event(connection: &Connection, id: Uuid) -> rusqlite::Result<bool> {
-    connection
-        .prepare_cached("SELECT 1 FROM event_ids WHERE id = ?1")?
-        .exists([id.as_bytes().as_slice()])
+    connection.prepare_cached("SELECT 1 FROM event_ids WHERE id = ?1")?.exists([id.as_bytes().as_slice()])
 }
 
 /// The ids that the tables may not hold yet, read from the commits.
@@ -172,10 +152,7 @@ pub(super) fn not_entered(connection: &Connection) -> Result<Ids, Fault> {
         .query_row(select, [], |row| row.get(0))
         .optional()?
         .ok_or_else(|| Fault::Unreadable("how far its ids are indexed is missing".to_owned()))?;
-    let select = format!(
-        "{}, id FROM commits WHERE position > ?1 ORDER BY position",
-        StoredCommit::COLUMNS
-    );
+    let select = format!("{}, id FROM commits WHERE position > ?1 ORDER BY position", StoredCommit::COLUMNS);
     let mut statement = connection.prepare(&select)?;
     let mut rows = statement.query([indexed])?;
     let mut ids = Ids::default();

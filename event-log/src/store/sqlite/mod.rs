@@ -70,12 +70,7 @@ impl SqliteStore {
     }
 
     fn start(path: &Path, limits: Limits, lock: Lock, opened: OpenFile) -> Result<SqliteStore, StoreError> {
-        let OpenFile {
-            connection,
-            log,
-            end,
-            recent,
-        } = opened;
+        let OpenFile { connection, log, end, recent } = opened;
         let shared = Arc::new(Shared {
             location: path.display().to_string(),
             log,
@@ -87,16 +82,10 @@ impl SqliteStore {
         });
         let (requests, queue) = mpsc::channel();
         let writer = Writer::new(Arc::clone(&shared), connection, end);
-        let thread = std::thread::Builder::new()
-            .name("event-store".to_owned())
-            .spawn(move || writer.run(&queue));
+        let thread = std::thread::Builder::new().name("event-store".to_owned()).spawn(move || writer.run(&queue));
         let thread = thread.map_err(|error| shared.unavailable(error))?;
         tracing::debug!(store = %shared.location, log = %log, head = end.position, "event store opened");
-        Ok(SqliteStore {
-            shared,
-            requests: Some(requests),
-            writer: Some(thread),
-        })
+        Ok(SqliteStore { shared, requests: Some(requests), writer: Some(thread) })
     }
 
     /// Runs a query on a thread for blocking work.
@@ -105,25 +94,15 @@ impl SqliteStore {
         query: impl FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, StoreError> {
         let shared = Arc::clone(&self.shared);
-        let work = move || {
-            shared
-                .readers
-                .run(query)
-                .map_err(|fault| fault.into_error(&shared.location))
-        };
-        tokio::task::spawn_blocking(work)
-            .await
-            .map_err(|error| self.shared.unavailable(error))?
+        let work = move || shared.readers.run(query).map_err(|fault| fault.into_error(&shared.location));
+        tokio::task::spawn_blocking(work).await.map_err(|error| self.shared.unavailable(error))?
     }
 
     /// Hands commits to the writer that fit one transaction; the answers have the same order.
     async fn write(&self, commits: Vec<Prepared>) -> Vec<Result<Appended, AppendError>> {
         let count = commits.len();
         let (answer, answers) = oneshot::channel();
-        let sent = self
-            .requests
-            .as_ref()
-            .is_some_and(|requests| requests.send(Request { commits, answer }).is_ok());
+        let sent = self.requests.as_ref().is_some_and(|requests| requests.send(Request { commits, answer }).is_ok());
         let answers = if sent { answers.await.ok() } else { None };
         answers.unwrap_or_else(|| {
             let stopped = Arc::new(self.shared.unavailable("its writer has stopped"));
@@ -134,10 +113,7 @@ impl SqliteStore {
 
 impl Shared {
     fn unavailable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StoreError {
-        StoreError::Unavailable {
-            location: self.location.clone(),
-            source: source.into(),
-        }
+        StoreError::Unavailable { location: self.location.clone(), source: source.into() }
     }
 }
 
@@ -187,25 +163,17 @@ impl EventStore for SqliteStore {
 
     async fn find_commit(&self, id: Uuid) -> Result<Option<FoundCommit>, StoreError> {
         // In memory first: what leaves the memory afterwards is in the tables before the query looks there.
-        let recent = self
-            .shared
-            .recent
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .commit(id);
-        self.query(move |connection| Ok(commit::find(connection, id, recent)?))
-            .await
+        let recent = self.shared.recent.read().unwrap_or_else(PoisonError::into_inner).commit(id);
+        self.query(move |connection| Ok(commit::find(connection, id, recent)?)).await
     }
 
     async fn read(&self, after: u64, limit: ReadLimit) -> Result<EventBatch, StoreError> {
-        self.query(move |connection| reader::read(connection, after, limit))
-            .await
+        self.query(move |connection| reader::read(connection, after, limit)).await
     }
 
     async fn read_stream(&self, stream: &StreamId, after: u64, limit: ReadLimit) -> Result<EventBatch, StoreError> {
         let stream = stream.clone();
-        self.query(move |connection| reader::read_stream(connection, &stream, after, limit))
-            .await
+        self.query(move |connection| reader::read_stream(connection, &stream, after, limit)).await
     }
 
     async fn head(&self) -> Result<LogPoint, StoreError> {

@@ -32,10 +32,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn of(path: &Path) -> Readers {
-        Readers {
-            path: path.to_owned(),
-            idle: Mutex::new(Vec::new()),
-        }
+        Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
     }
 
     /// Runs a query; a connection that failed is not used again.
@@ -64,10 +61,7 @@ pub(super) struct End {
 
 impl End {
     pub(super) fn point(self) -> LogPoint {
-        LogPoint {
-            position: self.position,
-            event: self.event,
-        }
+        LogPoint { position: self.position, event: self.event }
     }
 }
 
@@ -75,19 +69,11 @@ pub(super) fn end(connection: &Connection) -> Result<End, Fault> {
     let mut statement = connection.prepare_cached(&format!("{SELECT} FROM commits ORDER BY position DESC LIMIT 1"))?;
     let mut rows = statement.query([])?;
     let Some(row) = rows.next()? else {
-        return Ok(End {
-            position: 0,
-            event: Uuid::nil(),
-            recorded_at: i64::MIN,
-        });
+        return Ok(End { position: 0, event: Uuid::nil(), recorded_at: i64::MIN });
     };
     let commit = StoredCommit::of(row)?;
     let position = commit.last_position();
-    Ok(End {
-        position,
-        event: commit.event_id(position)?,
-        recorded_at: commit.place.recorded_at,
-    })
+    Ok(End { position, event: commit.event_id(position)?, recorded_at: commit.place.recorded_at })
 }
 
 pub(super) fn point(connection: &Connection, position: u64) -> Result<Option<LogPoint>, Fault> {
@@ -99,27 +85,18 @@ pub(super) fn point(connection: &Connection, position: u64) -> Result<Option<Log
     if position > commit.last_position() {
         return Ok(None);
     }
-    Ok(Some(LogPoint {
-        position,
-        event: commit.event_id(position)?,
-    }))
+    Ok(Some(LogPoint { position, event: commit.event_id(position)? }))
 }
 
 pub(super) fn read(connection: &Connection, after: u64, limit: ReadLimit) -> Result<EventBatch, Fault> {
     // The commit that holds the first position wanted may begin before it.
     let first = after.saturating_add(1);
     let select = "SELECT max(position) FROM commits WHERE position <= ?1";
-    let from = connection
-        .prepare_cached(select)?
-        .query_row([signed(first)], |row| row.get::<_, Option<i64>>(0))?;
+    let from = connection.prepare_cached(select)?.query_row([signed(first)], |row| row.get::<_, Option<i64>>(0))?;
     let mut statement =
         connection.prepare_cached(&format!("{SELECT} FROM commits WHERE position >= ?1 ORDER BY position"))?;
     let mut rows = statement.query([from.unwrap_or_else(|| signed(first))])?;
-    let mut filler = Filler {
-        batch: EventBatch::new(),
-        limit,
-        next: first,
-    };
+    let mut filler = Filler { batch: EventBatch::new(), limit, next: first };
     while let Some(row) = rows.next()? {
         let commit = StoredCommit::of(row)?;
         if commit.last_position() < first {
@@ -141,18 +118,11 @@ pub(super) fn read_stream(
     let (stream, first) = (stream.as_str(), after.saturating_add(1));
     let select = "SELECT max(version) FROM commits WHERE stream = ?1 AND version <= ?2";
     let mut statement = connection.prepare_cached(select)?;
-    let from: Option<i64> = statement
-        .query_row((stream, signed(first)), |row| row.get(0))
-        .optional()?
-        .flatten();
+    let from: Option<i64> = statement.query_row((stream, signed(first)), |row| row.get(0)).optional()?.flatten();
     let select = format!("{SELECT} FROM commits WHERE stream = ?1 AND version >= ?2 ORDER BY version");
     let mut statement = connection.prepare_cached(&select)?;
     let mut rows = statement.query((stream, from.unwrap_or_else(|| signed(first))))?;
-    let mut filler = Filler {
-        batch: EventBatch::new(),
-        limit,
-        next: first,
-    };
+    let mut filler = Filler { batch: EventBatch::new(), limit, next: first };
     while let Some(row) = rows.next()? {
         let commit = StoredCommit::of(row)?;
         if commit.place.version.saturating_add(commit.count) <= first {
@@ -184,20 +154,9 @@ impl<'a> StoredCommit<'a> {
         let stream = row.get_ref(2)?.as_str().map_err(damaged)?;
         let bytes = row.get_ref(5)?.as_blob().map_err(damaged)?;
         if position == 0 || count == 0 {
-            return Err(Fault::Unreadable(format!(
-                "a commit of {count} events at position {position}"
-            )));
+            return Err(Fault::Unreadable(format!("a commit of {count} events at position {position}")));
         }
-        Ok(StoredCommit {
-            place: CommitPlace {
-                stream,
-                position,
-                version,
-                recorded_at: row.get(4)?,
-            },
-            count,
-            bytes,
-        })
+        Ok(StoredCommit { place: CommitPlace { stream, position, version, recorded_at: row.get(4)? }, count, bytes })
     }
 
     fn last_position(&self) -> u64 {
@@ -273,10 +232,6 @@ impl Filler {
                 return Ok(Filled::Yes);
             }
         }
-        if read == commit.count {
-            Ok(Filled::No)
-        } else {
-            Err(commit.short())
-        }
+        if read == commit.count { Ok(Filled::No) } else { Err(commit.short()) }
     }
 }

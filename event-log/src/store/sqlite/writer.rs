@@ -43,13 +43,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(shared: Arc<Shared>, connection: Connection, end: End) -> Writer {
-        Writer {
-            shared,
-            connection,
-            heads: StreamHeads::default(),
-            end: Some(end),
-            merge: None,
-        }
+        Writer { shared, connection, heads: StreamHeads::default(), end: Some(end), merge: None }
     }
 
     /// Works until the store is dropped.
@@ -68,9 +62,7 @@ impl Writer {
         match self.transact(group) {
             Ok((answers, end)) => {
                 self.end = Some(end);
-                self.shared
-                    .head
-                    .send_if_modified(|head| std::mem::replace(head, end.position) != end.position);
+                self.shared.head.send_if_modified(|head| std::mem::replace(head, end.position) != end.position);
                 answers
             }
             Err(fault) => {
@@ -88,14 +80,9 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &[Request]) -> Result<(Vec<Answers>, End), Fault> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let known = self.end.map_or_else(|| recall(&transaction, &self.shared.recent), Ok)?;
-        let start = End {
-            recorded_at: known.recorded_at.max(now()),
-            ..known
-        };
+        let start = End { recorded_at: known.recorded_at.max(now()), ..known };
         let recent = self.shared.recent.read().unwrap_or_else(PoisonError::into_inner);
         let mut round = Round::new(&transaction, &mut self.heads, &recent, start)?;
         let mut answers = Vec::with_capacity(group.len());
@@ -106,10 +93,7 @@ impl Writer {
         }
         let (end, added) = round.finish();
         drop(recent);
-        let entered = self
-            .merge
-            .as_ref()
-            .map_or(Ok(Entered::default()), |merge| merge.step(&transaction, &added))?;
+        let entered = self.merge.as_ref().map_or(Ok(Entered::default()), |merge| merge.step(&transaction, &added))?;
         transaction.commit()?;
         let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
         recent.settle(added, end.position, &mut self.merge, entered);

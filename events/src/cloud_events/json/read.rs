@@ -50,13 +50,8 @@ pub fn read(text: &[u8]) -> Result<ReceivedEvent, CloudEventError> {
     let uuid = uuid_of(&id);
     let kind = EventKind::new(&required("type", attributes.kind)?).map_err(CloudEventError::Kind)?;
     let stream = StreamId::new(&required("subject", attributes.subject)?).map_err(CloudEventError::Stream)?;
-    let recorded_at = optional("time", attributes.time)?
-        .map(|time| Timestamp::parse(&time))
-        .transpose();
-    let origin = Origin {
-        source: &source,
-        original_id: uuid.is_none().then_some(&*id),
-    };
+    let recorded_at = optional("time", attributes.time)?.map(|time| Timestamp::parse(&time)).transpose();
+    let origin = Origin { source: &source, original_id: uuid.is_none().then_some(&*id) };
     let metadata = metadata(text, &attributes, origin)?;
     let event = NewEvent {
         id: uuid.unwrap_or_else(|| derived_id(&source, &id)),
@@ -156,8 +151,7 @@ fn present(value: Option<&RawValue>) -> Option<&RawValue> {
 fn optional<'a>(attribute: &str, value: Option<&'a RawValue>) -> Result<Option<Cow<'a, str>>, CloudEventError> {
     let Some(value) = present(value) else { return Ok(None) };
     let text: Result<Text<'_>, _> = serde_json::from_str(value.get());
-    text.map(|Text(text)| Some(text))
-        .map_err(|_| invalid(attribute, "a string", value.get()))
+    text.map(|Text(text)| Some(text)).map_err(|_| invalid(attribute, "a string", value.get()))
 }
 
 fn required<'a>(attribute: &'static str, value: Option<&'a RawValue>) -> Result<Cow<'a, str>, CloudEventError> {
@@ -173,11 +167,7 @@ fn identifier<'a>(attribute: &'static str, value: Option<&'a RawValue>) -> Resul
     if fits {
         Ok(text)
     } else {
-        Err(invalid(
-            attribute,
-            "a text that is not empty, without control characters",
-            &format!("{text:?}"),
-        ))
+        Err(invalid(attribute, "a text that is not empty, without control characters", &format!("{text:?}")))
     }
 }
 
@@ -193,20 +183,12 @@ fn payload(
     metadata: &CanonicalJson,
 ) -> Result<CanonicalJson, CloudEventError> {
     if let Some(binary) = present(attributes.binary) {
-        return Err(invalid(
-            "data_base64",
-            "absent (only JSON in \"data\" is taken)",
-            binary.get(),
-        ));
+        return Err(invalid("data_base64", "absent (only JSON in \"data\" is taken)", binary.get()));
     }
     if let Some(content_type) = optional("datacontenttype", attributes.content_type)?
         && !is_json(&content_type)
     {
-        return Err(invalid(
-            "datacontenttype",
-            "\"application/json\" or another JSON type",
-            &content_type,
-        ));
+        return Err(invalid("datacontenttype", "\"application/json\" or another JSON type", &content_type));
     }
     match attributes.data {
         Some(data) => canonical(text, "data", data),
@@ -216,12 +198,7 @@ fn payload(
 }
 
 fn is_json(content_type: &str) -> bool {
-    let media_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
@@ -239,9 +216,7 @@ struct Origin<'a> {
 }
 
 fn metadata(text: &str, attributes: &Attributes<'_>, origin: Origin<'_>) -> Result<CanonicalJson, CloudEventError> {
-    let base = present(attributes.metadata)
-        .map(|value| base_metadata(text, value))
-        .transpose()?;
+    let base = present(attributes.metadata).map(|value| base_metadata(text, value)).transpose()?;
     let mut members = Members::behind(base.as_ref());
     if origin.source != OUR_SOURCE {
         members.add_text("source", origin.source);
@@ -253,11 +228,7 @@ fn metadata(text: &str, attributes: &Attributes<'_>, origin: Origin<'_>) -> Resu
         members.add_text(ORIGINAL_ID, original);
     }
     for (name, value) in &attributes.others {
-        if name.is_empty()
-            || !name
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        {
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()) {
             return Err(invalid("an attribute's name", "lower-case letters and digits", name));
         }
         if present(Some(value)).is_some() {
@@ -275,11 +246,7 @@ fn base_metadata(text: &str, value: &RawValue) -> Result<CanonicalJson, CloudEve
     } else {
         canonical(text, "metadata", value)?
     };
-    if canonical.is_object() {
-        Ok(canonical)
-    } else {
-        Err(invalid("metadata", "a JSON object", value.get()))
-    }
+    if canonical.is_object() { Ok(canonical) } else { Err(invalid("metadata", "a JSON object", value.get())) }
 }
 
 /// A canonical object that grows by members whose names need no escapes.
@@ -292,21 +259,11 @@ struct Members {
 impl Members {
     fn behind(base: Option<&CanonicalJson>) -> Members {
         let Some(base) = base else {
-            return Members {
-                out: String::new(),
-                taken: Vec::new(),
-            };
+            return Members { out: String::new(), taken: Vec::new() };
         };
         let taken = names(base);
-        let out = if taken.is_empty() {
-            ""
-        } else {
-            base.as_str().strip_suffix('}').expect("an object")
-        };
-        Members {
-            out: out.to_owned(),
-            taken,
-        }
+        let out = if taken.is_empty() { "" } else { base.as_str().strip_suffix('}').expect("an object") };
+        Members { out: out.to_owned(), taken }
     }
 
     fn add_text(&mut self, name: &str, text: &str) {

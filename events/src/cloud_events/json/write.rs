@@ -31,11 +31,7 @@ pub fn write(event: EventRef<'_>, log: LogId, out: &mut String) {
     push_string(out, event.stream);
     let time = Timestamp::from_micros(event.recorded_at);
     let _ = write!(out, ",\"time\":\"{time}\",\"schema\":{}", event.schema);
-    let _ = write!(
-        out,
-        ",\"position\":\"{}\",\"version\":\"{}\",\"log\":\"{log}\"",
-        event.position, event.version
-    );
+    let _ = write!(out, ",\"position\":\"{}\",\"version\":\"{}\",\"log\":\"{log}\"", event.position, event.version);
     attributes.write(out);
     if !event.payload.is_empty() {
         out.push_str(",\"datacontenttype\":\"application/json\",\"data\":");
@@ -71,9 +67,7 @@ type Member<'a> = (Cow<'a, str>, &'a RawValue);
 
 /// The members of a canonical object in their order; nothing where there is no metadata.
 fn members(metadata: &str) -> Option<Vec<Member<'_>>> {
-    serde_json::from_str::<Ordered<'_>>(metadata)
-        .ok()
-        .map(|ordered| ordered.0)
+    serde_json::from_str::<Ordered<'_>>(metadata).ok().map(|ordered| ordered.0)
 }
 
 struct Ordered<'a>(Vec<Member<'a>>);
@@ -106,10 +100,7 @@ struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 /// Splits metadata into the source (as JSON) and attributes, if reading them would give the same metadata: the source comes
 /// first if at all, every name and value is one that CloudEvents knows, and none has a meaning of its own here.
 fn as_attributes<'m, 'a>(members: &'m [Member<'a>]) -> Option<(Option<&'a str>, &'m [Member<'a>])> {
-    let first_source = members
-        .first()
-        .filter(|(name, _)| name == "source")
-        .map(|(_, value)| value.get());
+    let first_source = members.first().filter(|(name, _)| name == "source").map(|(_, value)| value.get());
     let rest = if first_source.is_some() { &members[1..] } else { members };
     let source_fits = first_source.is_none_or(is_foreign_source);
     let fits = source_fits && !members.is_empty() && rest.iter().all(|(name, value)| is_attribute(name, value.get()));
@@ -123,30 +114,15 @@ fn source_text<'a>(members: Option<&[Member<'a>]>) -> Option<&'a str> {
 }
 
 fn is_foreign_source(value: &str) -> bool {
-    let text = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or_default();
+    let text = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or_default();
     // A backslash is the mark of a control character, a quote or a backslash: no URI has any of them.
     !text.is_empty() && text != OUR_SOURCE && !text.contains('\\') && !text.chars().any(char::is_control)
 }
 
 fn is_attribute(name: &str, value: &str) -> bool {
-    const OURS: [&str; 9] = [
-        "specversion",
-        "id",
-        "source",
-        "type",
-        "subject",
-        "time",
-        "schema",
-        "data",
-        "metadata",
-    ];
-    let named = (1..=20).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    const OURS: [&str; 9] = ["specversion", "id", "source", "type", "subject", "time", "schema", "data", "metadata"];
+    let named =
+        (1..=20).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let free = !OURS.contains(&name) && !PLACE.contains(&name) && name != "datacontenttype";
     let simple = value.starts_with('"') || matches!(value, "true" | "false") || value.parse::<i32>().is_ok();
     named && free && simple && (name != ORIGINAL_ID || value.starts_with('"'))

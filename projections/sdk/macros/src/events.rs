@@ -64,11 +64,7 @@ impl EventsInput {
             ));
         }
         check_reachable(variants.iter().flat_map(|variant| &variant.kinds))?;
-        Ok(EventsInput {
-            ident: input.ident.clone(),
-            lifetime,
-            variants,
-        })
+        Ok(EventsInput { ident: input.ident.clone(), lifetime, variants })
     }
 }
 
@@ -106,11 +102,7 @@ impl VariantInput {
     fn parse(variant: &Variant, lifetime: Option<&Lifetime>) -> Result<VariantInput> {
         let mut kinds = Vec::new();
         let mut upcast = None;
-        for attribute in variant
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("kind"))
-        {
+        for attribute in variant.attrs.iter().filter(|attribute| attribute.path().is_ident("kind")) {
             let arguments: KindArguments = attribute.parse_args()?;
             kinds.extend(arguments.kinds);
             upcast = upcast.or(arguments.upcast);
@@ -120,25 +112,14 @@ impl VariantInput {
                 "which events is this? Say it with #[kind(\"post-created\")], #[kind(\"post-*\")] or #[kind(\"*\")]";
             return Err(Error::new(variant.span(), said));
         }
-        let serde = variant
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("serde"))
-            .cloned()
-            .collect();
+        let serde = variant.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")).cloned().collect();
         let payload = PayloadInput::parse(variant, lifetime)?;
         if let (Some(_), PayloadInput::Members { borrows: true, .. }) = (&upcast, &payload) {
             let said =
                 "a payload that may be upcast cannot be borrowed from: use owned types such as String in this variant";
             return Err(Error::new(variant.span(), said));
         }
-        Ok(VariantInput {
-            ident: variant.ident.clone(),
-            kinds,
-            upcast,
-            payload,
-            serde,
-        })
+        Ok(VariantInput { ident: variant.ident.clone(), kinds, upcast, payload, serde })
     }
 }
 
@@ -156,10 +137,7 @@ impl PayloadInput {
             Fields::Named(fields) => {
                 let fields: Vec<Field> = fields.named.iter().cloned().collect();
                 let mentions = |field: &Field| lifetime.is_some_and(|own| mentions(field.ty.to_token_stream(), own));
-                Ok(PayloadInput::Members {
-                    borrows: fields.iter().any(mentions),
-                    fields,
-                })
+                Ok(PayloadInput::Members { borrows: fields.iter().any(mentions), fields })
             }
         }
     }
@@ -245,14 +223,8 @@ mod tests {
         })
         .unwrap();
         assert!(events.variants[0].upcast.is_some());
-        assert!(matches!(
-            events.variants[0].payload,
-            PayloadInput::Members { borrows: false, .. }
-        ));
-        assert!(matches!(
-            events.variants[1].payload,
-            PayloadInput::Members { borrows: true, .. }
-        ));
+        assert!(matches!(events.variants[0].payload, PayloadInput::Members { borrows: false, .. }));
+        assert!(matches!(events.variants[1].payload, PayloadInput::Members { borrows: true, .. }));
         assert_eq!(events.variants[2].kinds.len(), 2);
         assert!(matches!(events.variants[3].payload, PayloadInput::Whole(_)));
     }
@@ -264,12 +236,7 @@ mod tests {
 
     #[test]
     fn a_kind_that_an_earlier_one_covers_is_refused() {
-        for (first, second) in [
-            ("*", "a"),
-            ("post-*", "post-created"),
-            ("post-*", "post-a*"),
-            ("a", "a"),
-        ] {
+        for (first, second) in [("*", "a"), ("post-*", "post-created"), ("post-*", "post-a*"), ("a", "a")] {
             let said = refusal(parse_quote! { enum E { #[kind(#first)] A, #[kind(#second)] B } });
             assert!(said.contains("never gets an event"), "{first} {second}: {said}");
         }

@@ -9,15 +9,8 @@ use crate::events::{EventsInput, PayloadInput, VariantInput, mentions};
 pub(crate) fn expand(events: &EventsInput) -> TokenStream {
     let ident = &events.ident;
     let own: Lifetime = events.lifetime.clone().unwrap_or_else(|| syn::parse_quote!('event));
-    let ident_with_lifetime = if events.lifetime.is_some() {
-        quote!(#ident<#own>)
-    } else {
-        quote!(#ident)
-    };
-    let payloads = events
-        .variants
-        .iter()
-        .filter_map(|variant| payload_struct(variant, events.lifetime.as_ref()));
+    let ident_with_lifetime = if events.lifetime.is_some() { quote!(#ident<#own>) } else { quote!(#ident) };
+    let payloads = events.variants.iter().filter_map(|variant| payload_struct(variant, events.lifetime.as_ref()));
     let kinds = events.variants.iter().flat_map(|variant| &variant.kinds);
     let mut first = 0_u16;
     let arms = events.variants.iter().map(|variant| {
@@ -59,11 +52,7 @@ fn payload_struct(variant: &VariantInput, lifetime: Option<&Lifetime>) -> Option
     let generics = lifetime.filter(|_| *borrows).map(|own| quote!(<#own>));
     let serde = &variant.serde;
     let fields = fields.iter().map(|field| {
-        let attributes: Vec<_> = field
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("serde"))
-            .collect();
+        let attributes: Vec<_> = field.attrs.iter().filter(|attribute| attribute.path().is_ident("serde")).collect();
         let borrow = (attributes.is_empty() && needs_borrow(&field.ty, lifetime)).then(|| quote!(#[serde(borrow)]));
         let (name, ty) = (&field.ident, &field.ty);
         quote!(#(#attributes)* #borrow #name: #ty)

@@ -4,41 +4,17 @@ use syn::{LitStr, Result, spanned::Spanned};
 
 /// `[a-z][a-z0-9-]{0,23}`
 pub(crate) fn check_projection(name: &LitStr) -> Result<()> {
-    check(
-        name,
-        &name.value(),
-        Rule {
-            what: "a projection's name",
-            separator: b'-',
-            most: 24,
-        },
-    )
+    check(name, &name.value(), Rule { what: "a projection's name", separator: b'-', most: 24 })
 }
 
 /// `[a-z][a-z0-9_]{0,31}`; for tables and queries.
 pub(crate) fn check_table(name: &LitStr) -> Result<()> {
-    check(
-        name,
-        &name.value(),
-        Rule {
-            what: "a table's or query's name",
-            separator: b'_',
-            most: 32,
-        },
-    )
+    check(name, &name.value(), Rule { what: "a table's or query's name", separator: b'_', most: 32 })
 }
 
 /// `[a-z][a-z0-9_]{0,47}`
 pub(crate) fn check_column(place: &impl Spanned, name: &str) -> Result<()> {
-    check(
-        place,
-        name,
-        Rule {
-            what: "a column's name",
-            separator: b'_',
-            most: 48,
-        },
-    )
+    check(place, name, Rule { what: "a column's name", separator: b'_', most: 48 })
 }
 
 /// A kind, `prefix*` or `*`.

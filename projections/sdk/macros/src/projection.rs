@@ -102,9 +102,7 @@ fn value<T: Parse>(input: ParseStream<'_>) -> Result<T> {
 fn list<T: Parse>(input: ParseStream<'_>) -> Result<Vec<T>> {
     let content;
     syn::parenthesized!(content in input);
-    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?
-        .into_iter()
-        .collect())
+    Ok(Punctuated::<T, Token![,]>::parse_terminated(&content)?.into_iter().collect())
 }
 
 impl Parse for QueryInput {
@@ -125,12 +123,7 @@ impl Parse for QueryInput {
         if !content.is_empty() {
             return Err(content.error("a query is name(Table, \"query\", parameter: Type = default, …)"));
         }
-        let query = QueryInput {
-            name,
-            table,
-            query,
-            parameters,
-        };
+        let query = QueryInput { name, table, query, parameters };
         query.check_parameters()?;
         Ok(query)
     }
@@ -140,21 +133,13 @@ impl QueryInput {
     /// Every `{parameter}` of the query is declared, and every declared one is used.
     fn check_parameters(&self) -> Result<()> {
         let text = self.query.value();
-        let used: Vec<&str> = text
-            .split('{')
-            .skip(1)
-            .filter_map(|rest| rest.split('}').next())
-            .collect();
+        let used: Vec<&str> = text.split('{').skip(1).filter_map(|rest| rest.split('}').next()).collect();
         let is_declared = |name: &str| self.parameters.iter().any(|parameter| parameter.name == name);
         if let Some(name) = used.iter().find(|name| !is_declared(name)) {
             let said = format!("declare the parameter behind the query: {name}: String");
             return Err(Error::new(self.query.span(), said));
         }
-        if let Some(idle) = self
-            .parameters
-            .iter()
-            .find(|parameter| !used.contains(&parameter.name.as_str()))
-        {
+        if let Some(idle) = self.parameters.iter().find(|parameter| !used.contains(&parameter.name.as_str())) {
             let said = format!("the query does not use {{{}}}", idle.name);
             return Err(Error::new(idle.ty.span(), said));
         }
@@ -191,12 +176,7 @@ impl ProjectionInput {
         }
         let events = events_type(&function).ok_or_else(|| Error::new(function.sig.span(), signature(wanted)))?;
         let document = document(&function);
-        Ok(ProjectionInput {
-            arguments,
-            function,
-            events,
-            document,
-        })
+        Ok(ProjectionInput { arguments, function, events, document })
     }
 }
 
@@ -230,9 +210,7 @@ fn events_type(function: &ItemFn) -> Option<Type> {
 fn document(function: &ItemFn) -> String {
     let lines = function.attrs.iter().filter_map(|attribute| match &attribute.meta {
         Meta::NameValue(pair) if pair.path.is_ident("doc") => match &pair.value {
-            Expr::Lit(ExprLit {
-                lit: Lit::Str(text), ..
-            }) => Some(text.value().trim().to_owned()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_owned()),
             _ => None,
         },
         _ => None,
@@ -247,11 +225,7 @@ mod tests {
     use super::*;
 
     fn refusal(arguments: Result<Arguments>, function: ItemFn) -> String {
-        arguments
-            .and_then(|arguments| ProjectionInput::new(arguments, function))
-            .err()
-            .expect("refused")
-            .to_string()
+        arguments.and_then(|arguments| ProjectionInput::new(arguments, function)).err().expect("refused").to_string()
     }
 
     fn handler() -> ItemFn {
@@ -272,10 +246,7 @@ mod tests {
         };
         let input = ProjectionInput::new(arguments, function).unwrap();
         assert_eq!(input.document, "Posts and comments.");
-        assert_eq!(
-            quote::ToTokens::to_token_stream(&input.events).to_string(),
-            "PostEvent < '_ >"
-        );
+        assert_eq!(quote::ToTokens::to_token_stream(&input.events).to_string(), "PostEvent < '_ >");
         assert!(input.arguments.global && input.arguments.metadata);
         assert_eq!(input.arguments.queries[0].parameters[0].name, "most");
         assert_eq!(input.arguments.queries.len(), 2);

@@ -29,9 +29,7 @@ pub(crate) fn expand(input: &ProjectionInput) -> TokenStream {
 
 /// The type and the function in the function's place.
 fn projection(input: &ProjectionInput) -> TokenStream {
-    let ProjectionInput {
-        arguments, function, ..
-    } = input;
+    let ProjectionInput { arguments, function, .. } = input;
     let (ident, visibility) = (&function.sig.ident, &function.vis);
     let is_document = |attribute: &&Attribute| attribute.path().is_ident("doc");
     let documents: Vec<_> = function.attrs.iter().filter(is_document).collect();
@@ -98,19 +96,10 @@ fn anonymous_lifetimes(tokens: TokenStream) -> TokenStream {
 }
 
 fn manifest(input: &ProjectionInput) -> TokenStream {
-    let ProjectionInput {
-        arguments, document, ..
-    } = input;
+    let ProjectionInput { arguments, document, .. } = input;
     let (name, version) = (&arguments.name, &arguments.version);
-    let description = arguments
-        .description
-        .as_ref()
-        .map_or_else(|| document.clone(), LitStr::value);
-    let order = if arguments.global {
-        quote!(Global)
-    } else {
-        quote!(ByStream)
-    };
+    let description = arguments.description.as_ref().map_or_else(|| document.clone(), LitStr::value);
+    let order = if arguments.global { quote!(Global) } else { quote!(ByStream) };
     let metadata = arguments.metadata;
     let tables = &arguments.tables;
     let queries = arguments.queries.iter().map(query);
@@ -131,12 +120,7 @@ fn manifest(input: &ProjectionInput) -> TokenStream {
 }
 
 fn query(query: &QueryInput) -> TokenStream {
-    let QueryInput {
-        name,
-        table,
-        query,
-        parameters,
-    } = query;
+    let QueryInput { name, table, query, parameters } = query;
     let parameters = parameters.iter().map(|ParameterInput { name, ty, default }| {
         let default = match default {
             None => quote!(::core::option::Option::None),
@@ -187,11 +171,7 @@ fn places(input: &ProjectionInput) -> TokenStream {
 
 /// Ownership fits the order: an error points at the table in the list.
 fn checks(input: &ProjectionInput) -> TokenStream {
-    let order = if input.arguments.global {
-        quote!(Global)
-    } else {
-        quote!(ByStream)
-    };
+    let order = if input.arguments.global { quote!(Global) } else { quote!(ByStream) };
     let checks = input.arguments.tables.iter().map(|table| {
         quote_spanned! { table.span() =>
             const _: () = <#table as ::reel_sdk::Table>::DESCRIPTION.check_order(::reel_sdk::manifest::Order::#order);

@@ -72,44 +72,21 @@ impl TableInput {
             ));
         }
         let attribute = TableAttribute::parse(input, &columns)?;
-        let name = attribute.name.ok_or_else(|| {
-            Error::new(
-                input.ident.span(),
-                "the table needs a name: #[table(name = \"posts\", …)]",
-            )
-        })?;
-        let TableAttribute {
-            ownership,
-            indexes,
-            references,
-            ..
-        } = attribute;
+        let name = attribute
+            .name
+            .ok_or_else(|| Error::new(input.ident.span(), "the table needs a name: #[table(name = \"posts\", …)]"))?;
+        let TableAttribute { ownership, indexes, references, .. } = attribute;
         let (visibility, ident) = (input.vis.clone(), input.ident.clone());
-        Ok(TableInput {
-            visibility,
-            ident,
-            name,
-            columns,
-            key,
-            ownership,
-            indexes,
-            references,
-        })
+        Ok(TableInput { visibility, ident, name, columns, key, ownership, indexes, references })
     }
 }
 
 fn columns(input: &DeriveInput) -> Result<Vec<ColumnInput>> {
     let Data::Struct(data) = &input.data else {
-        return Err(Error::new(
-            input.ident.span(),
-            "a table is a struct: one field a column",
-        ));
+        return Err(Error::new(input.ident.span(), "a table is a struct: one field a column"));
     };
     let Fields::Named(fields) = &data.fields else {
-        return Err(Error::new(
-            input.ident.span(),
-            "a table needs named fields: their names are the columns' names",
-        ));
+        return Err(Error::new(input.ident.span(), "a table needs named fields: their names are the columns' names"));
     };
     fields.named.iter().map(ColumnInput::parse).collect()
 }
@@ -119,14 +96,7 @@ impl ColumnInput {
         let ident = field.ident.clone().expect("the fields are named");
         let name = ident.unraw().to_string();
         names::check_column(&ident, &name)?;
-        let mut column = ColumnInput {
-            ident,
-            name,
-            ty: field.ty.clone(),
-            length: None,
-            default: None,
-            is_key: false,
-        };
+        let mut column = ColumnInput { ident, name, ty: field.ty.clone(), length: None, default: None, is_key: false };
         for attribute in &field.attrs {
             if attribute.path().is_ident("key") {
                 column.is_key = true;
@@ -160,10 +130,7 @@ impl Literal {
             (Lit::Float(number), minus) => Ok(Literal::Double(quote::quote!(#minus #number))),
             (Lit::Bool(value), None) => Ok(Literal::Boolean(value.value)),
             (Lit::Str(text), None) => Ok(Literal::Text(text)),
-            (other, _) => Err(Error::new(
-                other.span(),
-                "a default is a number, true, false or a \"text\"",
-            )),
+            (other, _) => Err(Error::new(other.span(), "a default is a number, true, false or a \"text\"")),
         }
     }
 }
@@ -185,11 +152,7 @@ impl TableAttribute<'_> {
             indexes: Vec::new(),
             references: Vec::new(),
         };
-        for attribute in input
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("table"))
-        {
+        for attribute in input.attrs.iter().filter(|attribute| attribute.path().is_ident("table")) {
             attribute.parse_nested_meta(|meta| found.parse_argument(&meta))?;
         }
         Ok(found)
@@ -212,20 +175,8 @@ impl TableAttribute<'_> {
                 self.own(meta, OwnershipInput::StreamId(column))?;
             }
             "shared" => self.own(meta, OwnershipInput::Shared)?,
-            "index" => self.index(
-                meta,
-                IndexInput {
-                    columns: Vec::new(),
-                    unique: false,
-                },
-            )?,
-            "unique" => self.index(
-                meta,
-                IndexInput {
-                    columns: Vec::new(),
-                    unique: true,
-                },
-            )?,
+            "index" => self.index(meta, IndexInput { columns: Vec::new(), unique: false })?,
+            "unique" => self.index(meta, IndexInput { columns: Vec::new(), unique: true })?,
             "references" => {
                 let reference = self.reference(meta)?;
                 self.references.push(reference);
@@ -264,16 +215,10 @@ impl TableAttribute<'_> {
         syn::parenthesized!(content in meta.input);
         let columns = self.column_list(&content)?;
         content.parse::<Token![=>]>().map_err(|error| {
-            Error::new(
-                error.span(),
-                "write the columns, then the table whose key they hold: references(post => posts)",
-            )
+            Error::new(error.span(), "write the columns, then the table whose key they hold: references(post => posts)")
         })?;
         let table = content.call(Ident::parse_any)?;
-        Ok(ReferenceInput {
-            columns,
-            table: table.unraw().to_string(),
-        })
+        Ok(ReferenceInput { columns, table: table.unraw().to_string() })
     }
 
     fn column_list(&self, input: ParseStream<'_>) -> Result<Vec<usize>> {
@@ -290,16 +235,10 @@ impl TableAttribute<'_> {
 
     fn column(&self, ident: &Ident) -> Result<usize> {
         let name = ident.unraw().to_string();
-        self.columns
-            .iter()
-            .position(|column| column.name == name)
-            .ok_or_else(|| {
-                let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
-                Error::new(
-                    ident.span(),
-                    format!("there is no column `{name}`; the columns are {}", known.join(", ")),
-                )
-            })
+        self.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+            let known: Vec<&str> = self.columns.iter().map(|column| column.name.as_str()).collect();
+            Error::new(ident.span(), format!("there is no column `{name}`; the columns are {}", known.join(", ")))
+        })
     }
 }
 
@@ -331,17 +270,8 @@ mod tests {
         assert_eq!(table.key, [0, 1]);
         assert!(matches!(table.ownership, OwnershipInput::StreamKey(0)));
         assert_eq!(table.indexes[0].columns, [2, 4]);
-        assert_eq!(
-            (table.indexes[1].columns.as_slice(), table.indexes[1].unique),
-            (&[1][..], true)
-        );
-        assert_eq!(
-            (
-                table.references[0].columns.as_slice(),
-                table.references[0].table.as_str()
-            ),
-            (&[0][..], "posts")
-        );
+        assert_eq!((table.indexes[1].columns.as_slice(), table.indexes[1].unique), (&[1][..], true));
+        assert_eq!((table.references[0].columns.as_slice(), table.references[0].table.as_str()), (&[0][..], "posts"));
         assert_eq!(table.columns[5].name, "type");
         assert!(matches!(&table.columns[3].default, Some(Literal::Int(number)) if number.to_string() == "- 1"));
     }

@@ -58,13 +58,7 @@ fn description(table: &TableInput) -> TokenStream {
 }
 
 fn column_description(column: &ColumnInput) -> TokenStream {
-    let ColumnInput {
-        name,
-        ty,
-        length,
-        default,
-        ..
-    } = column;
+    let ColumnInput { name, ty, length, default, .. } = column;
     let length = length.iter();
     let default = default.iter().map(|literal| match literal {
         Literal::Boolean(value) => quote!(Boolean(#value)),

@@ -2,10 +2,7 @@
 //! leaves behind stays until the instance ends. But most events leave nothing: once all blocks that were handed out since the event
 //! began have been given back, in whatever order, their memory is used again. So a batch touches little memory, and every page
 //! that is touched for the first time costs more than the work that is done in it.
-#![expect(
-    unsafe_code,
-    reason = "an allocator is an unsafe trait; the proof is at its implementation"
-)]
+#![expect(unsafe_code, reason = "an allocator is an unsafe trait; the proof is at its implementation")]
 
 use std::{
     alloc::{GlobalAlloc, Layout},
@@ -15,12 +12,7 @@ use std::{
 };
 
 #[global_allocator]
-static ALLOCATOR: Bump = Bump {
-    next: Cell::new(0),
-    end: Cell::new(0),
-    mark: Cell::new(0),
-    live: Cell::new(0),
-};
+static ALLOCATOR: Bump = Bump { next: Cell::new(0), end: Cell::new(0), mark: Cell::new(0), live: Cell::new(0) };
 
 /// An event begins: what is in use now is kept, and what is handed out from here on is used again as soon as all of it is back.
 #[inline]
@@ -44,10 +36,8 @@ struct Bump {
     live: Cell<usize>,
 }
 
-const _: () = assert!(
-    !cfg!(target_feature = "atomics"),
-    "a projection has no threads: build it without the feature atomics"
-);
+const _: () =
+    assert!(!cfg!(target_feature = "atomics"), "a projection has no threads: build it without the feature atomics");
 
 // SAFETY: without atomics, as is asserted above, wasm32 has one thread.
 unsafe impl Sync for Bump {}
@@ -65,11 +55,7 @@ impl Bump {
         let missing = (wanted - self.end.get()).div_ceil(PAGE);
         // Grown by somebody else in between, our end would no longer be the memory's: nobody else does.
         let grown = memory_grow::<0>(missing.max(STEP));
-        let before = if grown == usize::MAX {
-            memory_grow::<0>(missing)
-        } else {
-            grown
-        };
+        let before = if grown == usize::MAX { memory_grow::<0>(missing) } else { grown };
         if before != have {
             return false;
         }

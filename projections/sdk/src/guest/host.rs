@@ -1,9 +1,6 @@
 //! The host's functions, called with the SDK's own batches: these lie in memory as the Component Model wants them, so nothing is
 //! written twice on the way out, and what comes back is taken over where the host put it.
-#![expect(
-    unsafe_code,
-    reason = "calls across the boundary take addresses; each one states why they are right"
-)]
+#![expect(unsafe_code, reason = "calls across the boundary take addresses; each one states why they are right")]
 
 use std::ptr;
 
@@ -58,14 +55,7 @@ impl Host for ComponentHost {
         let ChangeBatch { changes, cells, heap } = batch;
         // SAFETY: each pair is a live vector of the layout that `abi` asserts; the host only reads, and only during the call.
         unsafe {
-            emit(
-                changes.as_ptr(),
-                changes.len(),
-                cells.as_ptr(),
-                cells.len(),
-                heap.as_ptr(),
-                heap.len(),
-            );
+            emit(changes.as_ptr(), changes.len(), cells.as_ptr(), cells.len(), heap.as_ptr(), heap.len());
         };
     }
 
@@ -80,15 +70,7 @@ impl Host for ComponentHost {
         };
         // SAFETY: both slices are live during the call, and `answer` is a place of 24 bytes for the six words that come back.
         unsafe {
-            get(
-                event,
-                u32::from(table),
-                key.as_ptr(),
-                key.len(),
-                heap.as_ptr(),
-                heap.len(),
-                &raw mut answer,
-            );
+            get(event, u32::from(table), key.as_ptr(), key.len(), heap.as_ptr(), heap.len(), &raw mut answer);
         };
         // SAFETY: the Component Model lowers each list into memory that it asked our `cabi_realloc` (the global allocator) for, of
         // exactly this length and alignment, and hands it over; flags are 0 or 1 and variants have a known case by its rules.

@@ -45,9 +45,7 @@ impl<P: Projection> Guest for Component<P> {
     }
 
     fn apply(batch: EventBatch) -> Result<(), Failure> {
-        let settings = SETTINGS
-            .get()
-            .and_then(|settings| settings.downcast_ref::<P::Settings>());
+        let settings = SETTINGS.get().and_then(|settings| settings.downcast_ref::<P::Settings>());
         let settings = settings.expect("the host calls init before apply");
         let mut host = host::ComponentHost;
         let mut rows = Rows::with_room_for(batch.events.len(), batch.heap.len(), &mut host);
@@ -86,15 +84,6 @@ fn raw_event<'a, P: Projection>(event: &types::Event, heap: &'a [u8]) -> RawEven
 }
 
 fn failure(event: u32, reject: Reject) -> Failure {
-    let kind = if reject.fatal {
-        FailureKind::Fatal
-    } else {
-        FailureKind::Reject
-    };
-    Failure {
-        event,
-        kind,
-        code: reject.code.into_owned(),
-        message: reject.message,
-    }
+    let kind = if reject.fatal { FailureKind::Fatal } else { FailureKind::Reject };
+    Failure { event, kind, code: reject.code.into_owned(), message: reject.message }
 }

@@ -12,16 +12,9 @@ pub(super) fn install() {
 }
 
 fn report(panic: &PanicHookInfo<'_>) {
-    let message = panic
-        .payload_as_str()
-        .unwrap_or("panicked with a value that is no text");
+    let message = panic.payload_as_str().unwrap_or("panicked with a value that is no text");
     let said = match panic.location() {
-        Some(place) => format!(
-            "panicked at {}:{}:{}: {message}",
-            place.file(),
-            place.line(),
-            place.column()
-        ),
+        Some(place) => format!("panicked at {}:{}:{}: {message}", place.file(), place.line(), place.column()),
         None => format!("panicked: {message}"),
     };
     log::write(Level::Error, &said);

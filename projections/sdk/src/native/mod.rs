@@ -32,10 +32,7 @@ impl<P: Projection> NativePlugin<P> {
     /// Where the host would refuse its manifest.
     pub fn new(projection: fn() -> P, settings: P::Settings) -> Result<NativePlugin<P>, ManifestError> {
         let _ = projection;
-        Ok(NativePlugin {
-            manifest: Arc::new(Manifest::parse(&P::manifest())?),
-            settings,
-        })
+        Ok(NativePlugin { manifest: Arc::new(Manifest::parse(&P::manifest())?), settings })
     }
 
     /// Its manifest, as the host reads it.
@@ -87,9 +84,7 @@ impl<P: Projection + Send> Plugin for NativePlugin<P> {
     /// A panic is a trap here, as it is in Wasm.
     fn apply(&mut self, batch: &EventBatch, range: Range<usize>, sink: &mut dyn Sink) -> Result<(), ApplyError> {
         let mut host = PluginHost::new(sink);
-        let applied = catch_unwind(AssertUnwindSafe(|| {
-            self.apply_events(batch, range, &mut Rows::new(&mut host))
-        }));
+        let applied = catch_unwind(AssertUnwindSafe(|| self.apply_events(batch, range, &mut Rows::new(&mut host))));
         if let Some(refused) = host.into_refusal() {
             return Err(refused.into());
         }
@@ -102,17 +97,10 @@ fn refused(event: usize, reject: Reject) -> ApplyError {
     if fatal {
         return ApplyError::Fatal(format!("{code}: {message}"));
     }
-    ApplyError::Rejected {
-        event,
-        code: code.into_owned(),
-        message,
-    }
+    ApplyError::Rejected { event, code: code.into_owned(), message }
 }
 
 fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panicked: {}", text.unwrap_or("with a value that is no text"))
 }

@@ -33,22 +33,14 @@ impl Host for PluginHost<'_> {
         let cells: Vec<Cell<'_>> = batch
             .cells
             .iter()
-            .map(|cell| Cell {
-                column: cell.column,
-                value: value_ref(cell.value, &batch.heap),
-            })
+            .map(|cell| Cell { column: cell.column, value: value_ref(cell.value, &batch.heap) })
             .collect();
         let mut rest = cells.as_slice();
         for change in &batch.changes {
             let (cells, behind) = rest.split_at(usize::from(change.cells));
             rest = behind;
             let operation = operation(change.operation);
-            let change = Change {
-                event: change.event as usize,
-                table: change.table,
-                operation,
-                cells,
-            };
+            let change = Change { event: change.event as usize, table: change.table, operation, cells };
             if let Err(refusal) = self.sink.emit(change) {
                 self.refusal = Some(refusal);
                 return;
@@ -58,10 +50,7 @@ impl Host for PluginHost<'_> {
 
     fn get(&mut self, event: u32, table: u16, key: &[abi::Value], heap: &[u8]) -> RowBatch {
         let keys: Vec<_> = key.iter().map(|value| value_ref(*value, heap)).collect();
-        let nothing = RowBatch {
-            found: vec![false],
-            ..RowBatch::default()
-        };
+        let nothing = RowBatch { found: vec![false], ..RowBatch::default() };
         if self.refusal.is_some() {
             return nothing;
         }

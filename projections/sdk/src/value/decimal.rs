@@ -28,10 +28,8 @@ pub struct DecimalError {
 }
 
 impl<const P: u8, const S: u8> Decimal<P, S> {
-    const FITS: () = assert!(
-        P >= 1 && P <= 18 && S <= P,
-        "a decimal has 1 to 18 digits, and no more of them behind the point"
-    );
+    const FITS: () =
+        assert!(P >= 1 && P <= 18 && S <= P, "a decimal has 1 to 18 digits, and no more of them behind the point");
     const LIMIT: i64 = 10_i64.pow(P as u32);
     const UNIT: i64 = 10_i64.pow(S as u32);
 
@@ -39,11 +37,7 @@ impl<const P: u8, const S: u8> Decimal<P, S> {
     #[must_use]
     pub const fn from_units(units: i64) -> Option<Decimal<P, S>> {
         const { Self::FITS };
-        if units > -Self::LIMIT && units < Self::LIMIT {
-            Some(Decimal(units))
-        } else {
-            None
-        }
+        if units > -Self::LIMIT && units < Self::LIMIT { Some(Decimal(units)) } else { None }
     }
 
     /// The number of smallest units: 1234 of 12.34.
@@ -74,11 +68,7 @@ impl<const P: u8, const S: u8> Decimal<P, S> {
         let fraction = fraction.trim_end_matches('0');
         let missing = usize::from(S).checked_sub(fraction.len())?;
         let mut units: i64 = 0;
-        for digit in whole
-            .bytes()
-            .chain(fraction.bytes())
-            .chain(std::iter::repeat_n(b'0', missing))
-        {
+        for digit in whole.bytes().chain(fraction.bytes()).chain(std::iter::repeat_n(b'0', missing)) {
             units = units.checked_mul(10)?.checked_add(i64::from(digit - b'0'))?;
         }
         Self::from_units(if text.starts_with('-') { -units } else { units })
@@ -118,11 +108,7 @@ impl<const P: u8, const S: u8> FromStr for Decimal<P, S> {
     type Err = DecimalError;
 
     fn from_str(text: &str) -> Result<Decimal<P, S>, DecimalError> {
-        let refused = || DecimalError {
-            text: text.chars().take(60).collect(),
-            precision: P,
-            scale: S,
-        };
+        let refused = || DecimalError { text: text.chars().take(60).collect(), precision: P, scale: S };
         Decimal::parse(text).ok_or_else(refused)
     }
 }
@@ -130,10 +116,7 @@ impl<const P: u8, const S: u8> FromStr for Decimal<P, S> {
 impl fmt::Display for DecimalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let DecimalError { text, precision, scale } = self;
-        write!(
-            f,
-            "{text:?} is no decimal of at most {precision} digits, {scale} of them behind the point"
-        )
+        write!(f, "{text:?} is no decimal of at most {precision} digits, {scale} of them behind the point")
     }
 }
 
@@ -157,10 +140,7 @@ impl<const P: u8, const S: u8> Visitor<'_> for DecimalVisitor<P, S> {
     type Value = Decimal<P, S>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a decimal of at most {P} digits, {S} of them behind the point, as text or number"
-        )
+        write!(f, "a decimal of at most {P} digits, {S} of them behind the point, as text or number")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
@@ -190,13 +170,7 @@ mod tests {
 
     #[test]
     fn writes_all_digits_of_the_scale() {
-        for (units, text) in [
-            (0, "0.00"),
-            (5, "0.05"),
-            (-5, "-0.05"),
-            (-1234, "-12.34"),
-            (100, "1.00"),
-        ] {
+        for (units, text) in [(0, "0.00"), (5, "0.05"), (-5, "-0.05"), (-1234, "-12.34"), (100, "1.00")] {
             assert_eq!(Money::from_units(units).unwrap().to_string(), text);
         }
         assert_eq!(Decimal::<3, 0>::from_units(-12).unwrap().to_string(), "-12");
@@ -204,18 +178,7 @@ mod tests {
 
     #[test]
     fn refuses_what_does_not_fit_exactly() {
-        for bad in [
-            "",
-            "-",
-            ".5",
-            "1.",
-            "1.005",
-            "1e3",
-            "+1",
-            "10000000000000000.00",
-            "1.2.3",
-            " 1",
-        ] {
+        for bad in ["", "-", ".5", "1.", "1.005", "1e3", "+1", "10000000000000000.00", "1.2.3", " 1"] {
             assert!(bad.parse::<Money>().is_err(), "{bad}");
         }
         assert_eq!("1.500".parse::<Money>().unwrap().units(), 150);

@@ -104,11 +104,7 @@ impl Date {
         if !fits {
             return None;
         }
-        Date::from_year_month_day(
-            number(&text[..4])?.try_into().ok()?,
-            number(&text[5..7])?,
-            number(&text[8..])?,
-        )
+        Date::from_year_month_day(number(&text[..4])?.try_into().ok()?, number(&text[5..7])?, number(&text[8..])?)
     }
 }
 
@@ -144,11 +140,7 @@ impl Time {
 }
 
 fn number(digits: &str) -> Option<u32> {
-    if digits.bytes().all(|b| b.is_ascii_digit()) {
-        digits.parse().ok()
-    } else {
-        None
-    }
+    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 /// The microseconds of `123` in `.123`.
@@ -251,18 +243,8 @@ macro_rules! moment {
     };
 }
 
-moment!(
-    Timestamp,
-    "an RFC 3339 time in the years 1 to 9999, such as 2026-11-21T09:30:00Z",
-    |own| own.0,
-    Timestamp
-);
-moment!(
-    Date,
-    "a day in the years 1 to 9999, such as 2026-11-21",
-    |own| own.0,
-    Date
-);
+moment!(Timestamp, "an RFC 3339 time in the years 1 to 9999, such as 2026-11-21T09:30:00Z", |own| own.0, Timestamp);
+moment!(Date, "a day in the years 1 to 9999, such as 2026-11-21", |own| own.0, Date);
 moment!(Time, "a time of day, such as 09:30:00", |own| own.0, Time);
 
 #[cfg(test)]

@@ -65,21 +65,13 @@ impl FromStr for Uuid {
             };
             *byte = (high << 4 | low) as u8;
         }
-        if hyphens_fit && digits.next().is_none() {
-            Ok(Uuid(id))
-        } else {
-            Err(refused())
-        }
+        if hyphens_fit && digits.next().is_none() { Ok(Uuid(id)) } else { Err(refused()) }
     }
 }
 
 impl fmt::Display for UuidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is no UUID, such as 0190163d-8694-739b-aea5-966c26f8ad90",
-            self.0
-        )
+        write!(f, "{:?} is no UUID, such as 0190163d-8694-739b-aea5-966c26f8ad90", self.0)
     }
 }
 
@@ -105,10 +97,7 @@ mod tests {
     fn reads_what_it_writes() {
         let text = "0190163d-8694-739b-aea5-966c26f8ad90";
         assert_eq!(text.parse::<Uuid>().unwrap().to_string(), text);
-        assert_eq!(
-            "0190163D8694739BAEA5966C26F8AD90".parse::<Uuid>().unwrap().to_string(),
-            text
-        );
+        assert_eq!("0190163D8694739BAEA5966C26F8AD90".parse::<Uuid>().unwrap().to_string(), text);
     }
 
     #[test]

@@ -85,19 +85,9 @@ impl Got {
 
     /// The `id`s of the rows, joined.
     pub(super) fn ids(&self) -> String {
-        assert!(
-            self.status == 200 || self.status == 206,
-            "{} {}",
-            self.status,
-            self.text
-        );
+        assert!(self.status == 200 || self.status == 206, "{} {}", self.status, self.text);
         let rows = self.json();
-        let ids: Vec<&str> = rows
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|row| row["id"].as_str().unwrap())
-            .collect();
+        let ids: Vec<&str> = rows.as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect();
         ids.join(" ")
     }
 }
@@ -134,10 +124,9 @@ impl Bed {
             shards: SHARDS,
         };
         let generation = self.target.create_generation(new).await.unwrap();
-        for (from, to) in [
-            (GenerationState::Build, GenerationState::CatchUp),
-            (GenerationState::CatchUp, GenerationState::Ready),
-        ] {
+        for (from, to) in
+            [(GenerationState::Build, GenerationState::CatchUp), (GenerationState::CatchUp, GenerationState::Ready)]
+        {
             self.target.set_state(generation.id, from, to).await.unwrap();
         }
         generation
@@ -156,10 +145,7 @@ impl Bed {
         let commit = Commit {
             shard,
             from: read_model.checkpoint(shard).await.unwrap().unwrap(),
-            to: LogPoint {
-                position,
-                event: Uuid::from_u128(position.into()),
-            },
+            to: LogPoint { position, event: Uuid::from_u128(position.into()) },
             writes: &Writes { tables },
             dead_letters: &[],
             settled: &[],
@@ -173,8 +159,7 @@ impl Bed {
     }
 
     pub(super) async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
-        self.send(method, &format!("/read/v1/{}{path}", self.projection), headers)
-            .await
+        self.send(method, &format!("/read/v1/{}{path}", self.projection), headers).await
     }
 
     pub(super) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> Got {
@@ -182,19 +167,10 @@ impl Bed {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self
-            .router
-            .clone()
-            .oneshot(request.body(Body::empty()).unwrap())
-            .await
-            .unwrap();
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.unwrap();
-        Got {
-            status: parts.status.as_u16(),
-            headers: parts.headers,
-            text: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Got { status: parts.status.as_u16(), headers: parts.headers, text: String::from_utf8(body.to_vec()).unwrap() }
     }
 }
 

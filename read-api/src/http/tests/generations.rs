@@ -18,10 +18,7 @@ use crate::fixture::document;
 async fn reads_follow_the_flip() {
     for bed in beds().await {
         let name = bed.projection.clone();
-        assert_eq!(
-            bed.get("/posts?limit=1").await.header("reel-generation"),
-            format!("{name}@1")
-        );
+        assert_eq!(bed.get("/posts?limit=1").await.header("reel-generation"), format!("{name}@1"));
         let mut changed = document();
         changed["version"] = json!("2.0.0");
         changed["tables"][0]["columns"][2]["name"] = json!("hearts");
@@ -32,17 +29,11 @@ async fn reads_follow_the_flip() {
         bed.promote(&second).await;
         // Kept in memory is still the first one: a plain read, a column and a query that only the second one has.
         let got = bed.get("/posts?select=id").await;
-        assert_eq!(
-            (got.ids().as_str(), got.header("reel-generation")),
-            ("z", format!("{name}@2").as_str())
-        );
+        assert_eq!((got.ids().as_str(), got.header("reel-generation")), ("z", format!("{name}@2").as_str()));
         assert_eq!(bed.get("/loved").await.ids(), "z");
         assert_eq!(bed.get("/posts?likes=gt.1").await.status, 400);
         let pinned = bed.get("@1/posts?likes=gt.5").await;
-        assert_eq!(
-            (pinned.ids().as_str(), pinned.header("reel-generation")),
-            ("a d", format!("{name}@1").as_str())
-        );
+        assert_eq!((pinned.ids().as_str(), pinned.header("reel-generation")), ("a d", format!("{name}@1").as_str()));
     }
 }
 
@@ -65,10 +56,7 @@ async fn what_was_dropped_is_not_found_any_more() {
         assert_eq!(bed.get("@1/posts?limit=1").await.status, 200);
         let second = bed.deploy(&crate::fixture::document()).await;
         bed.promote(&second).await;
-        bed.target
-            .drop_generation(first.id, DropScope::Generation)
-            .await
-            .unwrap();
+        bed.target.drop_generation(first.id, DropScope::Generation).await.unwrap();
         let got = bed.get("@1/posts").await;
         assert_eq!(got.status, 404, "{}", got.text);
         assert_eq!(bed.get("/posts").await.text, "[]");
@@ -86,11 +74,7 @@ async fn what_there_is_to_read_is_listed() {
         assert_eq!(own["queries"][0]["parameters"][1]["default"], "0");
         for path in ["/read/v1", "/read/v1/"] {
             let all = bed.send("GET", path, &[]).await.json();
-            let listed = all["projections"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .find(|one| one["name"] == own["name"]);
+            let listed = all["projections"].as_array().unwrap().iter().find(|one| one["name"] == own["name"]);
             assert_eq!(listed, Some(&own));
         }
     }
@@ -118,10 +102,8 @@ async fn readers_see_no_gap_while_generations_flip_to_and_fro() {
         changed["tables"][0]["columns"][2]["name"] = json!("hearts");
         let second = bed.deploy(&changed).await;
         bed.commit(&second, 0, 10, vec![row("z", Some("zoe"), Some(9))]).await;
-        let (done, seen) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new([AtomicBool::new(false), AtomicBool::new(false)]),
-        );
+        let (done, seen) =
+            (Arc::new(AtomicBool::new(false)), Arc::new([AtomicBool::new(false), AtomicBool::new(false)]));
         let readers = [(); 2].map(|()| tokio::spawn(keep_reading(bed.clone(), done.clone(), seen.clone())));
         let deadline = Instant::now() + Duration::from_secs(20);
         let mut flips = 0;

@@ -11,10 +11,7 @@ use crate::ReadConfig;
 /// A stream that falls into `shard`.
 fn stream_in(shard: u32) -> StreamId {
     let streams = (0..).map(|n| StreamId::new(&format!("post-{n}")).unwrap());
-    streams
-        .into_iter()
-        .find(|stream| stream.partition(SHARDS) == shard)
-        .unwrap()
+    streams.into_iter().find(|stream| stream.partition(SHARDS) == shard).unwrap()
 }
 
 fn token(position: u64, shard: u32) -> String {
@@ -22,12 +19,7 @@ fn token(position: u64, shard: u32) -> String {
 }
 
 async fn read(bed: &Bed, token: &str, timeout: &str) -> super::bed::Got {
-    bed.ask(
-        "GET",
-        "/posts?select=id",
-        &[("reel-wait-for", token), ("reel-wait-timeout", timeout)],
-    )
-    .await
+    bed.ask("GET", "/posts?select=id", &[("reel-wait-for", token), ("reel-wait-timeout", timeout)]).await
 }
 
 #[tokio::test]
@@ -59,14 +51,9 @@ async fn a_read_waits_for_its_own_shard() {
 async fn a_wait_in_vain_says_where_things_stand() {
     for bed in beds().await {
         let got = read(&bed, &token(11, 0), "30ms").await;
-        assert_eq!(
-            (got.status, got.header("content-type")),
-            (504, "application/problem+json")
-        );
-        let expected = format!(
-            "{}@1 did not come to position 11 within 30ms: its shard 0 stands at 10",
-            bed.projection
-        );
+        assert_eq!((got.status, got.header("content-type")), (504, "application/problem+json"));
+        let expected =
+            format!("{}@1 did not come to position 11 within 30ms: its shard 0 stands at 10", bed.projection);
         assert!(got.text.contains(&expected), "{}", got.text);
     }
 }
@@ -89,10 +76,7 @@ async fn a_wait_goes_on_with_the_generation_that_went_live() {
 #[tokio::test]
 async fn commits_of_this_process_wake_up() {
     let (sender, receiver) = watch::channel(0);
-    let bed = sqlite(ReadConfig {
-        commits: Some(receiver),
-    })
-    .await;
+    let bed = sqlite(ReadConfig { commits: Some(receiver) }).await;
     let generation = bed.deploy(&crate::fixture::document()).await;
     bed.promote(&generation).await;
     let token = token(5, 1);
