@@ -1,6 +1,11 @@
 //! Real events: a git repository's history imported, projected and held against what git itself says the tree is; on every database, in
 //! batches of every size, and through a process that is killed again and again.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "this is a test; clippy exempts only the functions marked as one"
+)]
 
 use std::path::Path;
 use std::process::Stdio;
