@@ -158,6 +158,10 @@ impl ReadModel for MemoryReadModel {
             let (shard, expected) = (commit.shard, commit.from.point.position);
             return Err(CommitError::Superseded { shard, expected, found: Some(state.checkpoint) });
         }
+        if !commit.settled.iter().all(|position| state.dead_letters.contains_key(position)) {
+            let (shard, expected) = (commit.shard, commit.from.point.position);
+            return Err(CommitError::Superseded { shard, expected, found: Some(state.checkpoint) });
+        }
         state.tables.write(commit.writes)?;
         state.dead_letters.extend(commit.dead_letters.iter().map(|letter| (letter.position, letter.clone())));
         for position in commit.settled {

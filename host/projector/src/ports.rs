@@ -147,7 +147,8 @@ pub struct Commit<'a> {
     pub writes: &'a Writes,
     /// Events that were put aside on the way.
     pub dead_letters: &'a [DeadLetter],
-    /// Positions whose dead letters end with this commit: they were retried, or an operator let them go.
+    /// Positions whose dead letters end with this commit: they were retried, or an operator let them go. Where one of them is there no
+    /// more, somebody else has done this step, and nothing is written: [`CommitError::Superseded`].
     pub settled: &'a [u64],
 }
 

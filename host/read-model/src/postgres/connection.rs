@@ -12,7 +12,7 @@ use super::dialect;
 const CONNECTIONS: u32 = 16;
 
 /// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 256;

@@ -61,7 +61,10 @@ impl Writer {
             }
         }
         put_dead_letters(&mut transaction, self.id, commit.dead_letters).await?;
-        settle(&mut transaction, self.id, commit.settled).await?;
+        let ended = settle(&mut transaction, self.id, commit.settled).await?;
+        if ended != commit.settled.len() as u64 {
+            return Err(self.superseded(&mut transaction, commit).await?);
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -80,8 +83,13 @@ impl Writer {
         if moved.execute(&mut *connection).await?.rows_affected() == 1 {
             return Ok(());
         }
+        Err(self.superseded(connection, commit).await?)
+    }
+
+    /// Somebody else has done this step, or owns the shard: what is there.
+    async fn superseded(&self, connection: &mut PgConnection, commit: &Commit<'_>) -> Result<CommitFault, CommitFault> {
         let found = find_checkpoint(connection, self.id, commit.shard).await?;
-        Err(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
+        Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
     async fn write_table(
@@ -306,13 +314,13 @@ async fn put_dead_letters(
     Ok(())
 }
 
-async fn settle(connection: &mut PgConnection, id: GenerationId, settled: &[u64]) -> Result<(), CommitFault> {
+/// Ends dead letters; how many there were of those named.
+async fn settle(connection: &mut PgConnection, id: GenerationId, settled: &[u64]) -> Result<u64, CommitFault> {
     if settled.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
     let positions: Vec<i64> = settled.iter().map(|position| kept(*position)).collect();
-    query(sql::SETTLE).bind(id.0).bind(positions).execute(&mut *connection).await?;
-    Ok(())
+    Ok(query(sql::SETTLE).bind(id.0).bind(positions).execute(&mut *connection).await?.rows_affected())
 }
 
 /// Pieces of rows or keys that fit into one statement each; a row that is too big alone gets a statement of its own.

@@ -49,7 +49,9 @@ impl Writer {
             }
         }
         put_dead_letters(transaction, self.id, commit.dead_letters)?;
-        settle(transaction, self.id, commit.settled)?;
+        if settle(transaction, self.id, commit.settled)? != commit.settled.len() {
+            return Err(self.superseded(transaction, commit)?);
+        }
         Ok(())
     }
 
@@ -69,8 +71,13 @@ impl Writer {
         if moved == 1 {
             return Ok(());
         }
+        Err(self.superseded(transaction, commit)?)
+    }
+
+    /// Somebody else has done this step, or owns the shard: what is there.
+    fn superseded(&self, transaction: &Transaction<'_>, commit: &Commit<'_>) -> Result<CommitFault, CommitFault> {
         let found = find_checkpoint(transaction, self.id, commit.shard)?;
-        Err(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
+        Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
     fn write_table(
@@ -200,10 +207,12 @@ fn put_dead_letters(transaction: &Transaction<'_>, id: GenerationId, letters: &[
     Ok(())
 }
 
-fn settle(transaction: &Transaction<'_>, id: GenerationId, settled: &[u64]) -> rusqlite::Result<()> {
+/// Ends dead letters; how many there were of those named.
+fn settle(transaction: &Transaction<'_>, id: GenerationId, settled: &[u64]) -> rusqlite::Result<usize> {
     let mut statement = transaction.prepare_cached(sql::SETTLE)?;
+    let mut ended = 0;
     for position in settled {
-        statement.execute(params![id.0, kept(*position)])?;
+        ended += statement.execute(params![id.0, kept(*position)])?;
     }
-    Ok(())
+    Ok(ended)
 }

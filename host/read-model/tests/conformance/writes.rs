@@ -151,9 +151,13 @@ pub(crate) async fn dead_letters_come_and_go(place: Arc<Place>) {
 
     let again = DeadLetter { message: "twice".to_owned(), ..letters[0].clone() };
     let five = Checkpoint { point: point(5), ..start };
-    let put = Commit { dead_letters: std::slice::from_ref(&again), settled: &[4, 5, 77], ..commit(five, 6, &nothing) };
+    let put = Commit { dead_letters: std::slice::from_ref(&again), settled: &[4, 5], ..commit(five, 6, &nothing) };
     model.commit(put).await.unwrap();
     assert_eq!(target.dead_letters(generation.id, 0, 10).await.unwrap(), [again]);
+
+    let six = Checkpoint { point: point(6), ..start };
+    let done_before = Commit { settled: &[4], ..commit(six, 6, &nothing) };
+    assert!(matches!(model.commit(done_before).await, Err(CommitError::Superseded { .. })));
 
     let stale = Commit { settled: &[3], ..commit(five, 6, &nothing) };
     model.commit(stale).await.unwrap_err();
