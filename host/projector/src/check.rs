@@ -31,17 +31,20 @@ pub(crate) fn check(manifest: &Manifest, event: &EventRef<'_>, change: &Change<'
     };
     let rules = Rules { table, event, change };
     rules.operation_fits_ownership()?;
-    let cells = rules.accept_cells()?;
+    let mut cells = rules.accept_cells()?;
     rules.owns(&cells)?;
     if change.operation == Operation::DeleteWhere {
         return rules.delete_where(cells);
     }
-    let key = rules.key(&cells)?;
+    rules.names_key(&cells)?;
     match change.operation {
-        Operation::Delete => rules.only_key(&cells).map(|()| Checked::Delete { key }),
-        Operation::Upsert => Ok(Checked::Put { row: rules.row(cells)?, key }),
-        Operation::InsertIfAbsent => Ok(Checked::Step { step: Step::InsertIfAbsent { row: rules.row(cells)? }, key }),
-        _ => Ok(Checked::Step { step: rules.step(cells)?, key }),
+        Operation::Upsert => rules.row(cells).map(|row| Checked::Put { key: rules.key_of(&row), row }),
+        Operation::InsertIfAbsent => {
+            let row = rules.row(cells)?;
+            Ok(Checked::Step { key: rules.key_of(&row), step: Step::InsertIfAbsent { row } })
+        }
+        Operation::Delete => rules.only_key(&cells).map(|()| Checked::Delete { key: rules.take_key(&mut cells) }),
+        _ => Ok(Checked::Step { key: rules.take_key(&mut cells), step: rules.step(cells)? }),
     }
 }
 
@@ -74,9 +77,10 @@ pub(crate) fn check_read(
                 table.key.iter().zip(values).map(|(column, value)| Cell { column: *column, value: *value }).collect();
             let change = Change { event: index, table: 0, operation: Operation::Delete, cells: &cells };
             let rules = Rules { table, event, change: &change };
-            let cells = rules.accept_cells()?;
+            let mut cells = rules.accept_cells()?;
             rules.owns(&cells)?;
-            rules.key(&cells)
+            rules.names_key(&cells)?;
+            Ok(rules.take_key(&mut cells))
         })
         .collect()
 }
@@ -162,19 +166,27 @@ impl Rules<'_> {
         Err(self.refuse("not-owned", message))
     }
 
-    fn key(&self, cells: &Cells) -> Result<KeyValues, Refusal> {
-        let value_of = |column: &u16| cells.iter().find(|(named, _)| named == column).map(|(_, value)| value.clone());
-        let key: Option<KeyValues> = self.table.key.iter().map(value_of).collect();
-        key.ok_or_else(|| {
-            let names: Vec<_> = self.table.key_columns().map(|column| column.name.as_str()).collect();
-            let message = format!(
-                "{:?} on table {} must name its whole primary key ({})",
-                self.change.operation,
-                self.table.name,
-                names.join(", ")
-            );
-            self.refuse("key-incomplete", message)
-        })
+    fn names_key(&self, cells: &Cells) -> Result<(), Refusal> {
+        if self.table.key.iter().all(|column| cells.iter().any(|(named, _)| named == column)) {
+            return Ok(());
+        }
+        let names: Vec<_> = self.table.key_columns().map(|column| column.name.as_str()).collect();
+        let (operation, table) = (self.change.operation, &self.table.name);
+        let message = format!("{operation:?} on table {table} must name its whole primary key ({})", names.join(", "));
+        Err(self.refuse("key-incomplete", message))
+    }
+
+    /// The key's values, out of the cells: what is left of them there is not looked at any more.
+    fn take_key(&self, cells: &mut Cells) -> KeyValues {
+        let take = |column: &u16| {
+            let cell = cells.iter_mut().find(|(named, _)| named == column).expect("checked: the whole key is named");
+            std::mem::replace(&mut cell.1, Value::Null)
+        };
+        self.table.key.iter().map(take).collect()
+    }
+
+    fn key_of(&self, row: &Row) -> KeyValues {
+        self.table.key.iter().map(|column| row[usize::from(*column)].clone()).collect()
     }
 
     fn only_key(&self, cells: &Cells) -> Result<(), Refusal> {

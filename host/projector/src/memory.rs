@@ -57,25 +57,37 @@ impl MemoryTables {
         self.write(&folded.writes).map_err(|error| Failure::general("refused", error.to_string()))
     }
 
+    /// Writes all, or nothing where a merge is refused.
     pub(crate) fn write(&mut self, writes: &Writes) -> Result<(), CommitError> {
-        let before = self.tables.clone();
-        let written = self.write_tables(writes);
-        if written.is_err() {
-            self.tables = before;
-        }
-        written
-    }
-
-    fn write_tables(&mut self, writes: &Writes) -> Result<(), CommitError> {
         let manifest = Arc::clone(&self.manifest);
-        for ((rows, table), writes) in self.tables.iter_mut().zip(&manifest.tables).zip(&writes.tables) {
-            write_table(rows, table, writes)?;
+        let tables = || self.tables.iter().zip(&manifest.tables).zip(&writes.tables);
+        let merged =
+            tables().map(|((rows, table), writes)| merge(rows, table, writes)).collect::<Result<Vec<_>, _>>()?;
+        for (((rows, table), writes), merged) in
+            self.tables.iter_mut().zip(&manifest.tables).zip(&writes.tables).zip(merged)
+        {
+            write_table(rows, table, writes);
+            rows.extend(merged);
         }
         Ok(())
     }
 }
 
-fn write_table(rows: &mut BTreeMap<Vec<u8>, Row>, table: &Table, writes: &TableWrites) -> Result<(), CommitError> {
+/// What the merges of a table come to.
+fn merge(
+    rows: &BTreeMap<Vec<u8>, Row>,
+    table: &Table,
+    writes: &TableWrites,
+) -> Result<Vec<(Vec<u8>, Row)>, CommitError> {
+    let merges = writes.merges.iter().map(|merge| {
+        let key = encoded(&merge.key);
+        let row = merge.resolve(table, rows.get(&key).cloned())?;
+        Ok((key, row))
+    });
+    merges.collect()
+}
+
+fn write_table(rows: &mut BTreeMap<Vec<u8>, Row>, table: &Table, writes: &TableWrites) {
     for filter in &writes.delete_where {
         rows.retain(|_, row| !filter.equal.iter().all(|(column, value)| row[usize::from(*column)] == *value));
     }
@@ -87,12 +99,6 @@ fn write_table(rows: &mut BTreeMap<Vec<u8>, Row>, table: &Table, writes: &TableW
         table.key.iter().for_each(|column| encode_value(&row[usize::from(*column)], &mut key));
         rows.insert(key, row.clone());
     }
-    for merge in &writes.merges {
-        let key = encoded(&merge.key);
-        let row = merge.resolve(table, rows.get(&key).cloned())?;
-        rows.insert(key, row);
-    }
-    Ok(())
 }
 
 impl Bases for MemoryTables {
