@@ -33,6 +33,9 @@ pub(crate) struct Boundary {
     /// Seed of the workload
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only this one, over and over, so that a profiler sees nothing else
+    #[arg(long, value_enum)]
+    only: Option<Runs>,
     /// The component of the posts example; built where none is given
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -71,6 +74,9 @@ pub(crate) async fn run(boundary: Boundary) -> Result<Report, BenchError> {
     let mut social = Social::new(size, boundary.seed);
     let batches: Vec<EventBatch> =
         (0..size.events.div_ceil(boundary.batch)).map(|_| social.batch(boundary.batch)).collect();
+    if let Some(runs) = boundary.only {
+        return only(&posts, runs, (&batches, boundary.rounds)).await;
+    }
     let mut report =
         Report::new("boundary", &["measured", "native_ns_per_event", "wasm_ns_per_event", "wasm_to_native"]);
     for (name, through) in [("plugin alone", Through::Counter), ("loop with fold, rows in memory", Through::Fold)] {
@@ -93,6 +99,14 @@ pub(crate) async fn run(boundary: Boundary) -> Result<Report, BenchError> {
         call / 1000.0
     ));
     report.note("goal: wasm at most 500 ns an event alone, and at most 2.5 times native".into());
+    Ok(report)
+}
+
+async fn only(posts: &Posts, runs: Runs, (batches, rounds): (&[EventBatch], usize)) -> Result<Report, BenchError> {
+    let mut report = Report::new("boundary", &["runs", "ns_per_event"]);
+    for _ in 0..rounds {
+        report.row(vec![runs.name().into(), measure(posts, runs, Through::Counter, batches).await?.into()]);
+    }
     Ok(report)
 }
 

@@ -57,6 +57,9 @@ pub(crate) struct Tuning {
     /// Rows kept at hand, in MiB
     #[arg(long, default_value_t = 128)]
     cache_mib: usize,
+    /// Leave the secondary indexes out, to see what they cost
+    #[arg(long)]
+    without_indexes: bool,
 }
 
 /// What is rebuilt into.
@@ -144,6 +147,9 @@ async fn in_a_process(
     command.args(["rebuild-one", "--target", name(kind), "--runs", runs.name()]);
     command.arg("--store").arg(store).arg("--component").arg(wasm);
     command.args(["--batch", &rebuild.tuning.batch.to_string(), "--cache-mib", &rebuild.tuning.cache_mib.to_string()]);
+    if rebuild.tuning.without_indexes {
+        command.arg("--without-indexes");
+    }
     if let Some(url) = &rebuild.postgres {
         // Not an argument: it may hold a password.
         command.env("REEL_TEST_POSTGRES", url);

@@ -10,7 +10,7 @@ use reel_event_log::topic::Tail;
 use reel_events::{LogId, LogPoint};
 use reel_host::LogSource;
 use reel_projector::ports::FailurePolicy;
-use reel_projector::{Checkpoint, ReadModel};
+use reel_projector::{Checkpoint, Manifest, ReadModel};
 use reel_read_model::target::DropScope;
 use reel_read_model::{Component, Generation, NewGeneration, Promotion, Target};
 use serde::{Deserialize, Serialize};
@@ -133,7 +133,7 @@ async fn place(one: &One, posts: &Posts, log: LogId) -> Result<Place, BenchError
         }
     };
     let target = reel_read_model::open("bench", &url).await.map_err(BenchError::doing("opening the read database"))?;
-    let generation = generation(&*target, posts, log).await?;
+    let generation = generation(&*target, (one, posts), log).await?;
     let checkpoints = target.take(generation.id).await.map_err(BenchError::doing("taking the generation"))?;
     let checkpoint =
         *checkpoints.first().ok_or_else(|| BenchError::Failed("a new generation has no checkpoint".into()))?;
@@ -146,7 +146,7 @@ async fn place(one: &One, posts: &Posts, log: LogId) -> Result<Place, BenchError
 }
 
 /// A new generation of the projection; one that an earlier run left behind goes.
-async fn generation(target: &dyn Target, posts: &Posts, log: LogId) -> Result<Generation, BenchError> {
+async fn generation(target: &dyn Target, (one, posts): (&One, &Posts), log: LogId) -> Result<Generation, BenchError> {
     let catalog = "making a generation in the read database";
     let old = target.generations().await.map_err(BenchError::doing(catalog))?;
     for old in old.into_iter().filter(|generation| generation.projection == PROJECTION) {
@@ -156,10 +156,14 @@ async fn generation(target: &dyn Target, posts: &Posts, log: LogId) -> Result<Ge
     let component =
         Component { digest: digest.clone(), manifest: posts.loaded.manifest_json().into(), bytes: posts.bytes.clone() };
     target.put_component(&component).await.map_err(BenchError::doing(catalog))?;
+    let mut manifest = Manifest::clone(posts.loaded.manifest());
+    if one.tuning.without_indexes {
+        manifest.tables.iter_mut().for_each(|table| table.indexes.clear());
+    }
     let new = NewGeneration {
         projection: PROJECTION.into(),
         digest,
-        manifest: Arc::clone(posts.loaded.manifest()),
+        manifest: Arc::new(manifest),
         settings: "{}".into(),
         on_failure: FailurePolicy::Halt,
         promotion: Promotion::Manual,
