@@ -12,11 +12,12 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reel_events::LogId;
 use reel_projector::ports::DeadLetter;
-use reel_projector::{Checkpoint, ReadModel};
+use reel_projector::{Checkpoint, ReadModel, ReadModelError};
 use rusqlite::Transaction;
 
 use crate::catalog::Manifests;
@@ -37,8 +38,24 @@ struct Sqlite {
     manifests: Manifests,
 }
 
-/// Opens the read database in the file at `path`, making it where it does not exist.
+/// How long opening waits for whoever opens the same file.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Opens the read database in the file at `path`, making it where it does not exist. Where several do that at once, some are told that
+/// it is locked: SQLite does not wait for the lock that makes a new file a WAL one.
 pub(crate) async fn open(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match open_now(name, path).await {
+            Err(CatalogError::ReadModel(ReadModelError::Unavailable { .. })) if Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn open_now(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, Path::new(path)).map_err(|error| not_opened(name, path, error))?;
     let target = Sqlite { database: Arc::new(database), manifests: Manifests::default() };
     let there = target.read("reading the catalog's version", catalog::exists).await?;
