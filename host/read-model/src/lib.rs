@@ -8,15 +8,19 @@ mod answer;
 mod catalog;
 mod catalog_statements;
 mod fault;
+pub mod load;
 mod open;
 mod postgres;
 pub mod query;
+pub mod snapshot;
 mod sql;
 mod sqlite;
 pub mod target;
 
+pub use load::{BulkLoad, Loaded};
 pub use open::open;
 pub use query::{Answer, Case, Comparison, Count, Direction, Filter, Nulls, OrderBy, Query};
+pub use snapshot::Snapshot;
 pub use target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Promotion, Target, TargetKind,

@@ -3,6 +3,7 @@
 //! Everything that is known about a deployment lives in the database it describes, so that a backup of it is whole.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reel_events::{LogId, LogPoint, Timestamp};
@@ -10,8 +11,11 @@ use reel_projector::{
     Checkpoint, Manifest, ReadModel, ReadModelError,
     ports::{DeadLetter, FailurePolicy},
 };
+use uuid::Uuid;
 
+use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
+use crate::snapshot::Snapshot;
 
 /// A read database.
 #[async_trait]
@@ -59,6 +63,41 @@ pub trait Target: Send + Sync {
     /// # Errors
     /// [`CatalogError::NotFound`] where the generation has no checkpoints: it was dropped.
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError>;
+
+    /// Takes over one shard of a generation: raises its epoch alone and answers with its checkpoint. For hosts that share the shards
+    /// of a generation between them.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] where the generation has no such shard.
+    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError>;
+
+    /// Replaces the checkpoints of a generation, which must be exactly `from`, by those of a new layout, in one transaction. All of
+    /// `from` stand at the same point, behind the last event of the layout that ends.
+    ///
+    /// # Errors
+    /// [`CatalogError::Conflict`] where a checkpoint is another one by now: look again.
+    async fn relayout(
+        &self,
+        id: GenerationId,
+        from: &[Checkpoint],
+        layout: u64,
+        shards: u32,
+    ) -> Result<Vec<Checkpoint>, CatalogError>;
+
+    /// Takes or keeps the lease of a generation for `lasts` from now, by the database's own clock; false = somebody else holds it.
+    /// Who builds a generation, or runs one that is not shared by a topic's partitions, holds its lease. It saves work; what keeps
+    /// two hosts from writing is the epoch.
+    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError>;
+
+    /// Gives the lease back, if `holder` has it.
+    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError>;
+
+    /// Begins to fill a generation in state `build` at once: its tables are made anew, empty, without keys and indexes. `epoch` is
+    /// what [`Target::take`] answered; the load ends only if it still holds.
+    async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError>;
+
+    /// Everything of a generation, live or not, as it stands now.
+    async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError>;
 
     /// Makes `to` the live generation of its projection in one transaction: locks the live one's checkpoints, checks that `to` is
     /// at or past them in every shard, moves the pointer, replaces the views, makes the one that was live `previous` (and the

@@ -19,10 +19,13 @@ use reel_events::LogId;
 use reel_projector::ports::DeadLetter;
 use reel_projector::{Checkpoint, ReadModel, ReadModelError};
 use rusqlite::Transaction;
+use uuid::Uuid;
 
 use crate::catalog::Manifests;
 use crate::fault::{DriverError, Fault, Severity};
+use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
+use crate::snapshot::Snapshot;
 use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Target, TargetKind,
@@ -158,6 +161,36 @@ impl Target for Sqlite {
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
         self.write("taking a generation over", |transaction| catalog::take(transaction, &self.find(transaction, id)?))
             .await
+    }
+
+    async fn take_shard(&self, _id: GenerationId, _shard: u32) -> Result<Checkpoint, CatalogError> {
+        unimplemented!("OWNER: live helper")
+    }
+
+    async fn relayout(
+        &self,
+        _id: GenerationId,
+        _from: &[Checkpoint],
+        _layout: u64,
+        _shards: u32,
+    ) -> Result<Vec<Checkpoint>, CatalogError> {
+        unimplemented!("OWNER: live helper")
+    }
+
+    async fn lease(&self, _id: GenerationId, _holder: Uuid, _lasts: Duration) -> Result<bool, CatalogError> {
+        unimplemented!("OWNER: live helper")
+    }
+
+    async fn release(&self, _id: GenerationId, _holder: Uuid) -> Result<(), CatalogError> {
+        unimplemented!("OWNER: live helper")
+    }
+
+    async fn bulk_load(&self, _generation: &Generation, _epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
+        unimplemented!("OWNER: build helper")
+    }
+
+    async fn snapshot(&self, _generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
+        unimplemented!("OWNER: inspect helper")
     }
 
     async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
