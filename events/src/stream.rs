@@ -42,10 +42,10 @@ impl StreamId {
         key_of(&self.0)
     }
 
-    /// The partition that this stream's events go to, out of `partitions`: Kafka's own default (murmur2, sign bit dropped).
+    /// The partition that this stream's events go to, out of `partitions`: see [`partition_of`].
     #[must_use]
     pub fn partition(&self, partitions: u32) -> u32 {
-        (murmur2(self.0.as_bytes()) & 0x7fff_ffff) % partitions.max(1)
+        partition_of(&self.0, partitions)
     }
 }
 
@@ -69,6 +69,14 @@ fn separator(text: &str) -> Option<usize> {
 /// The key part of a stream id that was checked before; the whole text where it has no separator.
 pub(crate) fn key_of(stream: &str) -> &str {
     separator(stream).map_or(stream, |at| &stream[at + 1..])
+}
+
+/// The partition that the events of a stream go to, given its id, and so the shard that applies them: Kafka's own hash (murmur2, sign
+/// bit dropped) of the *key* part. Not of the whole id: a table may be owned by the stream's key, and then `post-1` and `todo-1` touch
+/// the same rows and must meet in one shard. The same for ever: checkpoints depend on it.
+#[must_use]
+pub fn partition_of(stream: &str, partitions: u32) -> u32 {
+    (murmur2(key_of(stream).as_bytes()) & 0x7fff_ffff) % partitions.max(1)
 }
 
 /// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils.murmur2`): seed 0x9747b28c, little-endian words.
@@ -113,10 +121,11 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_the_hash_without_its_sign() {
-        let stream = StreamId::new("a-little-bit-long-string").unwrap();
+    fn a_partition_is_the_hash_of_the_key_without_its_sign() {
+        let stream = StreamId::new("text:a-little-bit-long-string").unwrap();
         assert_eq!(stream.partition(8), (-985_981_536_i32 & 0x7fff_ffff) as u32 % 8);
         assert_eq!(stream.partition(0), 0);
+        assert_eq!(partition_of("post-4711", 64), partition_of("todo:4711", 64));
     }
 
     #[test]

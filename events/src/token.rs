@@ -10,7 +10,7 @@ use crate::StreamId;
 pub struct Token {
     /// Position of the event to wait for.
     pub position: u64,
-    /// Kafka's murmur2 of the stream's id, sign bit dropped.
+    /// Kafka's murmur2 of the stream's key, sign bit dropped.
     pub stream_hash: u32,
 }
 
