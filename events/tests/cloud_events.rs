@@ -156,7 +156,9 @@ fn kafka_messages_that_are_not_ours() {
             })
             .collect();
         let borrowed = changed.iter().map(|(name, value)| (*name, value.as_bytes()));
-        kafka::read(key.as_bytes(), b"{}", borrowed).map(|(event, _)| event.position).map_err(|error| error.to_string())
+        kafka::read(key.as_bytes(), b"{}", borrowed)
+            .map(|message| message.point().position)
+            .map_err(|error| error.to_string())
     };
     assert_eq!(read("a-b", &|_| None), Ok(9));
     assert_eq!(read("a-c", &|_| None).unwrap_err(), "subject must be the same as the message's key, found a-b");

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use reel_events::{
-    CanonicalJson, EventBatch, EventKind, EventRef, LogId, NewEvent, StreamId, Timestamp,
+    CanonicalJson, EventBatch, EventKind, EventRef, LogId, LogPoint, NewEvent, StreamId, Timestamp,
     cloud_events::{json, kafka},
     stored::{self, CommitPlace},
 };
@@ -89,6 +89,17 @@ fn kafka_lines(events: &EventBatch) -> String {
     events.iter().map(line).collect()
 }
 
+fn watermark() -> LogPoint {
+    LogPoint { position: 44, event: events()[3].id }
+}
+
+/// The headers of a watermark of partition 5: one JSON array.
+fn watermark_line() -> String {
+    let mut headers = Vec::new();
+    kafka::write_watermark(watermark(), 5, placement(), |name, value| headers.push((name, value.to_owned())));
+    serde_json::to_string(&headers).unwrap() + "\n"
+}
+
 #[test]
 #[ignore = "writes the golden files of a new format; those of a released one never change"]
 fn write_golden_files() {
@@ -96,6 +107,7 @@ fn write_golden_files() {
     std::fs::write(path("stored-1.hex"), hex(&stored::encode(&events)) + "\n").unwrap();
     std::fs::write(path("cloud-events-1.jsonl"), json_lines(&batch(&events))).unwrap();
     std::fs::write(path("kafka-1.jsonl"), kafka_lines(&batch(&events))).unwrap();
+    std::fs::write(path("watermark-1.jsonl"), watermark_line()).unwrap();
 }
 
 #[test]
@@ -133,9 +145,20 @@ fn kafka_headers() {
     for (line, expected) in text.lines().zip(batch(&events()).iter()) {
         let (key, value, headers): (String, String, Vec<(String, String)>) = serde_json::from_str(line).unwrap();
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-        let (event, place) = kafka::read(key.as_bytes(), value.as_bytes(), headers).unwrap();
-        assert_eq!((event, place), (expected, placement()));
+        let read = kafka::read(key.as_bytes(), value.as_bytes(), headers).unwrap();
+        assert_eq!(read, kafka::Message::Event(expected, placement()));
     }
+}
+
+#[test]
+fn kafka_watermark() {
+    let text = golden("watermark-1.jsonl");
+    assert_eq!(watermark_line(), text);
+    let headers: Vec<(String, String)> = serde_json::from_str(&text).unwrap();
+    assert!(headers.iter().map(|(name, _)| name.as_str()).eq(kafka::WATERMARK_HEADERS));
+    let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    assert_eq!(kafka::read(b"", b"", headers).unwrap(), kafka::Message::Watermark(watermark(), placement()));
+    assert!(EventKind::new(kafka::WATERMARK_TYPE).is_err());
 }
 
 /// Foreign events as they were imported once: importing them again must give the same ids and metadata.

@@ -3,13 +3,16 @@
 //!
 //! Metadata travel whole in `ce_metadata`, as canonical JSON: header values are plain text, so attributes of their own would
 //! lose whether `1` was a number.
+//!
+//! A *watermark* is a message without event: no key, an empty value, a type that is no event kind. It says how far the log
+//! reached while its partition was silent.
 
 use std::fmt::{self, Write};
 
 use uuid::Uuid;
 
 use crate::{
-    EventRef, KindError, LogId, StreamIdError, Timestamp,
+    EventRef, KindError, LogId, LogPoint, StreamIdError, Timestamp,
     cloud_events::{CloudEventError, OUR_SOURCE, invalid},
     event::is_kind,
     stream::is_stream_id,
@@ -46,6 +49,73 @@ pub const HEADERS: [&str; 13] = [
 /// The header that is there only where the event has metadata.
 pub const METADATA_HEADER: &str = "ce_metadata";
 
+/// The `ce_type` of a watermark. No event kind begins with `_`.
+pub const WATERMARK_TYPE: &str = "_reel.watermark";
+
+/// The `ce_source` of a watermark: its `ce_id` is the position and the partition, unique under this source in one log.
+const WATERMARK_SOURCE: &str = "reel/relay";
+
+/// Names of a watermark's headers, in the order in which they are written.
+pub const WATERMARK_HEADERS: [&str; 9] = [
+    "ce_specversion",
+    "ce_id",
+    "ce_source",
+    "ce_type",
+    "ce_position",
+    "ce_event",
+    "ce_previous",
+    "ce_layout",
+    "ce_log",
+];
+
+/// A message of Reel's own topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// An event of the partition.
+    Event(EventRef<'a>, Placement),
+    /// No event of the partition stands behind `placement.previous`, up to this point: the last event of the log, whatever its
+    /// partition, when the message was written.
+    Watermark(LogPoint, Placement),
+}
+
+impl Message<'_> {
+    /// How far the partition is known with this message.
+    #[must_use]
+    pub fn point(&self) -> LogPoint {
+        match self {
+            Message::Event(event, _) => LogPoint { position: event.position, event: event.id },
+            Message::Watermark(point, _) => *point,
+        }
+    }
+
+    /// Where the message stands.
+    #[must_use]
+    pub fn placement(&self) -> Placement {
+        match self {
+            Message::Event(_, placement) | Message::Watermark(_, placement) => *placement,
+        }
+    }
+}
+
+/// Hands every header of a watermark to `sink`, in order. The message has no key and an empty value.
+pub fn write_watermark(
+    through: LogPoint,
+    partition: u32,
+    placement: Placement,
+    mut sink: impl FnMut(&'static str, &str),
+) {
+    let mut text = Line::default();
+    sink("ce_specversion", "1.0");
+    sink("ce_id", text.of(format_args!("{}/{}/{partition}", placement.layout, through.position)));
+    sink("ce_source", WATERMARK_SOURCE);
+    sink("ce_type", WATERMARK_TYPE);
+    sink("ce_position", text.of(through.position));
+    sink("ce_event", text.of(through.event));
+    sink("ce_previous", text.of(placement.previous));
+    sink("ce_layout", text.of(placement.layout));
+    sink("ce_log", text.of(placement.log));
+}
+
 /// Hands every header of the event's message to `sink`, in order. The message's key is [`EventRef::stream`], its value
 /// [`EventRef::payload`].
 pub fn write(event: EventRef<'_>, placement: Placement, mut sink: impl FnMut(&'static str, &str)) {
@@ -68,20 +138,30 @@ pub fn write(event: EventRef<'_>, placement: Placement, mut sink: impl FnMut(&'s
     }
 }
 
-/// Reads a message of Reel's own topic. Key and value are the message's; headers that are not known here are passed over.
+/// Reads a message of Reel's own topic. Key (empty where there is none) and value are the message's; headers that are not known
+/// here are passed over.
 ///
 /// # Errors
-/// Where the message is not one that [`write`] describes; the header is named, and what was expected.
+/// Where the message is not one that [`write`] or [`write_watermark`] describes; the header is named, and what was expected.
 pub fn read<'a>(
     key: &'a [u8],
     value: &'a [u8],
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-) -> Result<(EventRef<'a>, Placement), CloudEventError> {
+) -> Result<Message<'a>, CloudEventError> {
     let found = Found::collect(headers)?;
     if found.require("specversion")? != "1.0" {
         return Err(invalid("specversion", "\"1.0\"", found.require("specversion")?));
     }
     let kind = found.require("type")?;
+    let placement = Placement {
+        log: LogId(found.uuid("log")?),
+        previous: found.number("previous")?,
+        layout: found.number("layout")?,
+    };
+    if kind == WATERMARK_TYPE {
+        let point = LogPoint { position: found.number("position")?, event: found.uuid("event")? };
+        return Ok(Message::Watermark(point, placement));
+    }
     if !is_kind(kind.as_bytes()) {
         return Err(CloudEventError::Kind(KindError(kind.to_owned())));
     }
@@ -97,8 +177,7 @@ pub fn read<'a>(
         payload: text("data", value)?,
         metadata: found.get("metadata").unwrap_or_default(),
     };
-    let log = LogId(found.uuid("log")?);
-    Ok((event, Placement { log, previous: found.number("previous")?, layout: found.number("layout")? }))
+    Ok(Message::Event(event, placement))
 }
 
 fn stream<'a>(key: &'a [u8], found: &Found<'a>) -> Result<&'a str, CloudEventError> {
@@ -117,7 +196,7 @@ fn text<'a>(attribute: &str, bytes: &'a [u8]) -> Result<&'a str, CloudEventError
 struct Found<'a>([Option<&'a str>; NAMES.len()]);
 
 /// Without `ce_`.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "specversion",
     "id",
     "type",
@@ -130,6 +209,7 @@ const NAMES: [&str; 12] = [
     "layout",
     "log",
     "metadata",
+    "event",
 ];
 
 impl<'a> Found<'a> {

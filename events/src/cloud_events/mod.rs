@@ -11,6 +11,7 @@
 //! | `schema` (extension) | version of the payload's schema, from 1; 1 where it is missing |
 //! | `data` | payload |
 //! | `position`, `version`, `previous`, `layout`, `log` (extensions) | the event's place in the log that it was written from |
+//! | `event` (extension) | of a watermark only: the id of the event at `position` |
 //! | `metadata` (extension) | all metadata as one JSON text, where it does not fit into attributes of its own |
 //! | `dataschema` and every other extension | kept in the metadata under its own name |
 

@@ -1,0 +1,240 @@
+//! The topic in Kafka: where it is (`kafka://…`), and the client settings that producer, consumer and admin share.
+//!
+//! Not here: what is written into it and when (`relay`), how a message looks (`reel_events::cloud_events::kafka`).
+
+use std::{fmt, str::FromStr};
+
+use rdkafka::{
+    ClientContext,
+    config::{ClientConfig, RDKafkaLogLevel},
+    error::KafkaError,
+};
+
+/// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`. User and password (SASL PLAIN) may be
+/// percent-encoded; the settings are librdkafka's own. What is displayed never holds the password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TopicUrl {
+    brokers: String,
+    topic: String,
+    login: Option<Login>,
+    settings: Vec<(String, String)>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Login {
+    user: String,
+    password: String,
+}
+
+/// Why a text is no topic's URL. It never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the topic must be kafka://HOST:PORT[,HOST:PORT…]/TOPIC: {0}")]
+pub struct TopicUrlError(String);
+
+/// Settings that the protocol depends on, or that are given in another way.
+const OURS: &[&str] = &[
+    "acks",
+    "auto.offset.reset",
+    "bootstrap.servers",
+    "enable.auto.commit",
+    "enable.auto.offset.store",
+    "enable.idempotence",
+    "enable.partition.eof",
+    "group.id",
+    "isolation.level",
+    "metadata.broker.list",
+    "partition.assignment.strategy",
+    "request.required.acks",
+    "sasl.password",
+    "sasl.username",
+    "transactional.id",
+];
+
+/// The longest name that Kafka takes.
+const LONGEST_TOPIC: usize = 249;
+
+impl TopicUrl {
+    /// The topic's name.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The brokers to begin with, as `HOST:PORT,…`.
+    #[must_use]
+    pub fn brokers(&self) -> &str {
+        &self.brokers
+    }
+
+    /// Settings of a client of this topic: those that all share, `settings` of this sort of client, and last what the URL says.
+    #[must_use]
+    pub fn configure(&self, settings: &[(&str, &str)]) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", &self.brokers).set("client.id", "reel");
+        // A broker that comes back, and a topic that was made anew, are noticed within a second.
+        config.set("reconnect.backoff.ms", "50").set("reconnect.backoff.max.ms", "1000");
+        config.set("topic.metadata.refresh.interval.ms", "5000").set("topic.metadata.propagation.max.ms", "2000");
+        config.set("socket.keepalive.enable", "true");
+        config.set_log_level(RDKafkaLogLevel::Warning);
+        if let Some(Login { user, password }) = &self.login {
+            config.set("security.protocol", "sasl_plaintext").set("sasl.mechanisms", "PLAIN");
+            config.set("sasl.username", user).set("sasl.password", password);
+        }
+        let given = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in settings.iter().copied().chain(given) {
+            config.set(name, value);
+        }
+        config
+    }
+}
+
+impl FromStr for TopicUrl {
+    type Err = TopicUrlError;
+
+    fn from_str(text: &str) -> Result<TopicUrl, TopicUrlError> {
+        let rest = text.strip_prefix("kafka://").ok_or_else(|| refused("it does not begin with kafka://"))?;
+        let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, query)| (place, query));
+        let (authority, topic) = place.split_once('/').ok_or_else(|| refused("it names no topic"))?;
+        let (login, brokers) = match authority.rsplit_once('@') {
+            Some((login, brokers)) => (Some(Login::parse(login)?), brokers),
+            None => (None, authority),
+        };
+        brokers.split(',').try_for_each(check_broker)?;
+        check_topic(topic)?;
+        let settings = query.split('&').filter(|pair| !pair.is_empty()).map(setting).collect::<Result<_, _>>()?;
+        Ok(TopicUrl { brokers: brokers.to_owned(), topic: topic.to_owned(), login, settings })
+    }
+}
+
+impl Login {
+    fn parse(text: &str) -> Result<Login, TopicUrlError> {
+        let (user, password) = text.split_once(':').ok_or_else(|| refused("a user needs a password"))?;
+        Ok(Login { user: decoded(user)?, password: decoded(password)? })
+    }
+}
+
+fn check_broker(broker: &str) -> Result<(), TopicUrlError> {
+    let port = broker.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port.parse::<u16>());
+    match port {
+        Some(Ok(_)) => Ok(()),
+        _ => Err(refused(format!("{broker:?} is no HOST:PORT"))),
+    }
+}
+
+fn check_topic(topic: &str) -> Result<(), TopicUrlError> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    let good =
+        (1..=LONGEST_TOPIC).contains(&topic.len()) && topic.bytes().all(allowed) && topic != "." && topic != "..";
+    if good {
+        return Ok(());
+    }
+    Err(refused(format!("{topic:?} is no topic: 1 to {LONGEST_TOPIC} ASCII letters, digits, `.`, `_` or `-`")))
+}
+
+fn setting(pair: &str) -> Result<(String, String), TopicUrlError> {
+    let (name, value) = pair.split_once('=').ok_or_else(|| refused(format!("setting {pair:?} has no value")))?;
+    if OURS.contains(&name) {
+        return Err(refused(format!("the setting {name} is Reel's own")));
+    }
+    Ok((name.to_owned(), decoded(value)?))
+}
+
+/// Undoes percent-encoding.
+fn decoded(text: &str) -> Result<String, TopicUrlError> {
+    let wrong = || refused("a % is not followed by two hexadecimal digits of UTF-8");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        rest = tail;
+        if *first != b'%' {
+            bytes.push(*first);
+            continue;
+        }
+        let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok()).ok_or_else(wrong)?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| wrong())?);
+        rest = &rest[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+fn refused(why: impl Into<String>) -> TopicUrlError {
+    TopicUrlError(why.into())
+}
+
+impl fmt::Display for TopicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = self.login.as_ref().map(|login| format!("{}@", login.user)).unwrap_or_default();
+        write!(f, "kafka://{user}{}/{}", self.brokers, self.topic)
+    }
+}
+
+impl fmt::Debug for TopicUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TopicUrl({self})")
+    }
+}
+
+/// What librdkafka says goes to `tracing`. It reconnects by itself and repeats itself much, so that its words are details; who
+/// uses the client says what they mean.
+#[derive(Debug, Clone, Default)]
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        note_log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        note_error(&error, reason);
+    }
+}
+
+/// The same for contexts that do more than that.
+pub(crate) fn note_log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    tracing::debug!(?level, facility, "kafka: {message}");
+}
+
+/// The same for errors of a client as a whole.
+pub(crate) fn note_error(error: &KafkaError, reason: &str) {
+    tracing::debug!(%error, "kafka: {reason}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<TopicUrl, String> {
+        text.parse().map_err(|error: TopicUrlError| error.to_string())
+    }
+
+    #[test]
+    fn a_url_names_brokers_topic_login_and_settings() {
+        let url = parse("kafka://bob:p%40ss%3a@a:9092,b:9093/reel.events?linger.ms=7&socket.timeout.ms=1000").unwrap();
+        assert_eq!((url.topic(), url.brokers()), ("reel.events", "a:9092,b:9093"));
+        let config = url.configure(&[("linger.ms", "2"), ("acks", "all")]);
+        let get = |name| config.get(name).unwrap();
+        assert_eq!((get("sasl.username"), get("sasl.password")), ("bob", "p@ss:"));
+        assert_eq!((get("linger.ms"), get("acks"), get("socket.timeout.ms")), ("7", "all", "1000"));
+        assert_eq!(url.to_string(), "kafka://bob@a:9092,b:9093/reel.events");
+        assert_eq!(format!("{url:?}"), "TopicUrl(kafka://bob@a:9092,b:9093/reel.events)");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, expected) in [
+            ("http://a:1/t", "it does not begin with kafka://"),
+            ("kafka://a:1", "it names no topic"),
+            ("kafka://a/t", "\"a\" is no HOST:PORT"),
+            ("kafka://a:1,:2/t", "\":2\" is no HOST:PORT"),
+            ("kafka://a:1/", "\"\" is no topic"),
+            ("kafka://a:1/a/b", "\"a/b\" is no topic"),
+            ("kafka://bob@a:1/t", "a user needs a password"),
+            ("kafka://bob:%4@a:1/t", "two hexadecimal digits"),
+            ("kafka://a:1/t?linger.ms", "setting \"linger.ms\" has no value"),
+            ("kafka://a:1/t?acks=1", "the setting acks is Reel's own"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}
