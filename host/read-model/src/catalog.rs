@@ -17,7 +17,25 @@ use crate::target::{
 };
 
 /// The catalog that this build reads and writes.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
+
+/// The steps of a dialect's upgrades that lead from `found` to [`VERSION`]: `upgrades[0]` makes version 2 of version 1, and so on.
+///
+/// # Errors
+/// What to tell whoever opens it, where the catalog is newer than this build.
+pub(crate) fn upgrades_from<'a>(
+    found: i64,
+    upgrades: &'a [&'static [&'static str]],
+) -> Result<&'a [&'static [&'static str]], String> {
+    debug_assert_eq!(upgrades.len() as i64, VERSION - 1, "one upgrade for each version but the first");
+    if found > VERSION {
+        return Err(format!(
+            "its catalog has version {found}, and this Reel knows version {VERSION}: use a newer Reel"
+        ));
+    }
+    let done = usize::try_from(found - 1).map_err(|_| format!("its catalog has the impossible version {found}"))?;
+    Ok(&upgrades[done..])
+}
 
 /// A component is kept in pieces of this many bytes, which every database takes in one statement.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
@@ -229,6 +247,16 @@ pub(crate) fn no_generation(id: GenerationId) -> CatalogError {
     CatalogError::NotFound(format!("generation {}", id.0))
 }
 
+/// That a generation has no such shard.
+pub(crate) fn no_shard(id: GenerationId, shard: u32) -> CatalogError {
+    CatalogError::NotFound(format!("shard {shard} of generation {}", id.0))
+}
+
+/// The checkpoint that a new generation's shards begin with.
+pub(crate) fn first_checkpoint(log: LogId) -> Checkpoint {
+    Checkpoint { log, point: LogPoint::START, layout: 0, epoch: 1 }
+}
+
 /// Manifests by the digest of their component, each read once.
 #[derive(Debug, Default)]
 pub(crate) struct Manifests(Mutex<HashMap<String, Arc<Manifest>>>);
@@ -300,6 +328,31 @@ pub(crate) fn check_flip(to: &Generation, behind: IfBehind) -> Result<(), Catalo
         actual: to.state.word().to_owned(),
         wanted: "only a generation that is ready, or was live before, can be promoted: wait until it is".to_owned(),
     })
+}
+
+/// The checkpoint that every shard of a new layout gets, if those that are there are `expected` and stand at one point.
+pub(crate) fn check_relayout(
+    generation: &Generation,
+    expected: &[Checkpoint],
+    found: &[Checkpoint],
+    layout: u64,
+) -> Result<Checkpoint, CatalogError> {
+    let refused = |actual: &str, wanted: &str| CatalogError::Conflict {
+        what: format!("the checkpoints of {}", title(generation)),
+        actual: actual.to_owned(),
+        wanted: wanted.to_owned(),
+    };
+    let Some(first) = found.first() else {
+        return Err(CatalogError::NotFound(format!("the checkpoint of {}", title(generation))));
+    };
+    if found != expected {
+        return Err(refused("not what they were", "another host has moved them meanwhile: look again"));
+    }
+    if found.iter().any(|checkpoint| (checkpoint.log, checkpoint.point) != (first.log, first.point)) {
+        return Err(refused("at different points", "a layout ends only where all shards stand at its last event"));
+    }
+    let epoch = found.iter().map(|checkpoint| checkpoint.epoch).max().unwrap_or_default() + 1;
+    Ok(Checkpoint { layout, epoch, ..*first })
 }
 
 /// Whether a generation may go; `others` = how many more of its projection are there.

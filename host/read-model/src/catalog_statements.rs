@@ -5,6 +5,7 @@
 macro_rules! catalog_statements {
     ($at:literal) => {
         pub(crate) const VERSION: &str = concat!("SELECT version FROM ", $at, "catalog");
+        pub(crate) const SET_VERSION: &str = concat!("UPDATE ", $at, "catalog SET version = $1");
         pub(crate) const PUT_VERSION: &str = concat!("INSERT INTO ", $at, "catalog (version) VALUES ($1)");
 
         pub(crate) const MANIFEST: &str = concat!("SELECT manifest FROM ", $at, "component WHERE digest = $1");
@@ -64,6 +65,12 @@ macro_rules! catalog_statements {
         pub(crate) const RAISE_EPOCH: &str =
             concat!("UPDATE ", $at, "generation SET epoch = epoch + 1 WHERE id = $1");
 
+        pub(crate) const SET_SHARDS: &str = concat!("UPDATE ", $at, "generation SET shards = $1 WHERE id = $2");
+
+        pub(crate) const RELEASE: &str =
+            concat!("DELETE FROM ", $at, "lease WHERE generation = $1 AND holder = $2");
+        pub(crate) const DELETE_LEASE: &str = concat!("DELETE FROM ", $at, "lease WHERE generation = $1");
+
         pub(crate) const CHECKPOINT: &str = concat!(
             "SELECT log, position, event, layout, epoch FROM ",
             $at,
@@ -87,6 +94,8 @@ macro_rules! catalog_statements {
         );
         pub(crate) const RAISE_CHECKPOINTS: &str =
             concat!("UPDATE ", $at, "checkpoint SET epoch = epoch + 1 WHERE generation = $1");
+        pub(crate) const RAISE_CHECKPOINT: &str =
+            concat!("UPDATE ", $at, "checkpoint SET epoch = epoch + 1 WHERE generation = $1 AND shard = $2");
         pub(crate) const DELETE_CHECKPOINTS: &str =
             concat!("DELETE FROM ", $at, "checkpoint WHERE generation = $1");
 

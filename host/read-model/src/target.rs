@@ -71,11 +71,11 @@ pub trait Target: Send + Sync {
     /// [`CatalogError::NotFound`] where the generation has no such shard.
     async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError>;
 
-    /// Replaces the checkpoints of a generation, which must be exactly `from`, by those of a new layout, in one transaction. All of
-    /// `from` stand at the same point, behind the last event of the layout that ends.
+    /// Replaces the checkpoints of a generation, which must be exactly `from`, by those of a new layout, in one transaction; their epoch is
+    /// higher than any that was there. All of `from` stand at the same point, behind the last event of the layout that ends.
     ///
     /// # Errors
-    /// [`CatalogError::Conflict`] where a checkpoint is another one by now: look again.
+    /// [`CatalogError::Conflict`] where a checkpoint is another one by now (look again), or they stand at different points.
     async fn relayout(
         &self,
         id: GenerationId,
@@ -87,6 +87,9 @@ pub trait Target: Send + Sync {
     /// Takes or keeps the lease of a generation for `lasts` from now, by the database's own clock; false = somebody else holds it.
     /// Who builds a generation, or runs one that is not shared by a topic's partitions, holds its lease. It saves work; what keeps
     /// two hosts from writing is the epoch.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] where the generation was dropped.
     async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError>;
 
     /// Gives the lease back, if `holder` has it.

@@ -1,23 +1,26 @@
 //! Reads and writes entries of the catalog. Making, flipping and dropping generations is in `generations`.
 
-use reel_events::{LogId, LogPoint};
+use std::time::Duration;
+
+use reel_events::LogId;
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row, query, query_scalar};
+use uuid::Uuid;
 
 use super::dialect::catalog as sql;
 use super::error::PostgresFault;
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
-    kept, no_generation, now, number, settings_digest, title, uuid,
+    check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
 };
 use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
 
 pub(super) type Outcome<T> = Result<T, PostgresFault<CatalogError>>;
 
-/// Makes the catalog where there is none, and checks its version.
+/// Makes the catalog where there is none, and brings an older one up to date.
 pub(super) async fn prepare(connection: &mut PgConnection, target: &str) -> Outcome<()> {
     let unusable = |reason: String| Fault::Own(CatalogError::Unusable { target: target.to_owned(), reason });
     let encoding: String = query_scalar(sql::ENCODING).fetch_one(&mut *connection).await?;
@@ -36,13 +39,19 @@ pub(super) async fn prepare(connection: &mut PgConnection, target: &str) -> Outc
         for statement in sql::CREATE {
             query(*statement).execute(&mut *connection).await?;
         }
-        query(sql::PUT_VERSION).bind(VERSION).execute(&mut *connection).await?;
+        query(sql::PUT_VERSION).bind(1_i64).execute(&mut *connection).await?;
     }
     let version: i64 = query_scalar(sql::VERSION).fetch_one(&mut *connection).await?;
     if version == VERSION {
         return Ok(());
     }
-    Err(unusable(format!("its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel")))
+    for upgrade in upgrades_from(version, sql::UPGRADES).map_err(unusable)? {
+        for statement in *upgrade {
+            query(*statement).execute(&mut *connection).await?;
+        }
+    }
+    query(sql::SET_VERSION).bind(VERSION).execute(&mut *connection).await?;
+    Ok(())
 }
 
 pub(super) async fn put_component(connection: &mut PgConnection, component: &Component) -> Outcome<()> {
@@ -168,6 +177,51 @@ pub(super) async fn take(connection: &mut PgConnection, generation: &Generation)
     checkpoints(connection, generation.id).await
 }
 
+/// Raises the epoch of one shard, and says where it stands.
+pub(super) async fn take_shard(connection: &mut PgConnection, id: GenerationId, shard: u32) -> Outcome<Checkpoint> {
+    let raise = query(sql::RAISE_CHECKPOINT).bind(id.0).bind(i64::from(shard));
+    if raise.execute(&mut *connection).await?.rows_affected() == 0 {
+        return Err(Fault::Own(no_shard(id, shard)));
+    }
+    let row = query(sql::CHECKPOINT).bind(id.0).bind(i64::from(shard)).fetch_one(&mut *connection).await?;
+    Ok(checkpoint_entry(&row)?.read()?)
+}
+
+/// Puts the checkpoints of a new layout in the place of `from`.
+pub(super) async fn relayout(
+    connection: &mut PgConnection,
+    generation: &Generation,
+    from: &[Checkpoint],
+    (layout, shards): (u64, u32),
+) -> Outcome<Vec<Checkpoint>> {
+    let found = lock_checkpoints(connection, generation.id).await?;
+    let start = check_relayout(generation, from, &found, layout).map_err(Fault::Own)?;
+    query(sql::DELETE_CHECKPOINTS).bind(generation.id.0).execute(&mut *connection).await?;
+    put_checkpoints(connection, generation.id, &start, shards).await?;
+    query(sql::SET_SHARDS).bind(i64::from(shards)).bind(generation.id.0).execute(&mut *connection).await?;
+    Ok(vec![start; shards as usize])
+}
+
+/// Takes or keeps the lease of a generation, unless somebody else has it.
+pub(super) async fn lease(
+    connection: &mut PgConnection,
+    generation: &Generation,
+    holder: Uuid,
+    lasts: Duration,
+) -> Outcome<bool> {
+    if generation.state == GenerationState::Dropped {
+        return Err(Fault::Own(no_generation(generation.id)));
+    }
+    let lasts = kept(lasts.as_micros() as u64);
+    let lease = query(sql::LEASE).bind(holder.to_string()).bind(lasts).bind(generation.id.0);
+    Ok(lease.execute(&mut *connection).await?.rows_affected() == 1)
+}
+
+pub(super) async fn release(connection: &mut PgConnection, id: GenerationId, holder: Uuid) -> Outcome<()> {
+    query(sql::RELEASE).bind(id.0).bind(holder.to_string()).execute(&mut *connection).await?;
+    Ok(())
+}
+
 pub(super) async fn checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
     let rows = query(sql::CHECKPOINTS).bind(id.0).fetch_all(&mut *connection).await?;
     read_checkpoints(&rows)
@@ -183,13 +237,14 @@ fn read_checkpoints(rows: &[PgRow]) -> Outcome<Vec<Checkpoint>> {
     rows.iter().map(|row| Ok(checkpoint_entry(row)?.read()?)).collect()
 }
 
+/// Makes the checkpoints of `shards` shards, all alike.
 pub(super) async fn put_checkpoints(
     connection: &mut PgConnection,
     id: GenerationId,
-    log: LogId,
+    start: &Checkpoint,
     shards: u32,
 ) -> Outcome<()> {
-    let start = CheckpointEntry::of(&Checkpoint { log, point: LogPoint::START, layout: 0, epoch: 1 });
+    let start = CheckpointEntry::of(start);
     for shard in 0..shards {
         let put = query(sql::PUT_CHECKPOINT)
             .bind(id.0)

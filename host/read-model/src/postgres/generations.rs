@@ -9,7 +9,9 @@ use super::catalog::{self, Outcome};
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, catalog as sql, tables};
 use super::error::{detail, is_depended_on};
-use crate::catalog::{Manifests, Word, behind, check_drop, check_flip, check_new, now, schema_name, title};
+use crate::catalog::{
+    Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
+};
 use crate::fault::Fault;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
@@ -28,7 +30,7 @@ pub(super) async fn create(
     query(sql::LOCK_CATALOG).execute(&mut *connection).await?;
     claim_names(connection, new).await?;
     let id = put_generation(connection, new).await?;
-    catalog::put_checkpoints(connection, id, new.log, new.shards).await?;
+    catalog::put_checkpoints(connection, id, &first_checkpoint(new.log), new.shards).await?;
     for statement in tables::create(id, &new.manifest) {
         query(statement).execute(&mut *connection).await?;
     }
@@ -223,6 +225,7 @@ pub(super) async fn remove(
     }
     drop_tables(connection, id, &generation.manifest).await?;
     query(sql::DELETE_CHECKPOINTS).bind(id.0).execute(&mut *connection).await?;
+    query(sql::DELETE_LEASE).bind(id.0).execute(&mut *connection).await?;
     query(sql::DELETE_DEAD_LETTERS).bind(id.0).execute(&mut *connection).await?;
     let dropped = GenerationState::Dropped.word();
     query(sql::SET_STATE).bind(dropped).bind(id.0).execute(&mut *connection).await?;

@@ -177,7 +177,7 @@ impl Target for Postgres {
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::generation(&mut transaction, &self.manifests, id).await?;
+            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
             let checkpoints = catalog::take(&mut transaction, &generation).await?;
             transaction.commit().await?;
             Ok(checkpoints)
@@ -185,26 +185,51 @@ impl Target for Postgres {
         work.await.map_err(|fault| self.told(fault, "taking a generation over"))
     }
 
-    async fn take_shard(&self, _id: GenerationId, _shard: u32) -> Result<Checkpoint, CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            let checkpoint = catalog::take_shard(&mut transaction, id, shard).await?;
+            transaction.commit().await?;
+            Ok(checkpoint)
+        };
+        work.await.map_err(|fault| self.told(fault, "taking a shard over"))
     }
 
     async fn relayout(
         &self,
-        _id: GenerationId,
-        _from: &[Checkpoint],
-        _layout: u64,
-        _shards: u32,
+        id: GenerationId,
+        from: &[Checkpoint],
+        layout: u64,
+        shards: u32,
     ) -> Result<Vec<Checkpoint>, CatalogError> {
-        unimplemented!("OWNER: live helper")
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
+            let checkpoints = catalog::relayout(&mut transaction, &generation, from, (layout, shards)).await?;
+            transaction.commit().await?;
+            Ok(checkpoints)
+        };
+        work.await.map_err(|fault| self.told(fault, "changing a generation's layout"))
     }
 
-    async fn lease(&self, _id: GenerationId, _holder: Uuid, _lasts: Duration) -> Result<bool, CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            let generation = catalog::generation(&mut transaction, &self.manifests, id).await?;
+            let held = catalog::lease(&mut transaction, &generation, holder, lasts).await?;
+            transaction.commit().await?;
+            Ok(held)
+        };
+        work.await.map_err(|fault| self.told(fault, "taking a generation's lease"))
     }
 
-    async fn release(&self, _id: GenerationId, _holder: Uuid) -> Result<(), CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            catalog::release(&mut transaction, id, holder).await?;
+            Ok(transaction.commit().await?)
+        };
+        work.await.map_err(|fault| self.told(fault, "giving a generation's lease back"))
     }
 
     async fn bulk_load(&self, _generation: &Generation, _epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {

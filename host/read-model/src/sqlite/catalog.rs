@@ -1,22 +1,25 @@
 //! Reads and writes entries of the catalog. Making, flipping and dropping generations is in `generations`.
 
-use reel_events::{LogId, LogPoint};
+use std::time::Duration;
+
+use reel_events::LogId;
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
+use uuid::Uuid;
 
 use super::dialect::catalog as sql;
 use super::error::SqliteFault;
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
-    kept, no_generation, now, number, settings_digest, title, uuid,
+    check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
 };
 use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
 
 pub(super) type Outcome<T> = Result<T, SqliteFault<CatalogError>>;
 
-/// Makes the catalog where there is none, and checks its version.
+/// Makes the catalog where there is none, and brings an older one up to date.
 pub(super) fn prepare(transaction: &Transaction<'_>, target: &str) -> Outcome<()> {
     let unusable = |reason: String| Fault::Own(CatalogError::Unusable { target: target.to_owned(), reason });
     let (tables, catalogs): (i64, i64) =
@@ -28,19 +31,22 @@ pub(super) fn prepare(transaction: &Transaction<'_>, target: &str) -> Outcome<()
     }
     if catalogs == 0 {
         transaction.execute_batch(sql::CREATE)?;
-        transaction.execute(sql::PUT_VERSION, [VERSION])?;
+        transaction.execute(sql::PUT_VERSION, [1])?;
     }
     let version: i64 = transaction.query_row(sql::VERSION, [], |row| row.get(0))?;
-    if version == VERSION {
-        return Ok(());
+    for upgrade in upgrades_from(version, sql::UPGRADES).map_err(unusable)? {
+        for statement in *upgrade {
+            transaction.execute(statement, [])?;
+        }
     }
-    Err(unusable(format!("its catalog has version {version}, and this Reel knows version {VERSION}: use a newer Reel")))
+    transaction.execute(sql::SET_VERSION, [VERSION])?;
+    Ok(())
 }
 
-/// Whether the catalog is there already, so that nothing needs to be written.
-pub(super) fn exists(transaction: &Transaction<'_>) -> Outcome<bool> {
+/// Whether the catalog is there already and of this version, so that nothing needs to be written.
+pub(super) fn is_current(transaction: &Transaction<'_>) -> Outcome<bool> {
     let catalogs: i64 = transaction.query_row(sql::OWN_TABLES, [], |row| row.get(1))?;
-    Ok(catalogs > 0)
+    Ok(catalogs > 0 && transaction.query_row(sql::VERSION, [], |row| row.get::<_, i64>(0))? == VERSION)
 }
 
 pub(super) fn put_component(transaction: &Transaction<'_>, component: &Component) -> Outcome<()> {
@@ -144,14 +150,64 @@ pub(super) fn take(transaction: &Transaction<'_>, generation: &Generation) -> Ou
     checkpoints(transaction, generation.id)
 }
 
+/// Raises the epoch of one shard, and says where it stands.
+pub(super) fn take_shard(transaction: &Transaction<'_>, id: GenerationId, shard: u32) -> Outcome<Checkpoint> {
+    if transaction.execute(sql::RAISE_CHECKPOINT, params![id.0, shard])? == 0 {
+        return Err(Fault::Own(no_shard(id, shard)));
+    }
+    let entry = transaction.query_row(sql::CHECKPOINT, params![id.0, shard], checkpoint_entry)?;
+    Ok(entry.read()?)
+}
+
+/// Puts the checkpoints of a new layout in the place of `from`.
+pub(super) fn relayout(
+    transaction: &Transaction<'_>,
+    generation: &Generation,
+    from: &[Checkpoint],
+    (layout, shards): (u64, u32),
+) -> Outcome<Vec<Checkpoint>> {
+    let found = checkpoints(transaction, generation.id)?;
+    let start = check_relayout(generation, from, &found, layout).map_err(Fault::Own)?;
+    transaction.execute(sql::DELETE_CHECKPOINTS, [generation.id.0])?;
+    put_checkpoints(transaction, generation.id, &start, shards)?;
+    transaction.execute(sql::SET_SHARDS, params![shards, generation.id.0])?;
+    Ok(vec![start; shards as usize])
+}
+
+/// Takes or keeps the lease of a generation, unless somebody else has it.
+pub(super) fn lease(
+    transaction: &Transaction<'_>,
+    generation: &Generation,
+    holder: Uuid,
+    lasts: Duration,
+) -> Outcome<bool> {
+    if generation.state == GenerationState::Dropped {
+        return Err(Fault::Own(no_generation(generation.id)));
+    }
+    let lasts = kept(lasts.as_micros() as u64);
+    let held = transaction.execute(sql::LEASE, params![holder.to_string(), lasts, generation.id.0])?;
+    Ok(held == 1)
+}
+
+pub(super) fn release(transaction: &Transaction<'_>, id: GenerationId, holder: Uuid) -> Outcome<()> {
+    transaction.execute(sql::RELEASE, params![id.0, holder.to_string()])?;
+    Ok(())
+}
+
 pub(super) fn checkpoints(transaction: &Transaction<'_>, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
     let mut statement = transaction.prepare_cached(sql::CHECKPOINTS)?;
     let entries: Vec<CheckpointEntry> = statement.query_map([id.0], checkpoint_entry)?.collect::<Result<_, _>>()?;
     Ok(entries.into_iter().map(CheckpointEntry::read).collect::<Result<_, _>>()?)
 }
 
-pub(super) fn put_checkpoints(transaction: &Transaction<'_>, id: GenerationId, log: LogId, shards: u32) -> Outcome<()> {
-    let start = CheckpointEntry::of(&Checkpoint { log, point: LogPoint::START, layout: 0, epoch: 1 });
+/// Makes the checkpoints of `shards` shards, all alike.
+pub(super) fn put_checkpoints(
+    transaction: &Transaction<'_>,
+    id: GenerationId,
+    start: &Checkpoint,
+    shards: u32,
+) -> Outcome<()> {
+    let start = CheckpointEntry::of(start);
     let mut statement = transaction.prepare_cached(sql::PUT_CHECKPOINT)?;
     for shard in 0..shards {
         statement.execute(params![id.0, shard, start.log, start.position, start.event, start.layout, start.epoch])?;

@@ -5,7 +5,9 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::catalog::{self, Outcome};
 use super::dialect::{catalog as sql, tables};
-use crate::catalog::{Manifests, Word, behind, check_drop, check_flip, check_new, now, schema_name, title};
+use crate::catalog::{
+    Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
+};
 use crate::fault::Fault;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
@@ -19,7 +21,7 @@ pub(super) fn create(transaction: &Transaction<'_>, manifests: &Manifests, new: 
     }
     claim_names(transaction, new)?;
     let id = put_generation(transaction, new)?;
-    catalog::put_checkpoints(transaction, id, new.log, new.shards)?;
+    catalog::put_checkpoints(transaction, id, &first_checkpoint(new.log), new.shards)?;
     for statement in tables::create(id, &new.manifest) {
         transaction.execute(&statement, [])?;
     }
@@ -149,6 +151,7 @@ pub(super) fn remove(transaction: &Transaction<'_>, generation: &Generation, sco
     }
     drop_tables(transaction, generation.id, &generation.manifest)?;
     transaction.execute(sql::DELETE_CHECKPOINTS, [generation.id.0])?;
+    transaction.execute(sql::DELETE_LEASE, [generation.id.0])?;
     transaction.execute(sql::DELETE_DEAD_LETTERS, [generation.id.0])?;
     transaction.execute(sql::SET_STATE, params![GenerationState::Dropped.word(), generation.id.0])?;
     Ok(())

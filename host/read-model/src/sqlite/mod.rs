@@ -61,12 +61,8 @@ pub(crate) async fn open(name: &str, path: &str) -> Result<Arc<dyn Target>, Cata
 async fn open_now(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, Path::new(path)).map_err(|error| not_opened(name, path, error))?;
     let target = Sqlite { database: Arc::new(database), manifests: Manifests::default() };
-    let there = target.read("reading the catalog's version", catalog::exists).await?;
-    let prepare = |transaction: &Transaction<'_>| catalog::prepare(transaction, name);
-    if there {
-        target.read("reading the catalog's version", prepare).await?;
-    } else {
-        target.write("making the catalog", prepare).await?;
+    if !target.read("reading the catalog's version", catalog::is_current).await? {
+        target.write("making the catalog", |transaction| catalog::prepare(transaction, name)).await?;
     }
     Ok(Arc::new(target))
 }
@@ -163,26 +159,32 @@ impl Target for Sqlite {
             .await
     }
 
-    async fn take_shard(&self, _id: GenerationId, _shard: u32) -> Result<Checkpoint, CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
+        self.write("taking a shard over", |transaction| catalog::take_shard(transaction, id, shard)).await
     }
 
     async fn relayout(
         &self,
-        _id: GenerationId,
-        _from: &[Checkpoint],
-        _layout: u64,
-        _shards: u32,
+        id: GenerationId,
+        from: &[Checkpoint],
+        layout: u64,
+        shards: u32,
     ) -> Result<Vec<Checkpoint>, CatalogError> {
-        unimplemented!("OWNER: live helper")
+        let work = |transaction: &Transaction<'_>| {
+            catalog::relayout(transaction, &self.find(transaction, id)?, from, (layout, shards))
+        };
+        self.write("changing a generation's layout", work).await
     }
 
-    async fn lease(&self, _id: GenerationId, _holder: Uuid, _lasts: Duration) -> Result<bool, CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
+        let work =
+            |transaction: &Transaction<'_>| catalog::lease(transaction, &self.find(transaction, id)?, holder, lasts);
+        self.write("taking a generation's lease", work).await
     }
 
-    async fn release(&self, _id: GenerationId, _holder: Uuid) -> Result<(), CatalogError> {
-        unimplemented!("OWNER: live helper")
+    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
+        let work = |transaction: &Transaction<'_>| catalog::release(transaction, id, holder);
+        self.write("giving a generation's lease back", work).await
     }
 
     async fn bulk_load(&self, _generation: &Generation, _epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {

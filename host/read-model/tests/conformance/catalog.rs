@@ -1,6 +1,7 @@
 //! What the catalog keeps, and what it refuses.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reel_events::{LogId, Timestamp};
 use reel_projector::ports::{CommitError, FailurePolicy};
@@ -130,9 +131,23 @@ pub(crate) async fn decisions_are_kept(place: Arc<Place>) {
 
 pub(crate) async fn a_newer_catalog_is_refused(place: Arc<Place>) {
     place.reopen().await.unwrap();
-    place.sql(&format!("UPDATE {} SET version = 2", place.catalog("catalog"))).await.unwrap();
+    place.sql(&format!("UPDATE {} SET version = 99", place.catalog("catalog"))).await.unwrap();
     let error = place.reopen().await.err().unwrap().to_string();
-    assert!(error.contains("version 2") && error.contains("version 1"), "{error}");
+    assert!(error.contains("version 99") && error.contains("newer Reel"), "{error}");
+}
+
+pub(crate) async fn an_older_catalog_is_brought_up_to_date(place: Arc<Place>) {
+    let generation = deploy(place.target.as_ref(), &notes()).await;
+    let (catalog, lease) = (place.catalog("catalog"), place.catalog("lease"));
+    place.sql(&format!("DROP TABLE {lease}")).await.unwrap();
+    place.sql(&format!("UPDATE {catalog} SET version = 1")).await.unwrap();
+    let again = place.reopen().await.unwrap();
+    assert_eq!(again.generations().await.unwrap(), [generation.clone()]);
+    assert!(again.lease(generation.id, Uuid::from_u128(1), Duration::from_secs(60)).await.unwrap());
+    place.reopen().await.unwrap();
+    place.sql(&format!("UPDATE {catalog} SET version = 0")).await.unwrap();
+    let error = place.reopen().await.err().unwrap().to_string();
+    assert!(error.contains("impossible version 0"), "{error}");
 }
 
 pub(crate) async fn several_open_at_once(place: Arc<Place>) {

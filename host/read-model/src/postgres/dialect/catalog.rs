@@ -58,7 +58,23 @@ pub(in crate::postgres) const PUT_DEAD_LETTERS: &str = "INSERT INTO reel.dead_le
 pub(in crate::postgres) const SETTLE: &str =
     "DELETE FROM reel.dead_letter WHERE generation = $1 AND position = ANY ($2::int8[])";
 
-/// The empty catalog. The schemas may be there already, if they are empty: made by somebody who has more rights.
+/// Takes or keeps a generation's lease, which lasts $2 microseconds by the server's clock.
+pub(in crate::postgres) const LEASE: &str = "INSERT INTO reel.lease AS held (generation, holder, expires_at) \
+     SELECT id, $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2 \
+     FROM reel.generation WHERE id = $3 AND state <> 'dropped' \
+     ON CONFLICT (generation) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+     WHERE held.holder = excluded.holder OR held.expires_at <= (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
+/// Who builds or runs which generation, since version 2.
+const CREATE_LEASE: &str = "CREATE TABLE reel.lease (
+        generation bigint NOT NULL PRIMARY KEY, holder text NOT NULL, expires_at bigint NOT NULL
+    )";
+
+/// What makes version 2 of version 1, and so on.
+pub(in crate::postgres) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE]];
+
+/// The empty catalog of version 1; the upgrades follow. The schemas may be there already, if they are empty: made by somebody who
+/// has more rights.
 pub(in crate::postgres) const CREATE: &[&str] = &[
     "CREATE SCHEMA IF NOT EXISTS reel",
     "CREATE SCHEMA IF NOT EXISTS reel_data",

@@ -18,7 +18,21 @@ pub(in crate::sqlite) const PUT_DEAD_LETTER: &str = "INSERT INTO reel_dead_lette
 /// Ends a dead letter.
 pub(in crate::sqlite) const SETTLE: &str = "DELETE FROM reel_dead_letter WHERE generation = $1 AND position = $2";
 
-/// The empty catalog. Numbers of generations are never used again, hence AUTOINCREMENT.
+/// Takes or keeps a generation's lease, which lasts $2 microseconds by the clock of the machine that runs SQLite.
+pub(in crate::sqlite) const LEASE: &str = "INSERT INTO reel_lease (generation, holder, expires_at) \
+     SELECT id, $1, CAST(unixepoch('subsec') * 1000000 AS INTEGER) + $2 FROM reel_generation WHERE id = $3 AND state <> 'dropped' \
+     ON CONFLICT (generation) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+     WHERE holder = excluded.holder OR expires_at <= CAST(unixepoch('subsec') * 1000000 AS INTEGER)";
+
+/// Who builds or runs which generation, since version 2.
+const CREATE_LEASE: &str = "CREATE TABLE reel_lease (
+    generation INTEGER NOT NULL PRIMARY KEY, holder TEXT NOT NULL, expires_at INTEGER NOT NULL
+) STRICT";
+
+/// What makes version 2 of version 1, and so on.
+pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE]];
+
+/// The empty catalog of version 1; the upgrades follow. Numbers of generations are never used again, hence AUTOINCREMENT.
 pub(in crate::sqlite) const CREATE: &str = "
 CREATE TABLE reel_catalog (version INTEGER NOT NULL) STRICT;
 CREATE TABLE reel_component (digest TEXT NOT NULL PRIMARY KEY, manifest TEXT NOT NULL) STRICT;
