@@ -7,8 +7,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use reel_events::{LogId, LogPoint, Timestamp};
 use reel_projector::Checkpoint;
-use reel_projector::Manifest;
 use reel_projector::ports::{DeadLetterReason, FailurePolicy};
+use reel_projector::{Manifest, ReadModelError};
 use uuid::Uuid;
 
 use crate::target::{
@@ -311,6 +311,24 @@ pub(crate) fn check_move(
         return Ok(());
     };
     Err(CatalogError::Conflict { what: title(generation), actual: generation.state.word().to_owned(), wanted })
+}
+
+/// Why a load that began at `epoch` must not go on: the generation is in state `state` by now, at epoch `now`.
+pub(crate) fn load_lost(state: &str, now: i64, epoch: u64) -> Option<String> {
+    if state != GenerationState::Build.word() {
+        return Some(format!("in state {state}, and only what is being built can be filled at once"));
+    }
+    (now != kept(epoch)).then(|| format!("at epoch {now}, not {epoch}: another host took it over"))
+}
+
+/// That a load cannot begin, and why.
+pub(crate) fn no_load(generation: &Generation, why: String) -> CatalogError {
+    CatalogError::Conflict { what: title(generation), actual: why, wanted: "take it over again".to_owned() }
+}
+
+/// That a load cannot go on, and why: whoever runs it looks at the catalog again.
+pub(crate) fn load_ends(target: &str, why: String) -> ReadModelError {
+    ReadModelError::Unavailable { target: target.to_owned(), source: format!("the generation is {why}").into() }
 }
 
 /// Whether a generation in this state may become the live one.

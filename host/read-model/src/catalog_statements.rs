@@ -40,6 +40,8 @@ macro_rules! catalog_statements {
             "generation WHERE id = $1"
         );
         pub(crate) const STATE: &str = concat!("SELECT state FROM ", $at, "generation WHERE id = $1");
+        pub(crate) const STATE_AND_EPOCH: &str =
+            concat!("SELECT state, epoch FROM ", $at, "generation WHERE id = $1");
         pub(crate) const OTHERS: &str = concat!(
             "SELECT count(*) FROM ",
             $at,

@@ -222,38 +222,44 @@ pub(super) async fn release(connection: &mut PgConnection, id: GenerationId, hol
     Ok(())
 }
 
-pub(super) async fn checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
+pub(super) async fn checkpoints<O>(
+    connection: &mut PgConnection,
+    id: GenerationId,
+) -> Result<Vec<Checkpoint>, PostgresFault<O>> {
     let rows = query(sql::CHECKPOINTS).bind(id.0).fetch_all(&mut *connection).await?;
     read_checkpoints(&rows)
 }
 
 /// The same, and nobody moves them until the transaction ends.
-pub(super) async fn lock_checkpoints(connection: &mut PgConnection, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
+pub(super) async fn lock_checkpoints<O>(
+    connection: &mut PgConnection,
+    id: GenerationId,
+) -> Result<Vec<Checkpoint>, PostgresFault<O>> {
     let rows = query(sql::LOCK_CHECKPOINTS).bind(id.0).fetch_all(&mut *connection).await?;
     read_checkpoints(&rows)
 }
 
-fn read_checkpoints(rows: &[PgRow]) -> Outcome<Vec<Checkpoint>> {
+fn read_checkpoints<O>(rows: &[PgRow]) -> Result<Vec<Checkpoint>, PostgresFault<O>> {
     rows.iter().map(|row| Ok(checkpoint_entry(row)?.read()?)).collect()
 }
 
 /// Makes the checkpoints of `shards` shards, all alike.
-pub(super) async fn put_checkpoints(
+pub(super) async fn put_checkpoints<O>(
     connection: &mut PgConnection,
     id: GenerationId,
-    start: &Checkpoint,
+    checkpoint: &Checkpoint,
     shards: u32,
-) -> Outcome<()> {
-    let start = CheckpointEntry::of(start);
+) -> Result<(), PostgresFault<O>> {
+    let entry = CheckpointEntry::of(checkpoint);
     for shard in 0..shards {
         let put = query(sql::PUT_CHECKPOINT)
             .bind(id.0)
             .bind(i64::from(shard))
-            .bind(&start.log)
-            .bind(start.position)
-            .bind(&start.event)
-            .bind(start.layout)
-            .bind(start.epoch);
+            .bind(&entry.log)
+            .bind(entry.position)
+            .bind(&entry.event)
+            .bind(entry.layout)
+            .bind(entry.epoch);
         put.execute(&mut *connection).await?;
     }
     Ok(())

@@ -140,6 +140,36 @@ fn encode(value: &Value, into: &mut Vec<u8>) -> Result<(), BoxDynError> {
     Ok(())
 }
 
+/// What rows in the binary format of `COPY` begin with: a signature, no flags, no extension.
+pub(super) const COPY_BEGIN: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What they end with.
+pub(super) const COPY_END: &[u8] = &(-1_i16).to_be_bytes();
+
+/// Appends a row of columns of these kinds in the binary format of `COPY`: unlike in arrays, integers have their column's width.
+pub(super) fn copy_row(row: &[Value], kinds: &[ColumnType], into: &mut Vec<u8>) {
+    into.extend_from_slice(&(row.len() as i16).to_be_bytes());
+    for (value, kind) in row.iter().zip(kinds) {
+        match (value, kind) {
+            (Value::Null, _) => into.extend_from_slice(&(-1_i32).to_be_bytes()),
+            (Value::Int(number), ColumnType::Int16) => field(&(*number as i16).to_be_bytes(), into),
+            (Value::Int(number), ColumnType::Int32) => field(&(*number as i32).to_be_bytes(), into),
+            (value, _) => {
+                let place = into.len();
+                into.extend_from_slice(&[0; 4]);
+                encode(value, into).expect("a value of the domain that is not NULL has its encoding");
+                let length = (into.len() - place - 4) as i32;
+                into[place..place + 4].copy_from_slice(&length.to_be_bytes());
+            }
+        }
+    }
+}
+
+fn field(bytes: &[u8], into: &mut Vec<u8>) {
+    into.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
+    into.extend_from_slice(bytes);
+}
+
 /// `numeric`: the number of digits in base 10,000, the power of the first, the sign, the digits behind the point, the digits.
 fn encode_decimal(decimal: Decimal, into: &mut Vec<u8>) -> Result<(), BoxDynError> {
     let scale = decimal.scale();

@@ -291,7 +291,7 @@ async fn find_checkpoint<O>(
     row.map(|row| Ok(catalog::checkpoint_entry(&row)?.read()?)).transpose()
 }
 
-async fn put_dead_letters(
+pub(super) async fn put_dead_letters(
     connection: &mut PgConnection,
     id: GenerationId,
     letters: &[DeadLetter],

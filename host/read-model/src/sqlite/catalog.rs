@@ -194,23 +194,26 @@ pub(super) fn release(transaction: &Transaction<'_>, id: GenerationId, holder: U
     Ok(())
 }
 
-pub(super) fn checkpoints(transaction: &Transaction<'_>, id: GenerationId) -> Outcome<Vec<Checkpoint>> {
+pub(super) fn checkpoints<O>(
+    transaction: &Transaction<'_>,
+    id: GenerationId,
+) -> Result<Vec<Checkpoint>, SqliteFault<O>> {
     let mut statement = transaction.prepare_cached(sql::CHECKPOINTS)?;
     let entries: Vec<CheckpointEntry> = statement.query_map([id.0], checkpoint_entry)?.collect::<Result<_, _>>()?;
     Ok(entries.into_iter().map(CheckpointEntry::read).collect::<Result<_, _>>()?)
 }
 
 /// Makes the checkpoints of `shards` shards, all alike.
-pub(super) fn put_checkpoints(
+pub(super) fn put_checkpoints<O>(
     transaction: &Transaction<'_>,
     id: GenerationId,
-    start: &Checkpoint,
+    checkpoint: &Checkpoint,
     shards: u32,
-) -> Outcome<()> {
-    let start = CheckpointEntry::of(start);
-    let mut statement = transaction.prepare_cached(sql::PUT_CHECKPOINT)?;
+) -> Result<(), SqliteFault<O>> {
+    let entry = CheckpointEntry::of(checkpoint);
+    let mut put = transaction.prepare_cached(sql::PUT_CHECKPOINT)?;
     for shard in 0..shards {
-        statement.execute(params![id.0, shard, start.log, start.position, start.event, start.layout, start.epoch])?;
+        put.execute(params![id.0, shard, entry.log, entry.position, entry.event, entry.layout, entry.epoch])?;
     }
     Ok(())
 }

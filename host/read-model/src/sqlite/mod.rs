@@ -6,6 +6,7 @@ mod connection;
 mod dialect;
 mod error;
 mod generations;
+mod load;
 mod reader;
 mod values;
 mod writer;
@@ -187,8 +188,10 @@ impl Target for Sqlite {
         self.write("giving a generation's lease back", work).await
     }
 
-    async fn bulk_load(&self, _generation: &Generation, _epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
-        unimplemented!("OWNER: build helper")
+    async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
+        let begun = load::begin(&self.database, generation, epoch).await;
+        let load = begun.map_err(|fault| self.told(fault, "beginning to fill a generation"))?;
+        Ok(Box::new(load))
     }
 
     async fn snapshot(&self, _generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {

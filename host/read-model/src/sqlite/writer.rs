@@ -190,7 +190,11 @@ fn delete_where(
     Ok(())
 }
 
-fn put_dead_letters(transaction: &Transaction<'_>, id: GenerationId, letters: &[DeadLetter]) -> rusqlite::Result<()> {
+pub(super) fn put_dead_letters(
+    transaction: &Transaction<'_>,
+    id: GenerationId,
+    letters: &[DeadLetter],
+) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(sql::PUT_DEAD_LETTER)?;
     for letter in letters {
         statement.execute(params![

@@ -7,6 +7,7 @@
 
 mod catalog;
 mod flips;
+mod loads;
 mod merges;
 mod place;
 mod queries;
@@ -37,6 +38,8 @@ on_every_adapter! {
     writes: lists_apply_in_order, a_row_is_replaced_whole, tables_of_keys_only, deletes_by_null,
         a_wrong_checkpoint_writes_nothing, an_older_epoch_writes_nothing, dead_letters_come_and_go, many_rows_in_one_commit;
     merges: two_shards_add_to_the_same_rows;
+    loads: every_row_arrives, every_edge_is_loaded, it_ends_in_one_step, one_that_is_given_up_leaves_nothing,
+        who_lost_the_generation_fills_nothing;
     catalog: components_are_kept_once, generations_live_on_after_a_restart, states_and_conditions, two_names_for_one_schema,
         names_that_are_somebody_elses, decisions_are_kept, a_newer_catalog_is_refused, an_older_catalog_is_brought_up_to_date, several_open_at_once,
         a_generation_needs_its_component, what_is_dropped_is_gone, a_projection_goes_whole, a_database_that_is_not_there;

@@ -75,7 +75,7 @@ fn edges() -> Vec<Vec<Value>> {
     ]
 }
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let edges = edges();
     let most = edges.iter().map(Vec::len).max().unwrap();
     let row = |place: usize| {

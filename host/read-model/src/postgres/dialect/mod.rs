@@ -26,6 +26,9 @@ pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ RE
 /// In this transaction nobody is kept waiting for long while we wait for a lock.
 pub(super) const SHORT_LOCKS: &str = "SET LOCAL lock_timeout = '500ms'";
 
+/// In this transaction an index may be sorted in this much memory.
+pub(super) const INDEX_MEMORY: &str = "SET LOCAL maintenance_work_mem = '256MB'";
+
 /// A statement that was put together here: names quoted, values as arguments.
 #[derive(Debug, Clone)]
 pub(super) struct Sql(Arc<str>);

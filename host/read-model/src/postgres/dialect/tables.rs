@@ -44,13 +44,47 @@ pub(in crate::postgres) fn create(id: GenerationId, manifest: &Manifest) -> Vec<
     let mut statements = Vec::new();
     for (number, table) in manifest.tables.iter().enumerate() {
         statements.push(create_table(id, number, table));
-        for (index, own) in table.indexes.iter().enumerate() {
-            let name = quote(&format!("g{}i{number}_{index}", id.0));
-            let columns = named(table, &own.columns).join(", ");
-            statements.push(format!("CREATE INDEX {name} ON {} ({columns})", physical(id, table)).into());
-        }
+        statements.extend(create_indexes(id, number, table));
     }
     statements
+}
+
+/// Makes the indexes of a table beside its key.
+pub(in crate::postgres) fn create_indexes(id: GenerationId, number: usize, table: &Table) -> Vec<Sql> {
+    let create = |(index, columns): (usize, &Vec<u16>)| {
+        let name = quote(&format!("g{}i{number}_{index}", id.0));
+        format!("CREATE INDEX {name} ON {} ({})", physical(id, table), named(table, columns).join(", ")).into()
+    };
+    table.indexes.iter().map(|index| &index.columns).enumerate().map(create).collect()
+}
+
+/// Nobody else reads or writes a table until the transaction ends.
+pub(in crate::postgres) fn lock(id: GenerationId, table: &Table) -> Sql {
+    format!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", physical(id, table)).into()
+}
+
+/// Makes a table anew, empty and without its key.
+pub(in crate::postgres) fn create_anew(id: GenerationId, table: &Table) -> [Sql; 2] {
+    let columns: Vec<String> = table.columns.iter().map(column).collect();
+    let name = physical(id, table);
+    [format!("DROP TABLE {name}").into(), format!("CREATE TABLE {name} ({})", columns.join(", ")).into()]
+}
+
+/// Takes rows in PostgreSQL's binary format, into a table that this transaction made: they are frozen at once, so that no vacuum
+/// has to write them a second time.
+pub(in crate::postgres) fn copy(id: GenerationId, table: &Table) -> String {
+    let all: Vec<u16> = (0..table.columns.len() as u16).collect();
+    format!("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)", physical(id, table), named(table, &all).join(", "))
+}
+
+/// Makes the key of a table that has none.
+pub(in crate::postgres) fn add_key(id: GenerationId, number: usize, table: &Table) -> Sql {
+    format!("ALTER TABLE {} ADD {}", physical(id, table), key(id, number, table)).into()
+}
+
+/// Gathers what the planner knows of a table.
+pub(in crate::postgres) fn analyze(id: GenerationId, table: &Table) -> Sql {
+    format!("ANALYZE {}", physical(id, table)).into()
 }
 
 /// Deletes the tables of a generation.
@@ -60,9 +94,13 @@ pub(in crate::postgres) fn drop(id: GenerationId, manifest: &Manifest) -> Vec<Sq
 
 fn create_table(id: GenerationId, number: usize, table: &Table) -> Sql {
     let mut parts: Vec<String> = table.columns.iter().map(column).collect();
-    let key = quote(&format!("g{}k{number}", id.0));
-    parts.push(format!("CONSTRAINT {key} PRIMARY KEY ({})", named(table, &table.key).join(", ")));
+    parts.push(key(id, number, table));
     format!("CREATE TABLE {} ({})", physical(id, table), parts.join(", ")).into()
+}
+
+fn key(id: GenerationId, number: usize, table: &Table) -> String {
+    let name = quote(&format!("g{}k{number}", id.0));
+    format!("CONSTRAINT {name} PRIMARY KEY ({})", named(table, &table.key).join(", "))
 }
 
 fn column(column: &Column) -> String {

@@ -24,13 +24,36 @@ pub(in crate::sqlite) fn create(id: GenerationId, manifest: &Manifest) -> Vec<St
     let mut statements = Vec::new();
     for (number, table) in manifest.tables.iter().enumerate() {
         statements.push(create_table(id, table));
-        for (index, own) in table.indexes.iter().enumerate() {
-            let name = quote(&format!("_g{}i{number}_{index}", id.0));
-            let columns = named(table, &own.columns).join(", ");
-            statements.push(format!("CREATE INDEX {name} ON {} ({columns})", physical(id, table)));
-        }
+        statements.extend(create_indexes(id, number, table));
     }
     statements
+}
+
+/// Makes the indexes of a table beside its key.
+pub(in crate::sqlite) fn create_indexes(id: GenerationId, number: usize, table: &Table) -> Vec<String> {
+    let create = |(index, columns): (usize, &Vec<u16>)| {
+        let name = quote(&format!("_g{}i{number}_{index}", id.0));
+        format!("CREATE INDEX {name} ON {} ({})", physical(id, table), named(table, columns).join(", "))
+    };
+    table.indexes.iter().map(|index| &index.columns).enumerate().map(create).collect()
+}
+
+/// Makes a table anew, empty. It keeps its key: SQLite stores rows in the order of it, so rows that come in that order are
+/// appended, and no key made later would be as cheap.
+pub(in crate::sqlite) fn create_anew(id: GenerationId, table: &Table) -> [String; 2] {
+    [format!("DROP TABLE IF EXISTS {}", physical(id, table)), create_table(id, table)]
+}
+
+/// Inserts rows that are not there; arguments are the columns of the first row in order, then those of the next.
+pub(in crate::sqlite) fn insert(id: GenerationId, table: &Table, rows: usize) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+    let marks = format!("({})", vec!["?"; columns.len()].join(", "));
+    format!("INSERT INTO {} ({}) VALUES {}", physical(id, table), columns.join(", "), vec![marks; rows].join(", "))
+}
+
+/// Gathers what the planner knows of a table, from a sample.
+pub(in crate::sqlite) fn analyze(id: GenerationId, table: &Table) -> String {
+    format!("PRAGMA analysis_limit = 1000; ANALYZE {}", physical(id, table))
 }
 
 /// Deletes the tables of a generation.
