@@ -19,21 +19,36 @@ pub(crate) struct Arguments {
 /// What every verb takes.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Common {
-    /// The running Reel that is talked to
-    #[arg(long, global = true, env = "REEL_URL", default_value = "http://127.0.0.1:7070", value_name = "URL")]
-    pub(crate) url: String,
-    /// The token that it asks for, if it listens beyond loopback
+    /// The running Reel that is talked to [env: REEL_URL] [default: http://127.0.0.1:7070]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The token that it asks for, if it listens beyond loopback; REEL_TOKEN_FILE names a file that holds it
     #[arg(long, global = true, env = "REEL_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
     /// Print one JSON document (or one a line, for lists) instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// How what happens is logged to standard error
+    #[arg(long, global = true, env = "REEL_LOG_FORMAT", value_enum, default_value = "text", value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Run everything in one process: command service, host, read API
-    Up(Up),
+    Up(Flags),
+    /// Run one process of several
+    #[command(subcommand)]
+    Serve(Serve),
     /// The tour: start everything, deploy the examples, write posts, replay them through another plugin
     Demo(Demo),
     /// Put CloudEvents JSON Lines into the event store; again and again changes nothing
@@ -70,9 +85,20 @@ pub(crate) enum Verb {
     Plugin(Plugin),
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Serve {
+    /// Take commands, keep events, publish them [default: 127.0.0.1:7070]
+    CommandService(Flags),
+    /// Run projections, and the admin API [default: 127.0.0.1:7071]
+    Host(Flags),
+    /// Answer reads [default: 127.0.0.1:7072]
+    ReadApi(Flags),
+}
+
+/// The configuration, as far as flags say it. Every process takes all of them, so that one line of flags is good for each.
 #[derive(Debug, Clone, Default, Args)]
-pub(crate) struct Up {
-    /// Where to listen [default: 127.0.0.1:7070]
+pub(crate) struct Flags {
+    /// Where to listen [default: 127.0.0.1:7070, of a host 7071, of a read API 7072]
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
     /// Where files are kept [default: ./.reel]
@@ -84,6 +110,9 @@ pub(crate) struct Up {
     /// The event store: sqlite:PATH [default: sqlite: in the data directory]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
+    /// What feeds the host: local: (the event store itself) [default: local:]
+    #[arg(long, value_name = "URL")]
+    pub(crate) topic: Option<String>,
     /// A read database: [NAME=]sqlite:PATH or [NAME=]postgres://…; may be given several times, the first is the default one
     #[arg(long = "target", value_name = "[NAME=]URL")]
     pub(crate) targets: Vec<String>,
@@ -93,6 +122,9 @@ pub(crate) struct Up {
     /// Build all projections anew whose log is not the one that the store holds now
     #[arg(long)]
     pub(crate) accept_new_log: bool,
+    /// What clients must bring; `--token`, which verbs that are clients take too.
+    #[arg(skip)]
+    pub(crate) token: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -101,7 +133,7 @@ pub(crate) struct Demo {
     #[arg(long)]
     pub(crate) exit: bool,
     #[command(flatten)]
-    pub(crate) up: Up,
+    pub(crate) flags: Flags,
 }
 
 #[derive(Debug, Args)]

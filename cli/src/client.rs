@@ -7,14 +7,43 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::args::Common;
+use crate::config;
 use crate::error::CliError;
 
 /// A Reel that runs somewhere.
 pub(crate) struct Client {
     http: reqwest::Client,
-    url: String,
+    urls: Urls,
     token: Option<String>,
     pub(crate) output: Output,
+}
+
+/// Where the parts of a running Reel are: one address where one process is all of it.
+struct Urls {
+    commands: String,
+    host: String,
+    reads: String,
+}
+
+impl Urls {
+    /// `--url` counts for everything; else each part's variable, else `REEL_URL`.
+    fn told(flag: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Urls {
+        let of = |name: &str| {
+            let told = flag.map(str::to_owned).or_else(|| variable(name)).or_else(|| variable("REEL_URL"));
+            let url = told.filter(|url| !url.is_empty()).unwrap_or_else(|| "http://127.0.0.1:7070".to_owned());
+            url.trim_end_matches('/').to_owned()
+        };
+        Urls { commands: of("REEL_COMMAND_URL"), host: of("REEL_HOST_URL"), reads: of("REEL_READ_URL") }
+    }
+
+    /// Whoever answers `path`.
+    fn of(&self, path: &str) -> &str {
+        match path {
+            path if path.starts_with("/commands/") => &self.commands,
+            path if path.starts_with("/read/") => &self.reads,
+            _ => &self.host,
+        }
+    }
 }
 
 /// How results are printed.
@@ -25,9 +54,16 @@ pub(crate) enum Output {
 }
 
 impl Client {
-    pub(crate) fn new(common: &Common) -> Client {
+    pub(crate) fn new(common: &Common) -> Result<Client, CliError> {
         let output = if common.json { Output::Json } else { Output::Text };
-        Client { output, ..Client::at(&common.url, common.token.clone()) }
+        let token = match std::env::var_os("REEL_TOKEN_FILE") {
+            Some(file) if common.token.is_none() && !file.is_empty() => {
+                Some(config::from_file(file.as_ref(), "REEL_TOKEN_FILE")?)
+            }
+            _ => common.token.clone(),
+        };
+        let urls = Urls::told(common.url.as_deref(), |name| std::env::var(name).ok());
+        Ok(Client { output, urls, ..Client::at("", token) })
     }
 
     /// A client of the Reel at `url`.
@@ -35,7 +71,7 @@ impl Client {
         // No proxy: the address is what the user said, and most often this machine.
         let http =
             reqwest::Client::builder().no_proxy().build().expect("a client without TLS needs nothing from outside");
-        Client { http, url: url.trim_end_matches('/').into(), token, output: Output::Text }
+        Client { http, urls: Urls::told(Some(url), |_| None), token, output: Output::Text }
     }
 
     /// A request for `path`, with the parameters that have a value.
@@ -49,7 +85,7 @@ impl Client {
     }
 
     fn at_path(&self, path: &str, parameters: &[(&str, &str)]) -> String {
-        let mut url = format!("{}{path}", self.url);
+        let mut url = format!("{}{path}", self.urls.of(path));
         for (number, (name, value)) in parameters.iter().enumerate() {
             url.push(if number == 0 && !path.contains('?') { '?' } else { '&' });
             url.push_str(name);
@@ -86,7 +122,8 @@ impl Client {
             cause = deeper;
         }
         let advice = if error.is_connect() { "; is it running? `reel up` starts one, --url names another" } else { "" };
-        CliError::NotReachable(format!("no answer from {}: {cause}{advice}", self.url))
+        let asked = error.url().map_or_else(String::new, |url| format!(" from {}", url.origin().ascii_serialization()));
+        CliError::NotReachable(format!("no answer{asked}: {cause}{advice}"))
     }
 }
 
@@ -118,4 +155,24 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_is_asked_where_it_is() {
+        let variables = |name: &str| match name {
+            "REEL_URL" => Some("http://all/".to_owned()),
+            "REEL_READ_URL" => Some("http://reads".to_owned()),
+            _ => None,
+        };
+        let split = Urls::told(None, variables);
+        assert_eq!(split.of("/commands/v1/head"), "http://all");
+        assert_eq!(split.of("/admin/v1/projections"), "http://all");
+        assert_eq!(split.of("/read/v1/posts/posts"), "http://reads");
+        assert_eq!(Urls::told(Some("http://one"), variables).of("/read/v1"), "http://one");
+        assert_eq!(Urls::told(None, |_| None).of("/read/v1"), "http://127.0.0.1:7070");
+    }
 }

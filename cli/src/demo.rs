@@ -12,7 +12,7 @@ use crate::client::{Client, escape};
 use crate::config;
 use crate::error::CliError;
 use crate::print;
-use crate::up::{Running, stop_signal};
+use crate::processes::{Process, Running, stop_signal};
 use crate::verbs::plugin;
 
 /// How long a step of the tour may take.
@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MARK: &str = "made-by-reel-demo";
 
 pub(crate) async fn run(demo: Demo) -> Result<(), CliError> {
-    let config = config::load(&demo.up)?;
+    let config = config::load(&demo.flags, Process::Up)?;
     let examples = find_examples()?;
     empty(&config.data)?;
     step("Building the example plugins: Rust → WebAssembly components")?;
@@ -34,7 +34,7 @@ pub(crate) async fn run(demo: Demo) -> Result<(), CliError> {
         components.push(bytes);
     }
     let token = config.token.as_ref().map(|secret| secret.0.clone());
-    let running = Running::start(config).await?;
+    let running = Running::start(Process::Up, config).await?;
     let tour = Tour {
         client: Client::at(&format!("http://{}", running.address), token),
         address: running.address.to_string(),
@@ -44,7 +44,8 @@ pub(crate) async fn run(demo: Demo) -> Result<(), CliError> {
         print::line("\nServing until Ctrl-C.")?;
         stop_signal().await;
     }
-    running.stop().await
+    running.stop().await;
+    Ok(())
 }
 
 fn step(what: &str) -> Result<(), CliError> {

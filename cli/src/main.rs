@@ -5,25 +5,27 @@ mod client;
 mod config;
 mod demo;
 mod error;
+mod logs;
 mod print;
+mod processes;
 mod secure;
-mod up;
 mod verbs;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use reel_projector::chain;
 
-use crate::args::{Arguments, Verb};
+use crate::args::{Arguments, Common, Flags, Serve, Verb};
 use crate::client::Client;
 use crate::error::CliError;
+use crate::processes::Process;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let serves = matches!(arguments.verb, Verb::Up(_));
-    log_to_stderr(if serves { "warn,reel=info,reel_host=info,plugin=info" } else { "warn" });
+    let serves = matches!(arguments.verb, Verb::Up(_) | Verb::Serve(_));
+    logs::start(arguments.common.log_format, if serves { logs::OF_PROCESSES } else { logs::OF_VERBS });
     let runtime = tokio::runtime::Runtime::new().expect("the system gives threads to a process that just began");
     let done = runtime.block_on(run(arguments));
     // A thread may still wait for a database that is away; the process does not wait for it.
@@ -38,21 +40,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(default: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("REEL_LOG").unwrap_or_else(|_| default.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
-}
-
 async fn run(arguments: Arguments) -> Result<(), CliError> {
     let Arguments { verb, common } = arguments;
-    let client = Client::new(&common);
+    let (process, flags) = match verb {
+        Verb::Up(flags) => (Process::Up, flags),
+        Verb::Serve(Serve::CommandService(flags)) => (Process::CommandService, flags),
+        Verb::Serve(Serve::Host(flags)) => (Process::Host, flags),
+        Verb::Serve(Serve::ReadApi(flags)) => (Process::ReadApi, flags),
+        verb => return talk(verb, &common).await,
+    };
+    let config = config::load(&Flags { token: common.token, ..flags }, process)?;
+    processes::until_stopped(process, config).await
+}
+
+async fn talk(verb: Verb, common: &Common) -> Result<(), CliError> {
+    let client = Client::new(common)?;
     match verb {
-        Verb::Up(up) => up::until_stopped(config::load(&up)?).await,
+        Verb::Up(_) | Verb::Serve(_) => unreachable!("they are processes, not talk with one"),
         Verb::Demo(demo) => demo::run(demo).await,
         Verb::Import(import) => verbs::import::run(&client, import).await,
         Verb::Export(export) => verbs::export::run(&client, &export).await,

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use crate::binary;
 use crate::deadline::{PATIENCE, until};
 
-/// What `reel up` is to be started with.
+/// What `reel up`, or one process of `reel serve`, is to be started with.
 pub struct Up {
     command: Command,
 }
@@ -25,6 +25,14 @@ impl Up {
     pub fn on(data: &Path) -> Up {
         let mut command = reel();
         command.arg("up").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
+        Up { command }
+    }
+
+    /// One process alone (`host`), on `data`, at a free port.
+    #[must_use]
+    pub fn serve(process: &str, data: &Path) -> Up {
+        let mut command = reel();
+        command.args(["serve", process, "--listen", "127.0.0.1:0"]).arg("--data").arg(data);
         Up { command }
     }
 
@@ -68,6 +76,18 @@ impl Up {
     /// # Panics
     /// Where it ends instead.
     pub async fn start(self) -> Reel {
+        self.start_until("serving ").await
+    }
+
+    /// Starts it, and waits until it listens: it need not be ready.
+    ///
+    /// # Panics
+    /// Where it ends instead.
+    pub async fn start_to_listen(self) -> Reel {
+        self.start_until("listening on ").await
+    }
+
+    async fn start_until(self, said: &str) -> Reel {
         let mut command = self.command;
         let mut child = command
             .stdin(Stdio::null())
@@ -87,12 +107,12 @@ impl Up {
             }
         });
         let mut reel = Reel { child, url: String::new(), token: None, log, http: client() };
-        reel.url = until("serving", async || {
+        reel.url = until(said, async || {
             let log = reel.log();
             let ended = reel.child.try_wait().expect("it is our child");
-            assert!(ended.is_none(), "reel up ended with {ended:?}:\n{log}");
-            let at = log.split_once("serving ")?.1;
-            at.split_whitespace().next().map(str::to_owned)
+            assert!(ended.is_none(), "it ended with {ended:?}:\n{log}");
+            let at = log.split_once(said)?.1;
+            at.split(['"', ' ', '\n']).next().map(str::to_owned)
         })
         .await;
         reel

@@ -1,0 +1,56 @@
+//! `reel serve host`: runs projections, and answers the admin API. It needs the event store and the read databases.
+
+use std::sync::Arc;
+
+use reel_event_log::EventStore;
+use reel_host::{Host, HostConfig, HostError, Targets};
+use reel_plugin::{Engine, EngineConfig};
+use reel_read_model::Target;
+
+use super::Built;
+use super::opening::{Failed, open_store, open_targets, with_patience};
+use super::readiness::Readiness;
+use crate::config::{Config, LogChange};
+use crate::error::CliError;
+
+pub(super) async fn build(config: &Config, readiness: &Readiness) -> Result<Built, CliError> {
+    let store = open_store(config, readiness).await?;
+    let targets = open_targets(config, readiness).await?;
+    let host = start(config, store, targets).await?;
+    Ok(Built { router: reel_host::admin::router(host.clone()), host: Some(host) })
+}
+
+/// Starts a host with all generations that are to run.
+pub(super) async fn start(
+    config: &Config,
+    store: Arc<dyn EventStore>,
+    targets: Vec<Arc<dyn Target>>,
+) -> Result<Host, CliError> {
+    let engine = Engine::new(EngineConfig {
+        cache_dir: Some(config.data.join("cache")),
+        limits: config.plugin,
+        ..EngineConfig::default()
+    })
+    .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
+    let host_config = HostConfig {
+        most_events: config.batch,
+        cache_bytes: config.cache_bytes,
+        keep_previous: config.keep_previous,
+        ..HostConfig::new(reel_read_api::check_named_queries)
+    };
+    let host = Host::new(store, Targets::new(targets), engine, host_config);
+    let failed = |error| passing("the projections cannot be started", error);
+    with_patience(async || host.start().await.map_err(failed)).await?;
+    if config.log_change == LogChange::Rebuild {
+        let failed = |error| passing("the projections cannot be built anew", error);
+        with_patience(async || host.accept_log().await.map(drop).map_err(failed)).await?;
+    }
+    Ok(host)
+}
+
+fn passing(action: &'static str, error: HostError) -> Failed {
+    match error {
+        HostError::Unavailable { .. } => Failed::passing(action, &error),
+        error => Failed::ForGood(CliError::caused(action, error)),
+    }
+}
