@@ -107,12 +107,6 @@ fn is_section(name: &str) -> bool {
     KEYS.iter().any(|(key, _)| key.split_once('.').is_some_and(|(section, _)| section == name))
 }
 
-/// Whether a variable means something to Reel.
-#[cfg(test)]
-pub(crate) fn is_known_variable(name: &str) -> bool {
-    OTHER_VARIABLES.contains(&name) || meaning(name).is_some()
-}
-
 /// Lays variables over the file. What a variable says replaces what the file says.
 pub(super) fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>) -> Result<(), CliError> {
     let mut laid: Vec<(String, String)> = Vec::new();
