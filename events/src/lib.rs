@@ -15,5 +15,5 @@ pub mod token;
 pub use batch::{EventBatch, EventRef, Span};
 pub use canonical::{CanonicalError, CanonicalJson};
 pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
-pub use stream::{StreamId, StreamIdError, partition_of};
+pub use stream::{StreamId, StreamIdError, key_hash, partition_of};
 pub use timestamp::{Timestamp, TimestampError};

@@ -76,7 +76,14 @@ pub(crate) fn key_of(stream: &str) -> &str {
 /// the same rows and must meet in one shard. The same for ever: checkpoints depend on it.
 #[must_use]
 pub fn partition_of(stream: &str, partitions: u32) -> u32 {
-    (murmur2(key_of(stream).as_bytes()) & 0x7fff_ffff) % partitions.max(1)
+    key_hash(stream) % partitions.max(1)
+}
+
+/// What [`partition_of`] divides by the number of partitions: the hash of the key part of a stream's id. It is kept where streams are
+/// shared out often, so that it is not computed anew for every number of partitions.
+#[must_use]
+pub fn key_hash(stream: &str) -> u32 {
+    murmur2(key_of(stream).as_bytes()) & 0x7fff_ffff
 }
 
 /// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils.murmur2`): seed 0x9747b28c, little-endian words.
