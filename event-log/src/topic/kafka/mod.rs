@@ -2,12 +2,21 @@
 //!
 //! Not here: what is written into it and when (`relay`), how a message looks (`reel_events::cloud_events::kafka`).
 
+mod admin;
+mod producer;
+
 use std::{fmt, str::FromStr};
 
 use rdkafka::{
     ClientContext,
     config::{ClientConfig, RDKafkaLogLevel},
+    consumer::ConsumerContext,
     error::KafkaError,
+};
+
+pub use self::{
+    admin::{FoundTopic, Last, TopicFault, find, find_or_make, last_messages},
+    producer::Publisher,
 };
 
 /// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`. User and password (SASL PLAIN) may be
@@ -188,6 +197,8 @@ impl ClientContext for Quiet {
         note_error(&error, reason);
     }
 }
+
+impl ConsumerContext for Quiet {}
 
 /// The same for contexts that do more than that.
 pub(crate) fn note_log(level: RDKafkaLogLevel, facility: &str, message: &str) {

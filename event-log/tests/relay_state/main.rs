@@ -1,0 +1,120 @@
+//! What every relay state must do, whatever it is kept in: one suite, run against each adapter.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reel_event_log::{
+    StoreError,
+    relay::state::{Layout, RelayRecord, RelayState, Replaced, SqliteRelayState, Stamp},
+};
+use tempfile::TempDir;
+
+/// Where a record is kept, none at first.
+#[async_trait]
+trait Place: Send + Sync + Sized {
+    /// A new, empty place; nothing where the server for it is not given.
+    async fn new() -> Option<Self>;
+
+    /// Opens what is kept here, as another process would.
+    async fn open(&self) -> Arc<dyn RelayState>;
+}
+
+struct File(TempDir);
+
+#[async_trait]
+impl Place for File {
+    async fn new() -> Option<File> {
+        Some(File(tempfile::tempdir().unwrap()))
+    }
+
+    async fn open(&self) -> Arc<dyn RelayState> {
+        Arc::new(SqliteRelayState::open(self.0.path().join("relay.db")).unwrap())
+    }
+}
+
+fn record(epoch: u64, beat: u64) -> RelayRecord {
+    RelayRecord {
+        stamp: Stamp { epoch, beat },
+        holder: Some(format!("holder {epoch}")),
+        layouts: vec![Layout { from: 1, partitions: 3 }],
+        ..RelayRecord::default()
+    }
+}
+
+async fn a_record_is_replaced_by_who_knows_its_stamp<P: Place>() {
+    let Some(place) = P::new().await else { return };
+    let state = place.open().await;
+    assert_eq!(state.read().await.unwrap(), RelayRecord::default());
+    assert_eq!(state.replace(Stamp { epoch: 1, beat: 0 }, &record(2, 0)).await.unwrap(), Replaced::Superseded);
+    assert_eq!(state.replace(Stamp::default(), &record(1, 0)).await.unwrap(), Replaced::Done);
+    assert_eq!(state.replace(Stamp::default(), &record(1, 0)).await.unwrap(), Replaced::Superseded);
+    assert_eq!(state.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Done);
+    assert_eq!(state.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Superseded);
+    assert_eq!(state.read().await.unwrap(), record(1, 1));
+}
+
+async fn another_process_sees_it_and_supersedes<P: Place>() {
+    let Some(place) = P::new().await else { return };
+    let (first, second) = (place.open().await, place.open().await);
+    assert_eq!(first.replace(Stamp::default(), &record(1, 0)).await.unwrap(), Replaced::Done);
+    assert_eq!(second.read().await.unwrap(), record(1, 0));
+    assert_eq!(second.replace(record(1, 0).stamp, &record(2, 0)).await.unwrap(), Replaced::Done);
+    assert_eq!(first.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Superseded);
+    drop((first, second));
+    assert_eq!(place.open().await.read().await.unwrap(), record(2, 0));
+}
+
+async fn of_many_that_replace_at_once_one_wins<P: Place>() {
+    let Some(place) = P::new().await else { return };
+    let mut from = Stamp::default();
+    for round in 1..=5 {
+        let mut tasks = Vec::new();
+        for nth in 0..4 {
+            let state = place.open().await;
+            let to = record(round, nth);
+            tasks.push(tokio::spawn(async move { (state.replace(from, &to).await.unwrap(), to.stamp) }));
+        }
+        let mut winners = Vec::new();
+        for task in tasks {
+            if let (Replaced::Done, stamp) = task.await.unwrap() {
+                winners.push(stamp);
+            }
+        }
+        assert_eq!(winners.len(), 1);
+        from = winners[0];
+        assert_eq!(place.open().await.read().await.unwrap().stamp, from);
+    }
+}
+
+macro_rules! relay_state_conformance {
+    ($($name:ident: $place:ty),* $(,)?) => {
+        $(mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn a_record_is_replaced_by_who_knows_its_stamp() {
+                super::a_record_is_replaced_by_who_knows_its_stamp::<$place>().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn another_process_sees_it_and_supersedes() {
+                super::another_process_sees_it_and_supersedes::<$place>().await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn of_many_that_replace_at_once_one_wins() {
+                super::of_many_that_replace_at_once_one_wins::<$place>().await;
+            }
+        })*
+    };
+}
+
+relay_state_conformance!(sqlite: super::File);
+
+#[tokio::test]
+async fn a_foreign_file_is_refused() {
+    let place = File::new().await.unwrap();
+    std::fs::write(place.0.path().join("relay.db"), "no database, but long enough to be looked at".repeat(9)).unwrap();
+    let refused = SqliteRelayState::open(place.0.path().join("relay.db")).err().unwrap();
+    assert!(matches!(refused, StoreError::Unreadable { .. }), "{refused:?}");
+}
