@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod error;
 mod logs;
+mod metrics;
 mod print;
 mod processes;
 mod secure;

@@ -6,8 +6,11 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use reel_host::Host;
 use reel_problem::Problem;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,6 +20,7 @@ use tower::ServiceExt;
 use super::readiness::Readiness;
 use crate::config::Config;
 use crate::error::CliError;
+use crate::metrics;
 use crate::secure::{TokenHash, demand_token};
 
 /// A listener that answers.
@@ -32,8 +36,16 @@ pub(super) struct Listener {
 #[derive(Clone)]
 struct Gate {
     readiness: Arc<Readiness>,
+    counted: PrometheusHandle,
     /// Nothing until the process is built.
-    inner: Arc<OnceLock<Router>>,
+    inner: Arc<OnceLock<Inner>>,
+}
+
+/// The process itself.
+struct Inner {
+    router: Router,
+    /// Asked how its generations get on, where there is one.
+    host: Option<Host>,
 }
 
 impl Listener {
@@ -42,7 +54,7 @@ impl Listener {
         let listener = bind(config.listen).await?;
         let address = listener.local_addr().map_err(|error| CliError::caused("the listener has no address", error))?;
         tracing::info!("listening on http://{address}");
-        let gate = Gate { readiness, inner: Arc::default() };
+        let gate = Gate { readiness, counted: metrics::start(), inner: Arc::default() };
         let router = gate.router(config);
         let (stop, mut stopped) = watch::channel(false);
         let until = async move {
@@ -54,9 +66,9 @@ impl Listener {
     }
 
     /// From now on everything is answered, by `router`.
-    pub(super) fn serve(&self, router: Router) {
-        let router = router.fallback(reel_problem::no_such_path);
-        self.gate.inner.set(router).expect("a process is built once");
+    pub(super) fn serve(&self, router: Router, host: Option<Host>) {
+        let router = router.fallback(reel_problem::no_such_path).layer(from_fn(metrics::of_request));
+        assert!(self.gate.inner.set(Inner { router, host }).is_ok(), "a process is built once");
         self.gate.readiness.serves();
     }
 
@@ -83,10 +95,11 @@ impl Gate {
         let router = Router::new()
             .route("/health/live", get(|| async { "live\n" }))
             .route("/health/ready", get(ready))
+            .route("/metrics", get(counted))
             .fallback(pass)
             .with_state(self.clone());
         match &config.token {
-            Some(token) => router.layer(axum::middleware::from_fn_with_state(TokenHash::of(token), demand_token)),
+            Some(token) => router.layer(from_fn_with_state(TokenHash::of(token), demand_token)),
             None => router,
         }
     }
@@ -98,9 +111,17 @@ async fn ready(State(gate): State<Gate>) -> Response {
     (status, axum::Json(report)).into_response()
 }
 
+async fn counted(State(gate): State<Gate>) -> Response {
+    if let Some(Inner { host: Some(host), .. }) = gate.inner.get() {
+        host.measure().await;
+    }
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    ([(header::CONTENT_TYPE, content_type)], metrics::render(&gate.counted)).into_response()
+}
+
 async fn pass(State(gate): State<Gate>, request: Request) -> Response {
     match gate.inner.get() {
-        Some(router) => router.clone().oneshot(request).await.into_response(),
+        Some(Inner { router, .. }) => router.clone().oneshot(request).await.into_response(),
         None => starting(&gate.readiness),
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use reel_host::Host;
+use tokio::task::JoinHandle;
 
 use self::listener::Listener;
 use self::readiness::Readiness;
@@ -62,6 +63,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     listener: Listener,
     host: Option<Host>,
+    watch: Option<JoinHandle<()>>,
     config: Config,
 }
 
@@ -92,9 +94,11 @@ impl Running {
             Process::Host => host::build(&config, &readiness).await,
             Process::ReadApi => read_api::build(&config, &readiness).await,
         }?;
-        listener.serve(built.router);
+        listener.serve(built.router, built.host.clone());
         tracing::info!("serving http://{}", listener.address);
-        Ok(Running { address: listener.address, listener, host: built.host, config })
+        let watched = built.host.clone();
+        let watch = watched.map(|host| tokio::spawn(async move { host.watch().await }));
+        Ok(Running { address: listener.address, listener, host: built.host, watch, config })
     }
 
     /// Ends in order: no new requests, those under way, the projections behind the batch they are at.
@@ -102,6 +106,9 @@ impl Running {
         let drain = self.config.drain;
         if tokio::time::timeout(drain, self.listener.stop()).await.is_err() {
             tracing::warn!("some requests were still open after {} s", drain.as_secs());
+        }
+        if let Some(watch) = self.watch {
+            watch.abort();
         }
         let Some(host) = self.host else { return };
         if tokio::time::timeout(drain, host.stop()).await.is_err() {

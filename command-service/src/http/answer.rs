@@ -1,6 +1,7 @@
 //! Answers: what became of a command, and why one was refused, as HTTP says it.
 
 use axum::{
+    Extension,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -10,6 +11,7 @@ use reel_problem::Problem;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::observed::Kept;
 use crate::{
     domain::{Rejection, text::Invalid},
     mediator::{CommandError, Outcome},
@@ -69,7 +71,8 @@ impl IntoResponse for Answer {
             headers.insert(header::LOCATION, ascii(&made.path));
         }
         let status = if made.is_some() { StatusCode::CREATED } else { StatusCode::OK };
-        (status, headers, axum::Json(document)).into_response()
+        let kept = Kept { stream: stream.as_str().to_owned(), position, events, repeated };
+        (status, headers, Extension(kept), axum::Json(document)).into_response()
     }
 }
 

@@ -10,6 +10,7 @@ use reel_problem::{Problem, Query};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::observed::is_traceparent;
 use crate::{
     domain::text::{Invalid, Name},
     mediator::{Key, Terms},
@@ -60,7 +61,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
             actor: None,
             correlation: text(headers, "reel-correlation")?,
             causation: text(headers, "reel-causation")?,
-            // An invalid one is to be ignored, says W3C Trace Context.
+            // `observed` has seen to it that every command has one.
             traceparent: text(headers, "traceparent").ok().flatten().filter(|value| is_traceparent(value)),
         };
         Ok(Caller {
@@ -164,14 +165,6 @@ fn text(headers: &HeaderMap, name: &str) -> Result<Option<String>, Problem> {
         return Err(Problem::bad_request(detail));
     }
     Ok(Some(text.trim().to_owned()))
-}
-
-/// `00-<32 hex>-<16 hex>-<2 hex>`, in lower case.
-fn is_traceparent(value: &str) -> bool {
-    let lengths = [2, 32, 16, 2];
-    let parts: Vec<&str> = value.split('-').collect();
-    let hex = |part: &str| part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    parts.len() == lengths.len() && parts.iter().zip(lengths).all(|(part, length)| part.len() == length && hex(part))
 }
 
 #[cfg(test)]

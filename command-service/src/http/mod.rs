@@ -2,13 +2,14 @@
 //!
 //! Who acts is said in the body's member `actor`, the header `Reel-Actor` or the query's parameter `actor`, whichever is at
 //! hand; where it is said more than once it must be the same. `Idempotency-Key`, `If-Match`, `traceparent`, `Reel-Correlation`
-//! and `Reel-Causation` go with every command (see `caller`).
+//! and `Reel-Causation` go with every command (see `caller`); every answer names the command's `traceparent` (see `observed`).
 
 mod answer;
 mod append;
 mod caller;
 mod import;
 mod log;
+mod observed;
 mod posts;
 mod todos;
 
@@ -42,6 +43,7 @@ pub fn router(store: Arc<dyn EventStore>, config: Config) -> Router {
     let commands = commands()
         .layer(middleware::from_fn_with_state(service.clone(), in_time))
         .layer(middleware::from_fn_with_state(service.clone(), in_size))
+        .layer(middleware::from_fn(observed::observed))
         .layer(DefaultBodyLimit::max(config.body_bytes));
     let paths = commands
         .merge(streaming())

@@ -163,13 +163,14 @@ impl Importer {
             return Ok(());
         };
         let answers = answers.await.expect("the store neither panics nor is it cancelled while it runs");
-        let mut first_fault = None;
+        let (mut first_fault, before) = (None, self.progress.imported);
         for (line, answer) in lines.into_iter().zip(answers) {
             if let Err(error) = self.count(answer) {
                 let reason = error.into();
                 first_fault.get_or_insert(Fault { line, reason });
             }
         }
+        metrics::counter!("reel_events_appended_total").increment(self.progress.imported - before);
         let Some(fault) = first_fault else { return Ok(()) };
         self.progress.lines = fault.line - self.first_line;
         Err(fault)

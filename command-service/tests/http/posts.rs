@@ -104,6 +104,15 @@ async fn where_a_command_came_from_is_kept() {
     let event = &service.events().await[0];
     assert_eq!(event.metadata.as_str(), format!(r#"{{"actor":"Éva","correlation":"c-1","traceparent":"{trace}"}}"#));
     assert_eq!(event.id.get_version_num(), 7);
+    assert_eq!(answer.header("traceparent"), trace);
+    // Where no trace comes with a command, it begins one, and its answer names it.
+    let second = service.post("/posts", r#"{"actor":"Ada","message":"Hello"}"#).await;
+    let made = second.header("traceparent");
+    assert_ne!(made, trace);
+    let event = &service.events().await[1];
+    assert_eq!(event.metadata.as_str(), format!(r#"{{"actor":"Ada","traceparent":"{made}"}}"#));
+    let refused = service.post("/posts", r#"{"actor":"Ada"}"#).await;
+    assert_eq!(refused.header("traceparent").len(), trace.len(), "{refused:?}");
 }
 
 #[tokio::test]

@@ -2,4 +2,5 @@
 //! that they need is not there.
 
 mod apart;
+mod observed;
 mod readiness;

@@ -12,6 +12,7 @@ use crate::config::HostConfig;
 use crate::error::HostError;
 use crate::reference::ProjectionRef;
 use crate::runner::Runner;
+use crate::watch::Seen;
 
 /// The read databases of a host, by name.
 #[derive(Clone)]
@@ -64,6 +65,8 @@ pub(crate) struct Inner {
     pub(crate) runners: Mutex<HashMap<RunnerKey, Runner>>,
     /// One operation at a time: each looks at the catalog first, and then acts on what it saw.
     pub(crate) operations: tokio::sync::Mutex<()>,
+    /// How each generation moved, as far as it was looked at.
+    pub(crate) seen: Seen,
 }
 
 /// Which generation a runner runs: the target's name, and the number within it.
@@ -81,6 +84,7 @@ impl Host {
             commits: watch::Sender::new(0),
             runners: Mutex::default(),
             operations: tokio::sync::Mutex::default(),
+            seen: Seen::default(),
         };
         Host { inner: Arc::new(inner) }
     }

@@ -11,11 +11,13 @@ mod deploy;
 mod error;
 mod host;
 mod lifecycle;
+mod metered;
 mod operate;
 mod reference;
 mod runner;
 mod source;
 mod status;
+mod watch;
 
 pub use config::{HostConfig, ManifestCheck};
 pub use deploy::{Deployed, Deployment, Outcome};

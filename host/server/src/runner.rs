@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::host::Host;
 use crate::lifecycle;
+use crate::metered::metered;
 use crate::source::LogSource;
 
 /// A generation that runs.
@@ -101,10 +102,13 @@ impl Run {
         let plugin = self.plugin().await?;
         let settings = self.settings().await?;
         let tail = Tail::new(Arc::clone(&self.host.inner.store), checkpoint.log, checkpoint.point);
+        let names = (self.target.name(), self.generation.projection.as_str());
+        let (source, read_model) =
+            metered(names, Box::new(LogSource::new(tail)), self.target.read_model(&self.generation));
         let parts = ShardParts {
             manifest: Arc::clone(&self.generation.manifest),
             plugin,
-            read_model: self.target.read_model(&self.generation),
+            read_model,
             number: 0,
             shards: self.generation.shards,
             checkpoint,
@@ -118,7 +122,7 @@ impl Run {
             Arc::clone(&self.progress),
         );
         let follow = AbortOnDrop(tokio::spawn(follow));
-        let ended = reel_projector::run(parts, Box::new(LogSource::new(tail)), settings, orders).await;
+        let ended = reel_projector::run(parts, source, settings, orders).await;
         drop(follow);
         ended.map_err(|error| match error {
             RunError::Halted(failure) => Ended::Halted(failure),
