@@ -1,6 +1,8 @@
 //! Many events in one piece of memory: fixed-size records, and one heap for all that varies in length. This is the form in
 //! which events travel from a source through the host into a plugin; nothing is allocated per event.
 
+use std::ops::Range;
+
 use uuid::Uuid;
 
 use crate::{CanonicalJson, Event, EventKind, StreamId, Timestamp, stream};
@@ -96,6 +98,26 @@ impl EventBatch {
             metadata: self.store(event.metadata),
         };
         self.records.push(record);
+    }
+
+    /// Adds the events of `other` in `range` behind the last; their texts are copied in one piece.
+    ///
+    /// # Panics
+    /// Where `range` reaches beyond the end of `other`.
+    pub fn append(&mut self, other: &EventBatch, range: Range<usize>) {
+        let records = &other.records[range];
+        let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
+        let (start, end) = (first.stream.offset, last.metadata.offset + last.metadata.length);
+        let moved = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
+        self.heap.push_str(&other.heap[start as usize..end as usize]);
+        let here = |span: Span| Span { offset: span.offset - start + moved, length: span.length };
+        self.records.extend(records.iter().map(|record| Record {
+            stream: here(record.stream),
+            kind: here(record.kind),
+            payload: here(record.payload),
+            metadata: here(record.metadata),
+            ..*record
+        }));
     }
 
     /// The event at `index`.
@@ -219,5 +241,27 @@ mod tests {
         assert_eq!(batch.heap_bytes(), 2 * ("file:straße".len() + "file-added".len() + event.payload.len()));
         assert_eq!(batch.get(1).stream_key(), "straße");
         assert_eq!(event.to_event().as_ref(), event);
+    }
+
+    #[test]
+    fn a_part_is_appended() {
+        let event = |position| EventRef {
+            position,
+            version: 1,
+            id: Uuid::from_u128(u128::from(position)),
+            stream: ["post-é", "post-22", "todo:3", "x-4"][position as usize % 4],
+            kind: "made",
+            schema: 1,
+            recorded_at: 0,
+            payload: ["", "{}", "{\"a\":1}"][position as usize % 3],
+            metadata: ["", "{\"b\":2}"][position as usize % 2],
+        };
+        let other: EventBatch = (1..=9).map(event).collect();
+        let mut batch: EventBatch = [event(1)].into_iter().collect();
+        batch.append(&other, 3..7);
+        batch.append(&other, 9..9);
+        batch.append(&other, 8..9);
+        let expected: Vec<_> = [1, 4, 5, 6, 7, 9].into_iter().map(event).collect();
+        assert_eq!(batch.iter().collect::<Vec<_>>(), expected);
     }
 }

@@ -10,6 +10,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::store::{EventStore, ReadLimit, StoreError};
+use crate::topic::shard::Invented;
 
 /// Events as they were tailed.
 #[derive(Debug, Clone)]
@@ -70,6 +71,9 @@ pub enum TopicError {
         /// The event that stands there now.
         found: Uuid,
     },
+    /// The topic holds an event that the store does not.
+    #[error(transparent)]
+    Invented(#[from] Invented),
 }
 
 const REMEDY: &str = "bring the event store back as it was, or rebuild from the one that is there (--accept-new-log)";
@@ -133,7 +137,7 @@ impl Tail {
     /// was made from, then every call says so.
     pub async fn next(&mut self, limit: ReadLimit) -> Result<Tailed, TopicError> {
         if !self.verified {
-            self.verify().await?;
+            verify(&*self.store, self.log, self.at).await?;
             self.verified = true;
         }
         let events = loop {
@@ -154,23 +158,6 @@ impl Tail {
             self.read_ahead(limit);
         }
         Ok(Tailed { events, through, head })
-    }
-
-    /// Makes sure that the checkpoint's event stands where it stood.
-    async fn verify(&mut self) -> Result<(), TopicError> {
-        let LogPoint { position, event: expected } = self.at;
-        let found = self.store.log_id();
-        if found != self.log {
-            return Err(TopicError::OtherLog { position, expected: self.log, found });
-        }
-        match self.store.point(position).await.map_err(|source| self.failed(source))? {
-            Some(point) if point == self.at => Ok(()),
-            Some(LogPoint { event: found, .. }) => Err(TopicError::OtherEvent { position, expected, found }),
-            None => {
-                let head = self.store.head().await.map_err(|source| self.failed(source))?.position;
-                Err(TopicError::EventMissing { position, expected, head })
-            }
-        }
     }
 
     /// Reads behind where the tail stands: what was read ahead if it is that, else anew.
@@ -224,5 +211,23 @@ impl Tail {
 
     fn failed(&self, source: StoreError) -> TopicError {
         TopicError::Store { position: self.at.position, source }
+    }
+}
+
+/// Makes sure that the store is the log that the checkpoint (`log`, `at`) was made from: its event stands where it stood.
+pub(super) async fn verify(store: &dyn EventStore, log: LogId, at: LogPoint) -> Result<(), TopicError> {
+    let LogPoint { position, event: expected } = at;
+    let failed = |source| TopicError::Store { position, source };
+    let found = store.log_id();
+    if found != log {
+        return Err(TopicError::OtherLog { position, expected: log, found });
+    }
+    match store.point(position).await.map_err(failed)? {
+        Some(point) if point == at => Ok(()),
+        Some(LogPoint { event: found, .. }) => Err(TopicError::OtherEvent { position, expected, found }),
+        None => {
+            let head = store.head().await.map_err(failed)?.position;
+            Err(TopicError::EventMissing { position, expected, head })
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! Not here: what is written into it and when (`relay`), how a message looks (`reel_events::cloud_events::kafka`).
 
 mod admin;
+pub mod consumer;
 mod producer;
 
 use std::{fmt, str::FromStr};

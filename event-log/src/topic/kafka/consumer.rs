@@ -1,0 +1,341 @@
+//! The consumer's side of the topic: a member of a consumer group, with a reader for each partition that the group gives it.
+//!
+//! Readers parse messages into packed batches in threads of their own, so that reading, parsing and applying overlap; a reader that
+//! is not listened to stops reading. Offsets are committed as a hint only: where a shard stands is known by its checkpoint.
+//!
+//! Not here: what a shard makes of the messages (`topic::shard`).
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak, mpsc as blocking};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rdkafka::{
+    ClientContext, Message as _,
+    config::RDKafkaLogLevel,
+    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, base_consumer::PartitionQueue},
+    error::KafkaError,
+    message::{BorrowedMessage, Headers},
+};
+use reel_events::cloud_events::kafka::{self, Message};
+use tokio::sync::mpsc;
+
+use super::{TopicUrl, note_error, note_log};
+use crate::topic::shard::{Carries, Mark, Partition, Piece};
+
+/// How long the group waits for shards that are taken away to end behind their batch. Who is late is fenced by the checkpoint.
+const GRACE: Duration = Duration::from_secs(3);
+/// How often threads look whether they are to end.
+const LOOK: Duration = Duration::from_millis(100);
+/// Messages and bytes of one piece, and how many pieces wait for a shard: what bounds memory.
+const PIECE_MESSAGES: usize = 20_000;
+const PIECE_BYTES: usize = 4 << 20;
+const PIECES: usize = 3;
+/// How long a member may be silent before the group gives its partitions to others, in milliseconds: as long as a lease.
+const SESSION_MS: &str = "10000";
+
+/// A change of the partitions that this member reads.
+pub enum Move {
+    /// A partition is this member's now.
+    Given {
+        /// Its number.
+        partition: u32,
+        /// Its messages, from where the group's members left off.
+        messages: Partition,
+    },
+    /// Partitions go to others: end their shards, then drop `done`. The group waits for that a short while.
+    Taken {
+        /// Their numbers.
+        partitions: Vec<u32>,
+        /// Held until they have ended.
+        done: Done,
+    },
+}
+
+/// Dropped when the shards of partitions that are taken away have ended.
+pub struct Done(#[expect(dead_code, reason = "its end is the message")] blocking::SyncSender<()>);
+
+/// A member of a consumer group. Dropped, it leaves the group.
+pub struct Member {
+    moves: mpsc::UnboundedReceiver<Move>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Member {
+    /// Joins the group `group` for the topic at `url`.
+    ///
+    /// # Errors
+    /// Where the URL's settings are not librdkafka's. A broker that is away is waited for.
+    pub fn join(url: &TopicUrl, group: &str) -> Result<Member, KafkaError> {
+        let (sender, moves) = mpsc::unbounded_channel();
+        let context = Context {
+            topic: url.topic().to_owned(),
+            moves: sender,
+            consumer: OnceLock::new(),
+            readers: Mutex::default(),
+        };
+        let consumer: Arc<BaseConsumer<Context>> = Arc::new(
+            url.configure(&[
+                ("group.id", group),
+                ("partition.assignment.strategy", "cooperative-sticky"),
+                ("session.timeout.ms", SESSION_MS),
+                ("heartbeat.interval.ms", "1000"),
+                ("auto.offset.reset", "earliest"),
+                ("enable.auto.commit", "true"),
+                ("enable.auto.offset.store", "false"),
+                ("auto.commit.interval.ms", "1000"),
+                ("enable.partition.eof", "false"),
+                ("fetch.queue.backoff.ms", "2"),
+                ("queued.min.messages", "200000"),
+                ("queued.max.messages.kbytes", "65536"),
+                ("fetch.message.max.bytes", "4194304"),
+            ])
+            .create_with_context(context)?,
+        );
+        let known = consumer.context().consumer.set(Arc::downgrade(&consumer));
+        known.expect("set only here");
+        consumer.subscribe(&[url.topic()])?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let stop = Arc::clone(&stop);
+            named("kafka member", move || serve(consumer, &stop))
+        };
+        Ok(Member { moves, stop, thread: Some(thread) })
+    }
+
+    /// The next change. Cancel-safe.
+    pub async fn next(&mut self) -> Move {
+        match self.moves.recv().await {
+            Some(moved) => moved,
+            // The thread ends only when this is dropped.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Leaves the group. The shards must have ended.
+    pub async fn leave(mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.moves.close();
+        while self.moves.recv().await.is_some() {}
+        if let Some(thread) = self.thread.take() {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            debug_assert!(matches!(ended, Ok(Ok(()))), "the member's thread does not panic");
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+fn named<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system gives us threads")
+}
+
+/// Serves the group's protocol until the member leaves.
+fn serve(consumer: Arc<BaseConsumer<Context>>, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        poll(&consumer);
+    }
+    consumer.unsubscribe();
+    let deadline = Instant::now() + GRACE;
+    while Instant::now() < deadline && consumer.assignment().is_ok_and(|assigned| assigned.count() > 0) {
+        poll(&consumer);
+    }
+    consumer.context().end_readers(|_| true);
+}
+
+fn poll(consumer: &BaseConsumer<Context>) {
+    match consumer.poll(LOOK) {
+        // Every partition has a queue of its own; what comes here all the same shows there as a hole.
+        Some(Ok(message)) => tracing::debug!(partition = message.partition(), "kafka: a message beside its queue"),
+        Some(Err(error)) => tracing::debug!(%error, "kafka: the topic cannot be read"),
+        None => {}
+    }
+}
+
+struct Context {
+    topic: String,
+    moves: mpsc::UnboundedSender<Move>,
+    consumer: OnceLock<Weak<BaseConsumer<Context>>>,
+    readers: Mutex<HashMap<i32, Reader>>,
+}
+
+struct Reader {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Context {
+    fn readers(&self) -> MutexGuard<'_, HashMap<i32, Reader>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives a partition a queue of its own, before any of its messages is fetched, and a reader.
+    fn give(&self, partition: i32) {
+        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
+        let Some(queue) = consumer.split_partition_queue(&self.topic, partition) else { return };
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let stop = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (stop, topic) = (Arc::clone(&stop), self.topic.clone());
+            named("kafka partition", move || read(&queue, &topic, &sender, &stop))
+        };
+        self.readers().insert(partition, Reader { stop, thread });
+        let (consumer, topic) = (Arc::downgrade(&consumer), self.topic.clone());
+        let hint = move |end: i64| {
+            if let Some(consumer) = consumer.upgrade()
+                && let Err(error) = consumer.store_offset(&topic, partition, end - 1)
+            {
+                tracing::debug!(partition, %error, "kafka: the hint where to begin is not kept");
+            }
+        };
+        let messages = Partition { pieces, hint: Box::new(hint) };
+        // Nobody listens any more where the member leaves.
+        let _ = self.moves.send(Move::Given { partition: partition as u32, messages });
+    }
+
+    /// Has the shards of partitions end, waits for that a short while, and ends their readers.
+    fn take_away(&self, partitions: &[i32]) {
+        let (sender, ended) = blocking::sync_channel(0);
+        let numbers = partitions.iter().map(|partition| *partition as u32).collect();
+        if self.moves.send(Move::Taken { partitions: numbers, done: Done(sender) }).is_ok()
+            && ended.recv_timeout(GRACE) == Err(blocking::RecvTimeoutError::Timeout)
+        {
+            tracing::warn!(
+                ?partitions,
+                "shards that go to another host did not end in time: their next commit is refused"
+            );
+        }
+        self.end_readers(|partition| partitions.contains(&partition));
+    }
+
+    fn end_readers(&self, which: impl Fn(i32) -> bool) {
+        let ended: Vec<Reader> = {
+            let mut readers = self.readers();
+            let gone: Vec<i32> = readers.keys().copied().filter(|partition| which(*partition)).collect();
+            gone.iter().filter_map(|partition| readers.remove(partition)).collect()
+        };
+        for reader in &ended {
+            reader.stop.store(true, Ordering::Relaxed);
+        }
+        for reader in ended {
+            if reader.thread.join().is_err() {
+                tracing::error!("a partition's reader ended badly");
+            }
+        }
+    }
+}
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        note_log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        note_error(&error, reason);
+    }
+}
+
+impl ConsumerContext for Context {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let numbers = |list: &rdkafka::TopicPartitionList| -> Vec<i32> {
+            list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
+        };
+        match rebalance {
+            Rebalance::Assign(list) => numbers(list).into_iter().for_each(|partition| self.give(partition)),
+            Rebalance::Revoke(list) => {
+                let partitions = numbers(list);
+                if !partitions.is_empty() {
+                    self.take_away(&partitions);
+                }
+            }
+            Rebalance::Error(error) => tracing::debug!(%error, "kafka: the group could not be rearranged"),
+        }
+    }
+}
+
+/// Reads a partition until it is told to end, or nobody listens any more.
+fn read(queue: &PartitionQueue<Context>, topic: &str, pieces: &mpsc::Sender<Piece>, stop: &AtomicBool) {
+    let mut broken = Broken::default();
+    while !stop.load(Ordering::Relaxed) && !pieces.is_closed() {
+        let mut piece = Piece::default();
+        let mut wait = LOOK;
+        while piece.marks.len() < PIECE_MESSAGES && piece.events.heap_bytes() < PIECE_BYTES {
+            match queue.poll(wait) {
+                Some(Ok(message)) => {
+                    piece.end = message.offset() + 1;
+                    if let Err(error) = take(&message, &mut piece) {
+                        broken.note(topic, &message, &error);
+                    }
+                }
+                Some(Err(error)) => tracing::debug!(%error, "kafka: the partition cannot be read"),
+                None => break,
+            }
+            wait = Duration::ZERO;
+        }
+        if piece.end > 0 && !hand_over(piece, pieces, stop) {
+            return;
+        }
+    }
+}
+
+/// Waits for room, as long as the partition is this member's.
+fn hand_over(mut piece: Piece, pieces: &mpsc::Sender<Piece>, stop: &AtomicBool) -> bool {
+    loop {
+        match pieces.try_send(piece) {
+            Ok(()) => return true,
+            Err(mpsc::error::TrySendError::Full(back)) if !stop.load(Ordering::Relaxed) => piece = back,
+            Err(_) => return false,
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn take(message: &BorrowedMessage<'_>, piece: &mut Piece) -> Result<(), reel_events::cloud_events::CloudEventError> {
+    let headers = message.headers();
+    let headers = headers.iter().flat_map(|headers| headers.iter());
+    let headers = headers.map(|header| (header.key, header.value.unwrap_or_default()));
+    let read = kafka::read(message.key().unwrap_or_default(), message.payload().unwrap_or_default(), headers)?;
+    let (point, placement) = (read.point(), read.placement());
+    let carries = match read {
+        Message::Event(event, _) => {
+            piece.events.push(event);
+            Carries::Event
+        }
+        Message::Watermark(..) => Carries::Nothing,
+    };
+    piece.marks.push(Mark { point, placement, carries });
+    Ok(())
+}
+
+/// Messages that are not ours: named, but not each of a million.
+#[derive(Default)]
+struct Broken {
+    said: Option<Instant>,
+    more: u64,
+}
+
+impl Broken {
+    /// What it was can be lost: if it was an event of the log, the next message shows the hole.
+    fn note(&mut self, topic: &str, message: &BorrowedMessage<'_>, error: &dyn std::error::Error) {
+        let (partition, offset) = (message.partition(), message.offset());
+        if self.said.is_some_and(|said| said.elapsed() < Duration::from_secs(10)) {
+            self.more += 1;
+            return;
+        }
+        let before = std::mem::take(&mut self.more);
+        self.said = Some(Instant::now());
+        tracing::warn!(
+            topic,
+            partition,
+            offset,
+            before,
+            "a message that Reel did not write was passed over: {error}. Let nothing but Reel's relay write into this topic"
+        );
+    }
+}
