@@ -1,5 +1,5 @@
-//! Read databases: the catalog of what is deployed, the tables of every generation, and the queries over them, on SQLite and
-//! PostgreSQL. The dialect modules are the only place where SQL text exists.
+//! Read databases: the catalog of what is deployed, the tables of every generation, and the queries over them, on SQLite,
+//! PostgreSQL, MySQL and MariaDB. The dialect modules are the only place where SQL text exists.
 //!
 //! Not here: what rows an event makes (`host/projector`), when to deploy, build, flip or drop (`host/server`), the grammar of
 //! HTTP queries (`read-api`).
@@ -9,6 +9,7 @@ mod catalog;
 mod catalog_statements;
 mod fault;
 pub mod load;
+mod mysql;
 mod open;
 mod postgres;
 pub mod query;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::target::{CatalogError, Target};
-use crate::{postgres, sqlite};
+use crate::{mysql, postgres, sqlite};
 
-/// Opens the read database at `url` and prepares its catalog: `sqlite:PATH`, or `postgres://user:password@host/database`.
+/// Opens the read database at `url` and prepares its catalog: `sqlite:PATH`, `postgres://user:password@host/database`, or
+/// `mysql://user:password@host/database` (MariaDB too).
 /// Several processes may open one database, at once too.
 ///
 /// # Errors
@@ -19,12 +20,15 @@ pub async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return postgres::open(name, url).await;
     }
+    if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+        return mysql::open(name, url).await;
+    }
     // The URL itself may hold a password: it is never shown.
     let scheme = url.split(':').next().filter(|scheme| scheme.len() < url.len()).unwrap_or("nothing");
     Err(CatalogError::Unusable {
         target: name.to_owned(),
         reason: format!(
-            "its URL begins with {scheme:?}: give sqlite:PATH or postgres://user:password@host:port/database"
+            "its URL begins with {scheme:?}: give sqlite:PATH, postgres://user:password@host:port/database or mysql://user:password@host:port/database"
         ),
     })
 }
@@ -43,7 +47,13 @@ mod tests {
 
     #[tokio::test]
     async fn urls_that_are_none_of_ours_do_not_show_their_secrets() {
-        for url in ["mysql://user:secret@host/x", "secret", "postgres://user:secret@host:port/x"] {
+        for url in [
+            "oracle://user:secret@host/x",
+            "secret",
+            "mysql://user:secret@host",
+            "postgres://user:secret@host:port/x",
+            "mysql://user:secret@host:port/x",
+        ] {
             let refusal = refusal(url).await;
             assert!(refusal.contains("reports") && !refusal.contains("secret"), "{refusal}");
         }

@@ -15,11 +15,27 @@ pub(crate) trait Dialect {
     /// The argument with this number, from 1.
     fn argument(&self, number: usize) -> String;
 
+    /// The same for an argument that is compared with a column of this type.
+    fn value(&self, number: usize, _kind: ColumnType) -> String {
+        self.argument(number)
+    }
+
     /// A pattern, its argument already written; patterns that do not count case come in lower case.
     fn like(&self, column: &str, pattern: &str, case: Case) -> String;
 
     /// Whether `column` is one of `values`, at least one; adds the arguments.
     fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String;
+
+    /// One term of an order; `nulls` only where there can be any.
+    fn ordered(&self, column: &str, direction: Direction, nulls: Option<Nulls>) -> String {
+        let direction = if direction == Direction::Descending { " DESC" } else { "" };
+        let nulls = match nulls {
+            None => "",
+            Some(Nulls::First) => " NULLS FIRST",
+            Some(Nulls::Last) => " NULLS LAST",
+        };
+        format!("{column}{direction}{nulls}")
+    }
 }
 
 /// Values of one column.
@@ -101,7 +117,9 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             Filter::Or(parts) => self.joined(parts, " OR ", "FALSE"),
             Filter::Not(inner) => format!("NOT ({})", self.condition(inner)),
             Filter::Compare { column, comparison, value } => {
-                let argument = self.bind(Argument::Value(value));
+                self.arguments.push(Argument::Value(value));
+                let kind = self.table.columns[usize::from(*column)].kind;
+                let argument = self.dialect.value(self.arguments.len(), kind);
                 format!("{} {} {argument}", self.column(*column), operator(*comparison))
             }
             Filter::In { values, .. } if values.is_empty() => "FALSE".to_owned(),
@@ -134,13 +152,9 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             if wanted[..place].iter().any(|before| before.column == by.column) {
                 continue;
             }
-            let direction = if by.direction == Direction::Descending { " DESC" } else { "" };
-            let nulls = match (self.table.columns[usize::from(by.column)].nullable, by.nulls) {
-                (false, _) => "",
-                (true, Nulls::First) => " NULLS FIRST",
-                (true, Nulls::Last) => " NULLS LAST",
-            };
-            terms.push(format!("{}{direction}{nulls}", self.column(by.column)));
+            let nullable = self.table.columns[usize::from(by.column)].nullable;
+            let nulls = nullable.then_some(by.nulls);
+            terms.push(self.dialect.ordered(&self.column(by.column), by.direction, nulls));
         }
         let rest = self.table.key.iter().filter(|key| wanted.iter().all(|by| by.column != **key));
         terms.extend(rest.map(|key| self.column(*key)));

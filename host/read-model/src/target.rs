@@ -141,6 +141,8 @@ pub enum TargetKind {
     Sqlite,
     /// PostgreSQL: a schema for each projection.
     Postgres,
+    /// MySQL or MariaDB: one database, tables of readers named `projection__table`.
+    MySql,
 }
 
 /// A component as it is kept.

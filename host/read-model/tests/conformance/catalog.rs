@@ -7,7 +7,8 @@ use reel_events::{LogId, Timestamp};
 use reel_projector::ports::{CommitError, FailurePolicy};
 use reel_projector::{ReadModelError, TableWrites};
 use reel_read_model::{
-    CatalogError, Component, Condition, Decision, DropScope, GenerationState, IfBehind, NewGeneration, Promotion, open,
+    CatalogError, Component, Condition, Decision, DropScope, GenerationState, IfBehind, NewGeneration, Promotion,
+    TargetKind, open,
 };
 use uuid::Uuid;
 
@@ -95,10 +96,17 @@ pub(crate) async fn two_names_for_one_schema(place: Arc<Place>) {
 
 pub(crate) async fn names_that_are_somebody_elses(place: Arc<Place>) {
     let target = place.target.as_ref();
-    let (make, look, reserved) = if place.is_sqlite() {
-        ("CREATE TABLE Mine__Notes (x INTEGER)", "SELECT count(*) FROM Mine__Notes", "sqlite")
-    } else {
-        ("CREATE SCHEMA mine CREATE TABLE notes (x integer)", "SELECT count(*)::text FROM mine.notes", "pg-mine")
+    let (make, look) = match place.kind() {
+        TargetKind::Sqlite => ("CREATE TABLE Mine__Notes (x INTEGER)", "SELECT count(*) FROM Mine__Notes"),
+        TargetKind::MySql => ("CREATE TABLE mine__notes (x integer)", "SELECT count(*) FROM mine__notes"),
+        TargetKind::Postgres => {
+            ("CREATE SCHEMA mine CREATE TABLE notes (x integer)", "SELECT count(*)::text FROM mine.notes")
+        }
+    };
+    let reserved = match place.kind() {
+        TargetKind::Sqlite => "sqlite",
+        TargetKind::Postgres => "pg-mine",
+        TargetKind::MySql => "mine",
     };
     place.sql(make).await.unwrap();
     for name in ["mine", reserved] {
@@ -151,12 +159,17 @@ pub(crate) async fn an_older_catalog_is_brought_up_to_date(place: Arc<Place>) {
 }
 
 pub(crate) async fn several_open_at_once(place: Arc<Place>) {
-    let catalog = if place.is_sqlite() {
-        let path = place.url.strip_prefix("sqlite:").unwrap();
-        format!("sqlite:{path}.new")
-    } else {
-        place.sql("DROP SCHEMA reel CASCADE; DROP SCHEMA reel_data CASCADE").await.unwrap();
-        place.url.clone()
+    let catalog = match place.kind() {
+        TargetKind::Sqlite => format!("{}.new", place.url),
+        TargetKind::Postgres => {
+            place.sql("DROP SCHEMA reel CASCADE; DROP SCHEMA reel_data CASCADE").await.unwrap();
+            place.url.clone()
+        }
+        TargetKind::MySql => {
+            let name = place.url.rsplit('/').next().unwrap();
+            place.sql(&format!("DROP DATABASE {name}; CREATE DATABASE {name}")).await.unwrap();
+            place.url.clone()
+        }
     };
     let opening: Vec<_> = (0..8)
         .map(|_| {
@@ -221,17 +234,22 @@ pub(crate) async fn a_projection_goes_whole(place: Arc<Place>) {
 }
 
 pub(crate) async fn a_database_that_is_not_there(place: Arc<Place>) {
-    if place.is_sqlite() {
+    if place.kind() == TargetKind::Sqlite {
         return; // A file is made where there is none.
     }
     let error = open("test", &format!("{}_not", place.url)).await.err().unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("CREATE DATABASE"), "{reason}");
     let role = place.role();
-    place.sql(&format!("CREATE ROLE {role} LOGIN")).await.unwrap();
-    let guest = place.url.replacen("//reel@", &format!("//{role}@"), 1);
-    let error = open("test", &guest).await.err().unwrap();
-    place.sql(&format!("DROP ROLE {role}")).await.unwrap();
+    let (make, gone) = match place.kind() {
+        TargetKind::MySql => {
+            (format!("CREATE USER {role}@localhost, {role}@'%'"), format!("DROP USER {role}@localhost, {role}@'%'"))
+        }
+        _ => (format!("CREATE ROLE {role} LOGIN"), format!("DROP ROLE {role}")),
+    };
+    place.sql(&make).await.unwrap();
+    let error = open("test", &place.url_of(&role)).await.err().unwrap();
+    place.sql(&gone).await.unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
-    assert!(reason.contains("right"), "{reason}");
+    assert!(reason.contains("right") && reason.contains("GRANT"), "{reason}");
 }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use reel_projector::Value;
-use reel_read_model::{CatalogError, FlipOutcome, Generation, GenerationState, IfBehind, Pointer, Target};
+use reel_read_model::{CatalogError, FlipOutcome, Generation, GenerationState, IfBehind, Pointer, Target, TargetKind};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::place::Place;
+use crate::place::{Place, sql_at};
 use crate::samples::{all, deploy, int, make_ready, named, note, notes, point, text, upsert, values};
 
 async fn ready(target: &dyn Target) -> Generation {
@@ -58,10 +58,10 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
     let (view, role) = (place.view("shop", "values"), place.role());
     let shown =
         async |column: &str| place.sql(&format!("SELECT {column} FROM {view}")).await.unwrap()[0].clone().unwrap();
-    let moment = if place.is_sqlite() {
-        "timestamp"
-    } else {
-        "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
+    let moment = match place.kind() {
+        TargetKind::Sqlite => "timestamp",
+        TargetKind::Postgres => "to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+        TargetKind::MySql => "date_format(timestamp, '%Y-%m-%dT%H:%i:%s.%fZ')",
     };
     assert!(["-12.5", "-12.50"].contains(&shown("money").await.as_str()));
     assert_eq!(shown("uuid").await, "01234567-89ab-cdef-0123-456789abcdef");
@@ -78,17 +78,34 @@ pub(crate) async fn views_show_what_is_live(place: Arc<Place>) {
     .await;
     make_ready(target, &other).await;
     upsert(target, &other, 0, vec![note(1, "other")]).await;
-    if !place.is_sqlite() {
-        place.sql(&format!("CREATE ROLE {role}; GRANT SELECT ON shop.values TO {role}")).await.unwrap();
+    match place.kind() {
+        TargetKind::Sqlite => {}
+        TargetKind::Postgres => {
+            let grant = format!(
+                "CREATE ROLE {role} LOGIN; GRANT USAGE ON SCHEMA shop TO {role}; GRANT SELECT ON {view} TO {role}"
+            );
+            place.sql(&grant).await.map(drop).unwrap();
+        }
+        TargetKind::MySql => {
+            // A server may know an anonymous local user, who would come first.
+            for role in [format!("{role}@localhost"), format!("{role}@'%'")] {
+                let grant = format!("CREATE USER {role}; GRANT SELECT ON {view} TO {role}");
+                place.sql(&grant).await.map(drop).unwrap();
+            }
+        }
     }
     target.flip(other.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(place.sql(&format!("SELECT text FROM {view}")).await.unwrap(), [Some("other".to_owned())]);
     place.sql(&format!("SELECT rank FROM {}", place.view("shop", "order"))).await.unwrap();
-    if !place.is_sqlite() {
-        let may =
-            place.sql(&format!("SELECT has_table_privilege('{role}', 'shop.values', 'SELECT')::text")).await.unwrap();
-        assert_eq!(may, [Some("true".to_owned())]);
-        place.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await.unwrap();
+    if place.kind() != TargetKind::Sqlite {
+        let read = sql_at(&place.url_of(&role), &format!("SELECT text FROM {view}")).await;
+        assert_eq!(read.unwrap(), [Some("other".to_owned())], "the right outlives the flip");
+        let gone = if place.kind() == TargetKind::MySql {
+            format!("DROP USER {role}@localhost, {role}@'%'")
+        } else {
+            format!("DROP OWNED BY {role}; DROP ROLE {role}")
+        };
+        place.sql(&gone).await.unwrap();
     }
     target.flip(first.id, IfBehind::Refuse).await.unwrap();
     assert_eq!(shown("id").await, "7");
@@ -124,8 +141,8 @@ pub(crate) async fn a_view_of_ones_own_in_the_way(place: Arc<Place>) {
     let error = crate::samples::try_deploy(target, &named(notes(), "shop")).await.unwrap_err();
     assert!(matches!(error, CatalogError::NameTaken { .. }), "{error}");
 
-    if place.is_sqlite() {
-        return; // SQLite's views do not hold on to what they read from.
+    if place.kind() != TargetKind::Postgres {
+        return; // The others' views do not hold on to what they read from.
     }
     place.sql("ALTER VIEW shop.pairs RENAME TO mine").await.unwrap();
     let other = deploy(target, &named(notes(), "shop")).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reel_projector::ports::{CommitError, DeadLetter, DeadLetterReason};
 use reel_projector::{Checkpoint, ReadModelError, Row, TableWrites, Value, Writes};
 use reel_read_model::target::DropScope;
-use reel_read_model::{BulkLoad, CatalogError, Generation, GenerationState, Loaded, Target};
+use reel_read_model::{BulkLoad, CatalogError, Generation, GenerationState, Loaded, Target, TargetKind};
 use uuid::Uuid;
 
 use crate::place::Place;
@@ -68,10 +68,15 @@ pub(crate) async fn every_row_arrives(place: Arc<Place>) {
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, notes);
     assert_eq!(ask(target, &generation, &all(&generation, 1)).await, orders);
     assert_eq!(ask(target, &generation, &all(&generation, 2)).await, [] as [Row; 0]);
-    let indexes = if place.is_sqlite() {
-        "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_autoindex%'"
-    } else {
-        "SELECT (count(*) - 3)::text FROM pg_indexes WHERE schemaname = 'reel_data'"
+    let indexes = match place.kind() {
+        TargetKind::Sqlite => {
+            "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_autoindex%'"
+        }
+        TargetKind::Postgres => "SELECT (count(*) - 3)::text FROM pg_indexes WHERE schemaname = 'reel_data'",
+        TargetKind::MySql => {
+            "SELECT count(DISTINCT table_name, index_name) FROM information_schema.statistics \
+             WHERE table_schema = database() AND table_name LIKE '\\_g%' AND index_name <> 'PRIMARY'"
+        }
     };
     assert_eq!(place.sql(indexes).await.unwrap(), [Some("3".to_owned())], "beside the keys");
 

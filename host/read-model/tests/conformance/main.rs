@@ -1,6 +1,7 @@
 //! The one conformance suite of read databases: every case runs on every adapter, each time on a database of its own.
 //!
-//! SQLite always runs. PostgreSQL runs where `REEL_TEST_POSTGRES` gives a server, and must where `REEL_TEST_REQUIRE` names it.
+//! SQLite always runs. PostgreSQL and MySQL (MariaDB) run where `REEL_TEST_POSTGRES` and `REEL_TEST_MYSQL` give a server, and must
+//! where `REEL_TEST_REQUIRE` names it.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
 #![expect(clippy::print_stdout, reason = "a case that is passed over says so")]
@@ -22,6 +23,12 @@ macro_rules! on_every_adapter {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 crate::place::on_sqlite(crate::$module::$case).await;
+            })+)+
+        }
+        mod mysql {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_mysql(crate::$module::$case).await;
             })+)+
         }
         mod postgres {

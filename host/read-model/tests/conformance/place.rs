@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use reel_read_model::{CatalogError, Target, TargetKind, open};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
 
 /// A database of one's own.
 pub(crate) struct Place {
@@ -18,50 +18,75 @@ impl Place {
         open("again", &self.url).await
     }
 
-    pub(crate) fn is_sqlite(&self) -> bool {
-        self.target.kind() == TargetKind::Sqlite
+    pub(crate) fn kind(&self) -> TargetKind {
+        self.target.kind()
     }
 
     /// The name under which readers of SQL see a table.
     pub(crate) fn view(&self, schema: &str, table: &str) -> String {
-        if self.is_sqlite() { format!("{schema}__{table}") } else { format!("{schema}.\"{table}\"") }
+        match self.kind() {
+            TargetKind::Postgres => format!("{schema}.\"{table}\""),
+            TargetKind::Sqlite | TargetKind::MySql => format!("{schema}__{table}"),
+        }
     }
 
     /// The name of a table of the catalog.
     pub(crate) fn catalog(&self, table: &str) -> String {
-        if self.is_sqlite() { format!("reel_{table}") } else { format!("reel.{table}") }
+        match self.kind() {
+            TargetKind::Postgres => format!("reel.{table}"),
+            TargetKind::Sqlite | TargetKind::MySql => format!("reel_{table}"),
+        }
     }
 
     /// A role of this case alone: roles belong to the whole server, and other suites may run there.
     pub(crate) fn role(&self) -> String {
-        format!("{}_role", self.url.rsplit('/').next().unwrap())
+        // MySQL takes 32 characters.
+        let name = self.url.rsplit('_').next().unwrap();
+        format!("role_{}", &name[..name.len().min(24)])
+    }
+
+    /// The URL of this place for somebody else.
+    pub(crate) fn url_of(&self, user: &str) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap();
+        format!("{scheme}://{user}@{}", rest.split_once('@').unwrap().1)
     }
 
     /// Plain SQL of another client: the first column, as text.
     pub(crate) async fn sql(&self, sql: &str) -> Result<Vec<Option<String>>, String> {
-        match self.url.strip_prefix("sqlite:") {
-            Some(path) => {
-                let connection = rusqlite::Connection::open(path).unwrap();
-                let mut statement = connection.prepare(sql).map_err(|error| error.to_string())?;
-                let text = |row: &rusqlite::Row<'_>| {
-                    Ok(match row.get_ref(0)? {
-                        rusqlite::types::ValueRef::Null => None,
-                        rusqlite::types::ValueRef::Integer(number) => Some(number.to_string()),
-                        rusqlite::types::ValueRef::Real(number) => Some(number.to_string()),
-                        other => Some(other.as_str().unwrap().to_owned()),
-                    })
-                };
-                let rows = statement.query_map([], text).map_err(|error| error.to_string())?;
-                rows.collect::<Result<_, _>>().map_err(|error| error.to_string())
-            }
-            None => {
-                let mut connection = PgConnection::connect(&self.url).await.unwrap();
-                let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
-                let rows = rows.map_err(|error| error.to_string())?;
-                Ok(rows.iter().map(|row| row.get_unchecked(0)).collect())
-            }
-        }
+        sql_at(&self.url, sql).await
     }
+}
+
+/// The same of whoever the URL names.
+pub(crate) async fn sql_at(url: &str, sql: &str) -> Result<Vec<Option<String>>, String> {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        return sqlite(path, sql).map_err(|error| error.to_string());
+    }
+    let statement = sqlx::raw_sql(AssertSqlSafe(sql));
+    let done = async {
+        if url.starts_with("mysql:") {
+            let rows = statement.fetch_all(&mut MySqlConnection::connect(url).await?).await?;
+            Ok(rows.iter().map(|row| row.get_unchecked(0)).collect())
+        } else {
+            let rows = statement.fetch_all(&mut PgConnection::connect(url).await?).await?;
+            Ok(rows.iter().map(|row| row.get_unchecked(0)).collect())
+        }
+    };
+    done.await.map_err(|error: sqlx::Error| error.to_string())
+}
+
+fn sqlite(path: &str, sql: &str) -> rusqlite::Result<Vec<Option<String>>> {
+    let connection = rusqlite::Connection::open(path)?;
+    let mut statement = connection.prepare(sql)?;
+    let text = |row: &rusqlite::Row<'_>| {
+        Ok(match row.get_ref(0)? {
+            rusqlite::types::ValueRef::Null => None,
+            rusqlite::types::ValueRef::Integer(number) => Some(number.to_string()),
+            rusqlite::types::ValueRef::Real(number) => Some(number.to_string()),
+            other => Some(other.as_str()?.to_owned()),
+        })
+    };
+    statement.query_map([], text)?.collect()
 }
 
 /// Runs a case on a new file.
@@ -72,38 +97,48 @@ pub(crate) async fn on_sqlite<F: Future<Output = ()> + Send + 'static>(case: fn(
     case(Arc::new(Place { url, target })).await;
 }
 
-/// Runs a case on a new database of the server that the environment gives.
+/// Runs a case on a new database of the PostgreSQL server that the environment gives.
 pub(crate) async fn on_postgres<F: Future<Output = ()> + Send + 'static>(case: fn(Arc<Place>) -> F) {
-    let Some(server) = server() else { return };
+    let Some(server) = server("postgres", "REEL_TEST_POSTGRES") else { return };
+    let make = |name: &str| format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0");
+    on_server(&server, make, |name| format!("DROP DATABASE {name} WITH (FORCE)"), case).await;
+}
+
+/// Runs a case on a new database of the MySQL or MariaDB server that the environment gives. Its own collation counts no case and pads:
+/// nothing of ours may depend on it.
+pub(crate) async fn on_mysql<F: Future<Output = ()> + Send + 'static>(case: fn(Arc<Place>) -> F) {
+    let Some(server) = server("mysql", "REEL_TEST_MYSQL") else { return };
+    let make = |name: &str| format!("CREATE DATABASE {name} CHARACTER SET latin1 COLLATE latin1_swedish_ci");
+    on_server(&server, make, |name| format!("DROP DATABASE {name}"), case).await;
+}
+
+async fn on_server<F: Future<Output = ()> + Send + 'static>(
+    server: &str,
+    make: impl Fn(&str) -> String,
+    drop: impl Fn(&str) -> String,
+    case: fn(Arc<Place>) -> F,
+) {
     let name = format!("reel_test_{}", uuid::Uuid::new_v4().simple());
-    admin(&server, &format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")).await;
+    sql_at(server, &make(&name)).await.unwrap();
     let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
     let run = tokio::spawn(async move {
         let target = open("test", &url).await.unwrap();
         case(Arc::new(Place { url, target })).await;
     });
     let outcome = run.await;
-    admin(&server, &format!("DROP DATABASE {name} WITH (FORCE)")).await;
+    sql_at(server, &drop(&name)).await.unwrap();
     if let Err(error) = outcome {
         std::panic::resume_unwind(error.into_panic());
     }
 }
 
-fn server() -> Option<String> {
-    let server = std::env::var("REEL_TEST_POSTGRES").ok();
+fn server(name: &str, variable: &str) -> Option<String> {
+    let server = std::env::var(variable).ok();
     let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
     if server.is_none() {
-        assert!(
-            required.split(',').all(|name| name.trim() != "postgres"),
-            "REEL_TEST_REQUIRE names postgres, but REEL_TEST_POSTGRES is not set"
-        );
-        println!("passed over: REEL_TEST_POSTGRES is not set");
+        let named = required.split(',').any(|required| required.trim() == name);
+        assert!(!named, "REEL_TEST_REQUIRE names {name}, but {variable} is not set");
+        println!("passed over: {variable} is not set");
     }
     server
-}
-
-async fn admin(server: &str, sql: &str) {
-    let mut connection = PgConnection::connect(server).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
 }

@@ -1,0 +1,199 @@
+//! Answers queries: pointer and rows in one read transaction, rows in pieces.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use reel_projector::{ColumnType, ReadModelError, Row};
+use sqlx::mysql::MySqlArguments;
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection, MySql, MySqlConnection, Row as _, query, query_scalar};
+use tokio::sync::{mpsc, oneshot};
+
+use super::connection::Database;
+use super::dialect::{self, BEGIN_READING, Sql, catalog as sql, tables};
+use super::error::{MySqlFault, is_undefined_table};
+use super::values::{self, Bound};
+use crate::answer::{CHUNK_ROWS, PATIENCE, PIECES, Piece, too_slow};
+use crate::catalog::{Word, no_generation};
+use crate::fault::Fault;
+use crate::query::{Answer, Count, Query};
+use crate::sql::{Argument, Statement};
+use crate::target::{CatalogError, Generation, GenerationState, Pointer};
+
+/// What a query needs in its own task.
+struct Job {
+    name: String,
+    generation: Generation,
+    pointer: Pointer,
+    query: Query,
+}
+
+/// Why the rows end before the last.
+enum End {
+    /// Nobody listens any more.
+    Unwanted,
+    /// The reader takes too long.
+    TooSlow,
+    /// The database failed.
+    Failed(sqlx::Error),
+}
+
+impl From<sqlx::Error> for End {
+    fn from(error: sqlx::Error) -> End {
+        End::Failed(error)
+    }
+}
+
+/// Starts a query; the rows follow in the answer's channel.
+pub(super) async fn answer(
+    database: &Arc<Database>,
+    generation: &Generation,
+    pointer: Pointer,
+    query: &Query,
+) -> Result<Answer, MySqlFault<CatalogError>> {
+    let reader = database.readers.acquire().await?;
+    let job = Job { name: database.name.clone(), generation: generation.clone(), pointer, query: query.clone() };
+    let (head_to, head) = oneshot::channel();
+    let (rows_to, rows) = mpsc::channel(PIECES);
+    tokio::spawn(job.run(reader, head_to, rows_to));
+    let total = head.await.unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
+    Ok(Answer { total, rows })
+}
+
+fn interrupted(target: &str) -> CatalogError {
+    let source = "the query's task ended before it answered".into();
+    ReadModelError::Refused { target: target.to_owned(), action: "answering a query".to_owned(), source }.into()
+}
+
+type Head = Result<Option<u64>, MySqlFault<CatalogError>>;
+
+impl Job {
+    async fn run(self, mut reader: PoolConnection<MySql>, head: oneshot::Sender<Head>, rows: mpsc::Sender<Piece>) {
+        let end = self.work(&mut reader, head, &rows).await;
+        let error = match end {
+            Ok(()) => return,
+            Err(End::Failed(error)) => {
+                drop(reader);
+                MySqlFault::<ReadModelError>::from(error).told(&self.name, "reading rows for a query")
+            }
+            // The server is still sending rows: a connection is cheaper than reading them all.
+            Err(End::Unwanted) => return drop(reader.detach().close_hard().await),
+            Err(End::TooSlow) => {
+                drop(reader.detach().close_hard().await);
+                too_slow(&self.name)
+            }
+        };
+        // The channel may be full, and nothing is held any more while this waits; nobody listening is no error.
+        drop(rows.send(Err(error)).await);
+    }
+
+    async fn work(
+        &self,
+        reader: &mut MySqlConnection,
+        head: oneshot::Sender<Head>,
+        rows: &mpsc::Sender<Piece>,
+    ) -> Result<(), End> {
+        let mut transaction = match reader.begin_with(BEGIN_READING).await {
+            Ok(transaction) => transaction,
+            Err(error) => {
+                drop(head.send(Err(error.into())));
+                return Ok(());
+            }
+        };
+        let begun = self.begin(&mut transaction).await;
+        let failed = begun.is_err();
+        if head.send(begun).is_err() || failed {
+            return Ok(());
+        }
+        self.stream(&mut transaction, rows).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Checks the pointer, sees to it that the table stays, and counts.
+    async fn begin(&self, connection: &mut MySqlConnection) -> Head {
+        check_pointer(connection, &self.generation, self.pointer).await?;
+        let table = &self.generation.manifest.tables[usize::from(self.query.table)];
+        match query(tables::hold(self.generation.id, table)).execute(&mut *connection).await {
+            Ok(_) => {}
+            // It was dropped after our moment began: tables go at once, rows of the catalog do not.
+            Err(error) if is_undefined_table(&error) => return Err(Fault::Own(self.gone())),
+            Err(error) => return Err(error.into()),
+        }
+        if self.query.count == Count::None {
+            return Ok(None);
+        }
+        let from = tables::physical(self.generation.id, table);
+        let statement = crate::sql::count(&dialect::MySql, table, &from, &self.query);
+        let count: i64 = prepared(statement).fetch_one(&mut *connection).await?.try_get(0)?;
+        Ok(Some(count.unsigned_abs()))
+    }
+
+    fn gone(&self) -> CatalogError {
+        match self.pointer {
+            Pointer::Live => CatalogError::Moved,
+            Pointer::Fixed => no_generation(self.generation.id),
+        }
+    }
+
+    async fn stream(&self, connection: &mut MySqlConnection, to: &mpsc::Sender<Piece>) -> Result<(), End> {
+        let table = &self.generation.manifest.tables[usize::from(self.query.table)];
+        let kinds: Vec<ColumnType> =
+            self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
+        let from = tables::physical(self.generation.id, table);
+        let statement = crate::sql::rows(&dialect::MySql, table, &from, &self.query);
+        let mut rows = prepared(statement).fetch(&mut *connection);
+        let mut chunk = Vec::new();
+        while let Some(row) = rows.try_next().await? {
+            chunk.push(values::row(&row, &kinds)?);
+            if chunk.len() == CHUNK_ROWS {
+                send(std::mem::take(&mut chunk), to).await?;
+            }
+        }
+        if chunk.is_empty() { Ok(()) } else { send(chunk, to).await }
+    }
+}
+
+fn prepared<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, MySql, MySqlArguments> {
+    let mut prepared = query(Sql::from(statement.sql));
+    for argument in statement.arguments {
+        prepared = match argument {
+            Argument::Value(value) => prepared.bind(Bound(value)),
+            Argument::Values(values) => {
+                values.values.iter().fold(prepared, |prepared, value| prepared.bind(Bound(value)))
+            }
+            Argument::Text(text) => prepared.bind(text),
+            Argument::Number(number) => prepared.bind(number),
+        };
+    }
+    prepared
+}
+
+async fn send(chunk: Vec<Row>, to: &mpsc::Sender<Piece>) -> Result<(), End> {
+    match tokio::time::timeout(PATIENCE, to.send(Ok(chunk))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Unwanted),
+        Err(_) => Err(End::TooSlow),
+    }
+}
+
+async fn check_pointer(
+    connection: &mut MySqlConnection,
+    generation: &Generation,
+    pointer: Pointer,
+) -> Result<(), MySqlFault<CatalogError>> {
+    match pointer {
+        Pointer::Live => {
+            let live = query_scalar(sql::LIVE).bind(&generation.projection).fetch_optional(&mut *connection).await?;
+            let live: Option<Option<i64>> = live;
+            if live.flatten() == Some(generation.id.0) { Ok(()) } else { Err(Fault::Own(CatalogError::Moved)) }
+        }
+        Pointer::Fixed => {
+            let state = query_scalar(sql::STATE).bind(generation.id.0).fetch_optional(&mut *connection).await?;
+            let state: Option<String> = state;
+            match state {
+                Some(state) if state != GenerationState::Dropped.word() => Ok(()),
+                _ => Err(Fault::Own(no_generation(generation.id))),
+            }
+        }
+    }
+}

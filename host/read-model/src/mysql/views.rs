@@ -1,0 +1,75 @@
+//! Which views stand under which names, and how they get there: in one statement, at one moment.
+//!
+//! A view stands under the readers' name while its generation is live, under its own while it is not. Not here: when that changes
+//! (`generations`), what a view shows (the dialect).
+
+use std::collections::HashSet;
+
+use reel_projector::Table;
+use sqlx::{MySqlConnection, query_scalar, raw_sql};
+
+use super::catalog::Outcome;
+use super::dialect::{catalog as sql, tables};
+use crate::catalog::schema_name;
+use crate::target::{Generation, GenerationId};
+
+/// What is to be done to the views of a projection.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    /// Views that are missing: generation and table, by their places. They are made under their own names.
+    make: Vec<(usize, usize)>,
+    /// From which name to which, in order.
+    rename: Vec<(String, String)>,
+}
+
+/// Lets the views of a projection's generations stand where they belong, if `live` is the live one.
+pub(super) async fn arrange(
+    connection: &mut MySqlConnection,
+    generations: &[&Generation],
+    live: Option<GenerationId>,
+) -> Outcome<()> {
+    let views: Vec<String> = query_scalar(sql::ALL_VIEWS).fetch_all(&mut *connection).await?;
+    let plan = plan(generations, live, &views.into_iter().collect());
+    for (generation, table) in plan.make {
+        let (id, table) = (generations[generation].id, &generations[generation].manifest.tables[table]);
+        let view = tables::create_view(&tables::stand_by_name(id, table), id, table);
+        raw_sql(view).execute(&mut *connection).await?;
+    }
+    if !plan.rename.is_empty() {
+        raw_sql(tables::rename(&plan.rename)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+fn plan(generations: &[&Generation], live: Option<GenerationId>, views: &HashSet<String>) -> Plan {
+    let mut plan = Plan::default();
+    let mut into = Vec::new();
+    // The live one first: where it cannot be told whose a view is, it is that one's.
+    let mut order: Vec<usize> = (0..generations.len()).collect();
+    order.sort_by_key(|place| Some(generations[*place].id) != live);
+    let mut held = HashSet::new();
+    for place in order {
+        let generation = generations[place];
+        for (number, table) in generation.manifest.tables.iter().enumerate() {
+            let (own, public) = names(generation, table);
+            let stands_by = views.contains(&own);
+            let is_public = !stands_by && views.contains(&public) && held.insert(public.clone());
+            if !stands_by && !is_public {
+                plan.make.push((place, number));
+            }
+            match (Some(generation.id) == live, is_public) {
+                (true, false) => into.push((own, public)),
+                (false, true) => plan.rename.push((public, own)),
+                _ => {}
+            }
+        }
+    }
+    plan.rename.extend(into);
+    plan
+}
+
+/// The names of a view while its generation is not live, and while it is.
+fn names(generation: &Generation, table: &Table) -> (String, String) {
+    let schema = schema_name(&generation.projection);
+    (tables::stand_by_name(generation.id, table), tables::view_name(&schema, table))
+}
