@@ -150,7 +150,7 @@ pub(crate) async fn an_older_catalog_is_brought_up_to_date(place: Arc<Place>) {
     place.sql(&format!("DROP TABLE {lease}")).await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 1")).await.unwrap();
     let again = place.reopen().await.unwrap();
-    assert_eq!(again.generations().await.unwrap(), [generation.clone()]);
+    assert_eq!(again.generations().await.unwrap(), std::slice::from_ref(&generation));
     assert!(again.lease(generation.id, Uuid::from_u128(1), Duration::from_secs(60)).await.unwrap());
     place.reopen().await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 0")).await.unwrap();
