@@ -126,3 +126,6 @@ impl Drop for Relay {
         self.task.abort();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,18 @@
 //! What every relay state must do, whatever it is kept in: one suite, run against each adapter.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::print_stdout, reason = "a case that is passed over says so")]
 
 use std::sync::Arc;
 
+use ::mongodb::{Client, Database, options::ClientOptions};
 use async_trait::async_trait;
 use reel_event_log::{
     StoreError,
-    relay::state::{Layout, RelayRecord, RelayState, Replaced, SqliteRelayState, Stamp},
+    relay::state::{Layout, MongoRelayState, RelayRecord, RelayState, Replaced, SqliteRelayState, Stamp},
 };
 use tempfile::TempDir;
+use uuid::Uuid;
 
 /// Where a record is kept, none at first.
 #[async_trait]
@@ -19,6 +22,9 @@ trait Place: Send + Sync + Sized {
 
     /// Opens what is kept here, as another process would.
     async fn open(&self) -> Arc<dyn RelayState>;
+
+    /// Removes it.
+    async fn clear(self) {}
 }
 
 struct File(TempDir);
@@ -31,6 +37,38 @@ impl Place for File {
 
     async fn open(&self) -> Arc<dyn RelayState> {
         Arc::new(SqliteRelayState::open(self.0.path().join("relay.db")).unwrap())
+    }
+}
+
+/// A database of its own on the server that the variable `REEL_TEST_…` gives.
+struct Mongo<const SERVER: usize>(Database);
+
+/// Those that speak MongoDB's protocol.
+const SERVERS: [&str; 2] = ["mongodb", "ferretdb"];
+
+#[async_trait]
+impl<const SERVER: usize> Place for Mongo<SERVER> {
+    async fn new() -> Option<Mongo<SERVER>> {
+        let variable = format!("REEL_TEST_{}", SERVERS[SERVER].to_uppercase());
+        let Ok(url) = std::env::var(&variable) else {
+            let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
+            let asked = required.split(',').any(|name| name.trim() == SERVERS[SERVER]);
+            assert!(!asked, "REEL_TEST_REQUIRE names {}, but {variable} is not set", SERVERS[SERVER]);
+            println!("passed over: {variable} is not set");
+            return None;
+        };
+        let mut options = ClientOptions::parse(&url).await.unwrap();
+        options.retry_writes = Some(false);
+        let name = format!("reel_test_{}", Uuid::now_v7().simple());
+        Some(Mongo(Client::with_options(options).unwrap().database(&name)))
+    }
+
+    async fn open(&self) -> Arc<dyn RelayState> {
+        Arc::new(MongoRelayState::new(&self.0, "a test's"))
+    }
+
+    async fn clear(self) {
+        self.0.drop().await.unwrap();
     }
 }
 
@@ -53,6 +91,7 @@ async fn a_record_is_replaced_by_who_knows_its_stamp<P: Place>() {
     assert_eq!(state.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Done);
     assert_eq!(state.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Superseded);
     assert_eq!(state.read().await.unwrap(), record(1, 1));
+    place.clear().await;
 }
 
 async fn another_process_sees_it_and_supersedes<P: Place>() {
@@ -64,6 +103,7 @@ async fn another_process_sees_it_and_supersedes<P: Place>() {
     assert_eq!(first.replace(record(1, 0).stamp, &record(1, 1)).await.unwrap(), Replaced::Superseded);
     drop((first, second));
     assert_eq!(place.open().await.read().await.unwrap(), record(2, 0));
+    place.clear().await;
 }
 
 async fn of_many_that_replace_at_once_one_wins<P: Place>() {
@@ -86,6 +126,7 @@ async fn of_many_that_replace_at_once_one_wins<P: Place>() {
         from = winners[0];
         assert_eq!(place.open().await.read().await.unwrap().stamp, from);
     }
+    place.clear().await;
 }
 
 macro_rules! relay_state_conformance {
@@ -109,7 +150,7 @@ macro_rules! relay_state_conformance {
     };
 }
 
-relay_state_conformance!(sqlite: super::File);
+relay_state_conformance!(sqlite: super::File, mongodb: super::Mongo<0>, ferretdb: super::Mongo<1>);
 
 #[tokio::test]
 async fn a_foreign_file_is_refused() {

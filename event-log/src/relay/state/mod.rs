@@ -4,13 +4,14 @@
 //! There is one record, replaced as a whole by compare-and-set over its [`Stamp`]. A leader's writes carry its epoch, so that one
 //! that was superseded cannot write. Not here: who may lead and what is published (`machine`).
 
+mod mongodb;
 mod sqlite;
 
 use async_trait::async_trait;
 use reel_events::{LogPoint, StreamId};
 use serde::{Deserialize, Serialize};
 
-pub use self::sqlite::SqliteRelayState;
+pub use self::{mongodb::MongoRelayState, sqlite::SqliteRelayState};
 use crate::store::StoreError;
 
 /// Where the record is kept.
