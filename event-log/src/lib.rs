@@ -9,5 +9,7 @@ pub mod relay;
 pub mod store;
 pub mod topic;
 
-pub use store::sqlite::SqliteStore;
-pub use store::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError};
+pub use store::{
+    AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError, open_store,
+};
+pub use store::{mongodb::MongoStore, sqlite::SqliteStore};

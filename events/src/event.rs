@@ -96,6 +96,12 @@ impl EventKind {
         }
     }
 
+    /// Whether this text is an event kind.
+    #[must_use]
+    pub fn is_valid(text: &str) -> bool {
+        is_kind(text.as_bytes())
+    }
+
     /// The kind as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,6 +4,11 @@
 //! versions. Positions are global, from 1, gapless, and become visible in order: who has seen position N will never see
 //! anything new at or below N.
 
+mod clock;
+mod filler;
+pub mod mongodb;
+mod open;
+mod portion;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -12,6 +17,8 @@ use async_trait::async_trait;
 use reel_events::{EventBatch, LogId, LogPoint, NewEvent, StreamId, Timestamp};
 use tokio::sync::watch;
 use uuid::Uuid;
+
+pub use self::open::open_store;
 
 /// An event store. Cheap to share; every method may be called from many tasks at once.
 #[async_trait]
@@ -206,6 +213,14 @@ pub enum StoreError {
     InUse {
         /// Where it is.
         location: String,
+    },
+    /// It cannot be used as things are set up: a person must change its address, a permission, or the kind of server.
+    #[error("the event store {location} cannot be used: {reason}")]
+    Refused {
+        /// Where it is.
+        location: String,
+        /// What must be changed.
+        reason: String,
     },
     /// What is stored there is not ours, damaged, or of a newer version: a person must look.
     #[error("the event store {location} cannot be read: {reason}")]

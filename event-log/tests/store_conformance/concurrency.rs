@@ -11,12 +11,12 @@ use super::{Place, commit, commit_at, empty, stream};
 const WRITERS: usize = 8;
 const COMMITS: usize = 40;
 const STREAMS: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Appends commits of one to three events, every other one with an expected version, until all are in.
-async fn write(store: Arc<dyn EventStore>, writer: usize) -> Vec<Appended> {
+/// Appends as many commits, each of one to three events, every other one with an expected version, until all are in.
+pub(super) async fn write(store: Arc<dyn EventStore>, writer: usize, commits: usize) -> Vec<Appended> {
     let mut done = Vec::new();
-    for nth in 0..COMMITS {
+    for nth in 0..commits {
         let id = format!("s-{}", (writer + nth) % STREAMS);
         let count = 1 + nth % 3;
         let mut next = if nth % 2 == 0 { commit(&id, count) } else { commit_at(&id, 0, count) };
@@ -34,7 +34,7 @@ async fn write(store: Arc<dyn EventStore>, writer: usize) -> Vec<Appended> {
 }
 
 /// Polls until `events` events were seen; every batch must follow on the one before, and hold no half commit's gap.
-async fn follow(store: Arc<dyn EventStore>, events: usize, limit: usize) -> Vec<(u64, u64, String)> {
+pub(super) async fn follow(store: Arc<dyn EventStore>, events: usize, limit: usize) -> Vec<(u64, u64, String)> {
     let mut seen: Vec<(u64, u64, String)> = Vec::new();
     while seen.len() < events {
         let after = seen.len() as u64;
@@ -57,7 +57,7 @@ pub(crate) async fn concurrent_writers_leave_no_gap_and_readers_see_no_hole<P: P
     }
     let mut writers = JoinSet::new();
     for writer in 0..WRITERS {
-        writers.spawn(write(Arc::clone(&store), writer));
+        writers.spawn(write(Arc::clone(&store), writer, COMMITS));
     }
     let answers = timeout(PATIENCE, writers.join_all()).await.unwrap().concat();
     let logs = timeout(PATIENCE, readers.join_all()).await.unwrap();

@@ -9,6 +9,7 @@
 
 pub(crate) mod appending;
 pub(crate) mod concurrency;
+pub(crate) mod many;
 pub(crate) mod reading;
 
 use std::sync::Arc;
@@ -21,6 +22,11 @@ use uuid::Uuid;
 /// Where a store is kept, empty at first. Opening it again, after every earlier store was dropped, gives the same log.
 #[async_trait]
 pub(crate) trait Place: Send + Sync + Sized + 'static {
+    /// Whether there is such a place here; where there is none, its cases are passed over.
+    fn is_given() -> bool {
+        true
+    }
+
     /// A new, empty place; it goes away when it is dropped.
     async fn new() -> Self;
 
@@ -30,6 +36,12 @@ pub(crate) trait Place: Send + Sync + Sized + 'static {
 
 /// Every case, as a test of the given place.
 macro_rules! store_conformance {
+    ($name:ident: $place:ty) => {
+        mod $name {
+            use super::*;
+            $crate::store_conformance::store_conformance!($place);
+        }
+    };
     ($place:ty) => {
         $crate::store_conformance::store_conformance!($place;
             appending::positions_and_versions_follow_on,
@@ -58,12 +70,31 @@ macro_rules! store_conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $case() {
-                store_conformance::$module::$case::<$place>().await;
+                if <$place as $crate::store_conformance::Place>::is_given() {
+                    $crate::store_conformance::$module::$case::<$place>().await;
+                }
             }
         )*
     };
 }
 pub(crate) use store_conformance;
+
+/// The same for places where a store can be opened many times at once, as by many processes.
+macro_rules! store_conformance_of_many {
+    ($name:ident: $place:ty) => {
+        mod $name {
+            use super::*;
+            $crate::store_conformance::store_conformance!($place;
+                many::stores_that_write_at_once_leave_no_gap_and_readers_see_no_hole,
+                many::of_stores_that_expect_the_same_version_one_wins,
+                many::a_commit_that_many_stores_send_is_one_commit,
+                many::a_store_learns_what_another_appended,
+                many::a_log_is_founded_once,
+            );
+        }
+    };
+}
+pub(crate) use store_conformance_of_many;
 
 /// An empty store, and the place that it is kept in.
 pub(crate) async fn empty<P: Place>() -> (P, Arc<dyn EventStore>) {

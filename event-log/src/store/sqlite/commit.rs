@@ -1,8 +1,8 @@
 //! One commit: made ready by its caller, then appended within the transaction that its group shares.
 
-use std::{collections::HashMap, iter::Peekable};
+use std::collections::HashMap;
 
-use reel_events::{NewEvent, StreamId, Timestamp, stored};
+use reel_events::{StreamId, Timestamp, stored};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use uuid::Uuid;
 
@@ -11,12 +11,13 @@ use super::{
     number::{signed, unsigned},
     reader::End,
 };
-use crate::store::{AppendError, Appended, ExpectedVersion, FoundCommit, Limits, NewCommit};
+use crate::store::{
+    AppendError, Appended, ExpectedVersion, FoundCommit, NewCommit,
+    portion::{Most, Ready},
+};
 
 /// What one transaction takes at most, but for a single commit that is larger.
-pub(super) const MOST_COMMITS: usize = 8192;
-/// The same in bytes.
-pub(super) const MOST_BYTES: usize = 32 << 20;
+pub(super) const MOST: Most = Most { commits: 8192, bytes: 32 << 20 };
 /// Streams whose version is remembered; beyond that, all are forgotten and looked up again.
 const REMEMBERED_STREAMS: usize = 1 << 16;
 
@@ -30,13 +31,8 @@ pub(super) struct Prepared {
     events: Vec<u8>,
 }
 
-impl Prepared {
-    pub(super) fn size(&self) -> usize {
-        self.events.len()
-    }
-
-    fn new(commit: NewCommit, limits: Limits) -> Result<Prepared, AppendError> {
-        check(&commit.events, limits)?;
+impl Ready for Prepared {
+    fn new(commit: NewCommit) -> Result<Prepared, AppendError> {
         Ok(Prepared {
             id: commit.id,
             stream: commit.stream,
@@ -46,51 +42,10 @@ impl Prepared {
             events: stored::encode(&commit.events),
         })
     }
-}
 
-fn check(events: &[NewEvent], limits: Limits) -> Result<(), AppendError> {
-    if events.is_empty() {
-        return Err(AppendError::Empty);
+    fn size(&self) -> usize {
+        self.events.len()
     }
-    let size = |event: &NewEvent| event.payload.as_str().len() + event.metadata.as_str().len();
-    for (nth, event) in events.iter().enumerate() {
-        if size(event) > limits.event_bytes {
-            let what = format!("event {} of the commit", nth + 1);
-            return Err(AppendError::TooLarge { what, bytes: size(event), limit: limits.event_bytes });
-        }
-    }
-    let bytes = events.iter().map(size).sum();
-    if bytes > limits.commit_bytes {
-        return Err(AppendError::TooLarge { what: "the commit".to_owned(), bytes, limit: limits.commit_bytes });
-    }
-    Ok(())
-}
-
-/// Commits for one transaction, and those among them that are refused before.
-pub(super) struct Portion {
-    pub(super) fitting: Vec<Prepared>,
-    /// One entry a commit: why it is refused, or nothing where it is in `fitting`.
-    pub(super) refusals: Vec<Option<AppendError>>,
-}
-
-/// Takes as many commits as fit one transaction, at least one where there is one.
-pub(super) fn portion(commits: &mut Peekable<std::vec::IntoIter<NewCommit>>, limits: Limits) -> Portion {
-    let mut portion = Portion { fitting: Vec::new(), refusals: Vec::new() };
-    let mut bytes = 0;
-    while portion.refusals.len() < MOST_COMMITS
-        && bytes < MOST_BYTES
-        && let Some(commit) = commits.next()
-    {
-        portion.refusals.push(match Prepared::new(commit, limits) {
-            Ok(prepared) => {
-                bytes += prepared.size();
-                portion.fitting.push(prepared);
-                None
-            }
-            Err(refusal) => Some(refusal),
-        });
-    }
-    portion
 }
 
 /// Looks a commit up by its id; `recent` is its position where the memory knows it.

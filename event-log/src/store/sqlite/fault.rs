@@ -18,6 +18,13 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
+impl From<String> for Fault {
+    /// What is damaged.
+    fn from(reason: String) -> Fault {
+        Fault::Unreadable(reason)
+    }
+}
+
 impl Fault {
     /// Events of the commit at `position` that cannot be decoded.
     pub(super) fn stored(position: u64, error: &StoredError) -> Fault {

@@ -32,7 +32,7 @@ use self::{
     reader::Readers,
     writer::{Request, Writer},
 };
-use super::{AppendError, Appended, EventStore, FoundCommit, Limits, NewCommit, ReadLimit, StoreError};
+use super::{AppendError, Appended, EventStore, FoundCommit, Limits, NewCommit, ReadLimit, StoreError, portion};
 
 /// An event store in one SQLite file. It works within a tokio runtime: reading uses its threads for blocking work.
 pub struct SqliteStore {
@@ -140,25 +140,7 @@ impl EventStore for SqliteStore {
     }
 
     async fn append_all(&self, commits: Vec<NewCommit>) -> Vec<Result<Appended, AppendError>> {
-        let mut answers = Vec::with_capacity(commits.len());
-        let mut commits = commits.into_iter().peekable();
-        // One transaction after the other: where one fails, nothing behind it is taken before it.
-        while commits.peek().is_some() {
-            let portion = commit::portion(&mut commits, self.shared.limits);
-            let mut written = self.write(portion.fitting).await.into_iter();
-            let failed = written.as_slice().iter().find_map(|answer| match answer {
-                Err(AppendError::Store(error)) => Some(Arc::clone(error)),
-                _ => None,
-            });
-            answers.extend(portion.refusals.into_iter().map(|refusal| match refusal {
-                Some(refusal) => Err(refusal),
-                None => written.next().expect("an answer to each commit"),
-            }));
-            if let Some(error) = failed {
-                answers.extend(commits.by_ref().map(|_| Err(AppendError::Store(Arc::clone(&error)))));
-            }
-        }
-        answers
+        portion::append(commits, self.shared.limits, commit::MOST, |commits| self.write(commits)).await
     }
 
     async fn find_commit(&self, id: Uuid) -> Result<Option<FoundCommit>, StoreError> {

@@ -17,12 +17,13 @@ use super::{
     file,
     number::{signed, unsigned},
 };
-use crate::store::ReadLimit;
+use crate::store::{
+    ReadLimit,
+    filler::{Filled, Filler, Place},
+};
 
 /// Connections that are kept open while nobody uses them.
 const IDLE: usize = 4;
-/// A batch holds texts below 4 GiB; no caller wants as much at once.
-const MOST_BYTES: usize = 1 << 30;
 
 /// Connections for reading, opened as they are needed.
 pub(super) struct Readers {
@@ -96,17 +97,17 @@ pub(super) fn read(connection: &Connection, after: u64, limit: ReadLimit) -> Res
     let mut statement =
         connection.prepare_cached(&format!("{SELECT} FROM commits WHERE position >= ?1 ORDER BY position"))?;
     let mut rows = statement.query([from.unwrap_or_else(|| signed(first))])?;
-    let mut filler = Filler { batch: EventBatch::new(), limit, next: first };
+    let mut filler = Filler::new(first, limit);
     while let Some(row) = rows.next()? {
         let commit = StoredCommit::of(row)?;
         if commit.last_position() < first {
             continue;
         }
-        if filler.add(&commit, commit.place.position)? == Filled::Yes {
+        if commit.fill(&mut filler, commit.place.position)? == Filled::Yes {
             break;
         }
     }
-    Ok(filler.batch)
+    Ok(filler.finish())
 }
 
 pub(super) fn read_stream(
@@ -122,17 +123,17 @@ pub(super) fn read_stream(
     let select = format!("{SELECT} FROM commits WHERE stream = ?1 AND version >= ?2 ORDER BY version");
     let mut statement = connection.prepare_cached(&select)?;
     let mut rows = statement.query((stream, from.unwrap_or_else(|| signed(first))))?;
-    let mut filler = Filler { batch: EventBatch::new(), limit, next: first };
+    let mut filler = Filler::new(first, limit);
     while let Some(row) = rows.next()? {
         let commit = StoredCommit::of(row)?;
         if commit.place.version.saturating_add(commit.count) <= first {
             continue;
         }
-        if filler.add(&commit, commit.place.version)? == Filled::Yes {
+        if commit.fill(&mut filler, commit.place.version)? == Filled::Yes {
             break;
         }
     }
-    Ok(filler.batch)
+    Ok(filler.finish())
 }
 
 const SELECT: &str = StoredCommit::COLUMNS;
@@ -175,63 +176,20 @@ impl<'a> StoredCommit<'a> {
                 return Ok(event.id);
             }
         }
-        Err(self.short())
+        Err(self.at(self.place.position).short().into())
     }
 
     pub(super) fn fault(&self, error: &stored::StoredError) -> Fault {
         Fault::stored(self.place.position, error)
     }
 
-    fn short(&self) -> Fault {
-        let CommitPlace { position, .. } = self.place;
-        Fault::Unreadable(format!(
-            "the commit at position {position} does not hold the {} events it should",
-            self.count
-        ))
+    /// Adds its events to a batch; `start` is its position or version, as the filler counts.
+    fn fill(&self, filler: &mut Filler, start: u64) -> Result<Filled, Fault> {
+        let events = self.events()?.map(|event| event.map_err(|error| self.fault(&error)));
+        filler.add(self.at(start), events)
     }
-}
 
-#[derive(PartialEq, Eq)]
-enum Filled {
-    Yes,
-    No,
-}
-
-/// Fills a batch up to a limit, and sees to it that no event is missing in between.
-struct Filler {
-    batch: EventBatch,
-    limit: ReadLimit,
-    /// The next position, or version, that belongs into the batch.
-    next: u64,
-}
-
-impl Filler {
-    /// Adds the events of a commit that begins at `start`, counted as `next` is.
-    fn add(&mut self, commit: &StoredCommit<'_>, start: u64) -> Result<Filled, Fault> {
-        if start > self.next {
-            let (next, position) = (self.next, commit.place.position);
-            return Err(Fault::Unreadable(format!(
-                "events from {next} on are missing before the commit at position {position}"
-            )));
-        }
-        let mut read = 0;
-        for (number, event) in (start..).zip(commit.events()?) {
-            let event = event.map_err(|error| commit.fault(&error))?;
-            read += 1;
-            if number < self.next {
-                continue;
-            }
-            let texts = event.stream.len() + event.kind.len() + event.payload.len() + event.metadata.len();
-            let most_bytes = self.limit.bytes.min(MOST_BYTES);
-            if !self.batch.is_empty() && self.batch.heap_bytes() + texts > most_bytes {
-                return Ok(Filled::Yes);
-            }
-            self.batch.push(event);
-            self.next += 1;
-            if self.batch.len() >= self.limit.events {
-                return Ok(Filled::Yes);
-            }
-        }
-        if read == commit.count { Ok(Filled::No) } else { Err(commit.short()) }
+    fn at(&self, start: u64) -> Place {
+        Place { position: self.place.position, start, count: self.count }
     }
 }

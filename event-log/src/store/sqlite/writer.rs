@@ -1,22 +1,18 @@
 //! The one thread that writes. It takes all that is waiting into one transaction, flushes once, and answers everybody.
 
-use std::{
-    sync::{Arc, PoisonError, RwLock, mpsc},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::{Arc, PoisonError, RwLock, mpsc};
 
-use reel_events::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::{
     Shared,
-    commit::{MOST_BYTES, MOST_COMMITS, Prepared, Round, StreamHeads},
+    commit::{MOST, Prepared, Round, StreamHeads},
     fault::Fault,
     ids::{self, Entered, Merge, Recent},
     reader::{self, End},
 };
-use crate::store::{AppendError, Appended};
+use crate::store::{AppendError, Appended, clock::now, portion::Ready};
 
 type Answers = Vec<Result<Appended, AppendError>>;
 
@@ -28,7 +24,7 @@ pub(super) struct Request {
 
 impl Request {
     fn size(&self) -> usize {
-        self.commits.iter().map(Prepared::size).sum()
+        self.commits.iter().map(Ready::size).sum()
     }
 }
 
@@ -82,7 +78,7 @@ impl Writer {
     fn transact(&mut self, group: &[Request]) -> Result<(Vec<Answers>, End), Fault> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let known = self.end.map_or_else(|| recall(&transaction, &self.shared.recent), Ok)?;
-        let start = End { recorded_at: known.recorded_at.max(now()), ..known };
+        let start = End { recorded_at: known.recorded_at.max(now().micros()), ..known };
         let recent = self.shared.recent.read().unwrap_or_else(PoisonError::into_inner);
         let mut round = Round::new(&transaction, &mut self.heads, &recent, start)?;
         let mut answers = Vec::with_capacity(group.len());
@@ -112,8 +108,8 @@ fn recall(connection: &Connection, recent: &RwLock<Recent>) -> Result<End, Fault
 fn gather(first: Request, queue: &mpsc::Receiver<Request>) -> Vec<Request> {
     let (mut commits, mut bytes) = (first.commits.len(), first.size());
     let mut group = vec![first];
-    while commits < MOST_COMMITS
-        && bytes < MOST_BYTES
+    while commits < MOST.commits
+        && bytes < MOST.bytes
         && let Ok(next) = queue.try_recv()
     {
         commits += next.commits.len();
@@ -121,10 +117,4 @@ fn gather(first: Request, queue: &mpsc::Receiver<Request>) -> Vec<Request> {
         group.push(next);
     }
     group
-}
-
-/// The clock, in microseconds since the epoch.
-fn now() -> i64 {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX)).micros()
 }
