@@ -11,10 +11,10 @@ use super::{Place, commit, commit_at, empty, stream};
 const WRITERS: usize = 8;
 const COMMITS: usize = 40;
 const STREAMS: usize = 3;
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Appends as many commits, each of one to three events, every other one with an expected version, until all are in.
-pub(super) async fn write(store: Arc<dyn EventStore>, writer: usize, commits: usize) -> Vec<Appended> {
+pub(crate) async fn write(store: Arc<dyn EventStore>, writer: usize, commits: usize) -> Vec<Appended> {
     let mut done = Vec::new();
     for nth in 0..commits {
         let id = format!("s-{}", (writer + nth) % STREAMS);
@@ -33,17 +33,21 @@ pub(super) async fn write(store: Arc<dyn EventStore>, writer: usize, commits: us
     done
 }
 
-/// Polls until `events` events were seen; every batch must follow on the one before, and hold no half commit's gap.
-pub(super) async fn follow(store: Arc<dyn EventStore>, events: usize, limit: usize) -> Vec<(u64, u64, String)> {
+/// Reads until `events` events were seen; every batch must follow on the one before, and hold no half commit's gap.
+pub(crate) async fn follow(store: Arc<dyn EventStore>, events: usize, limit: usize) -> Vec<(u64, u64, String)> {
     let mut seen: Vec<(u64, u64, String)> = Vec::new();
+    let mut head = store.watch();
     while seen.len() < events {
         let after = seen.len() as u64;
+        head.borrow_and_update();
         let batch: EventBatch = store.read(after, ReadLimit::events(limit)).await.unwrap();
         for event in batch.iter() {
             assert_eq!(event.position, seen.len() as u64 + 1, "a hole, or an event out of order");
             seen.push((event.position, event.version, event.stream.to_owned()));
         }
-        tokio::task::yield_now().await;
+        if batch.is_empty() {
+            head.changed().await.unwrap();
+        }
     }
     seen
 }

@@ -1,4 +1,5 @@
-//! Many stores on one log, as in many processes. Only for places that can be opened more than once.
+//! Many stores on one log, as in many processes. Only for places that can be opened more than once, so a module of its own
+//! beside the suite.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -7,11 +8,28 @@ use reel_event_log::{AppendError, Appended, EventStore, Limits, NewCommit, ReadL
 use reel_events::EventBatch;
 use tokio::{task::JoinSet, time::timeout};
 
-use super::{
+use crate::store_conformance::{
     Place, commit, commit_at,
     concurrency::{PATIENCE, follow, write},
     stream,
 };
+
+/// Every case, as a test of the given place.
+macro_rules! store_conformance_of_many {
+    ($name:ident: $place:ty) => {
+        mod $name {
+            use super::*;
+            $crate::store_conformance::store_conformance!($place;
+                store_conformance_of_many::stores_that_write_at_once_leave_no_gap_and_readers_see_no_hole,
+                store_conformance_of_many::of_stores_that_expect_the_same_version_one_wins,
+                store_conformance_of_many::a_commit_that_many_stores_send_is_one_commit,
+                store_conformance_of_many::a_store_learns_what_another_appended,
+                store_conformance_of_many::a_log_is_founded_once,
+            );
+        }
+    };
+}
+pub(crate) use store_conformance_of_many;
 
 const STORES: usize = 3;
 /// Callers of each store.

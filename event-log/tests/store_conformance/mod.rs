@@ -9,7 +9,6 @@
 
 pub(crate) mod appending;
 pub(crate) mod concurrency;
-pub(crate) mod many;
 pub(crate) mod reading;
 
 use std::sync::Arc;
@@ -43,6 +42,7 @@ macro_rules! store_conformance {
         }
     };
     ($place:ty) => {
+        use $crate::store_conformance::{appending, concurrency, reading};
         $crate::store_conformance::store_conformance!($place;
             appending::positions_and_versions_follow_on,
             appending::a_wrong_expected_version_is_a_conflict_with_the_actual_one,
@@ -71,30 +71,13 @@ macro_rules! store_conformance {
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $case() {
                 if <$place as $crate::store_conformance::Place>::is_given() {
-                    $crate::store_conformance::$module::$case::<$place>().await;
+                    $module::$case::<$place>().await;
                 }
             }
         )*
     };
 }
 pub(crate) use store_conformance;
-
-/// The same for places where a store can be opened many times at once, as by many processes.
-macro_rules! store_conformance_of_many {
-    ($name:ident: $place:ty) => {
-        mod $name {
-            use super::*;
-            $crate::store_conformance::store_conformance!($place;
-                many::stores_that_write_at_once_leave_no_gap_and_readers_see_no_hole,
-                many::of_stores_that_expect_the_same_version_one_wins,
-                many::a_commit_that_many_stores_send_is_one_commit,
-                many::a_store_learns_what_another_appended,
-                many::a_log_is_founded_once,
-            );
-        }
-    };
-}
-pub(crate) use store_conformance_of_many;
 
 /// An empty store, and the place that it is kept in.
 pub(crate) async fn empty<P: Place>() -> (P, Arc<dyn EventStore>) {

@@ -8,7 +8,8 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Document, RawDocument, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use futures::TryStreamExt;
 use mongodb::{Client, Collection, Database, IndexModel, error::Error, options::IndexOptions};
 use reel_events::LogId;
 use uuid::Uuid;
@@ -101,49 +102,75 @@ async fn check_shape(commits: &Commits, log: Option<LogId>) -> Result<(), Fault>
     )))
 }
 
-/// The unique indexes. A user who may not make them can use them where they are.
+/// The unique indexes: name and keys.
+const INDEXES: [(&str, &[&str]); 3] =
+    [("position", &["position"]), ("stream_version", &["stream", "version"]), ("event_id", &["events.id"])];
+/// Processes that start at once make the same indexes, which not every server takes well.
+const ATTEMPTS: u32 = 5;
+
+/// Makes the unique indexes that are missing. A user who may not make them can use them where they are.
 async fn make_indexes(commits: &Commits) -> Result<(), Fault> {
-    let keys = [
-        ("position", doc! { "position": 1 }),
-        ("stream_version", doc! { "stream": 1, "version": 1 }),
-        ("event_id", doc! { "events.id": 1 }),
-    ];
-    let model = |(name, keys): &(&str, Document)| unique(name, keys.clone());
-    let made = within(PATIENCE, async { commits.create_indexes(keys.iter().map(model)).await }).await;
-    let error = match made {
-        Ok(_) => return Ok(()),
-        Err(Fault::Driver(error)) => error,
-        Err(other) => return Err(other),
+    let mut attempt = 1;
+    loop {
+        let missing = missing_indexes(commits).await?;
+        let made = match missing.is_empty() {
+            true => return Ok(()),
+            false => within(PATIENCE, async { commits.create_indexes(missing.iter().map(model)).await }).await,
+        };
+        match made {
+            Ok(_) => return Ok(()),
+            Err(Fault::Driver(error)) if number(&error) == Some(code::UNAUTHORIZED) => {
+                return Err(not_permitted(&missing));
+            }
+            Err(Fault::Driver(error)) if is_conflict(&error) => {
+                let reason = format!("the unique indexes of {} cannot be made: {error}", commits.namespace());
+                return Err(Fault::Unreadable(reason));
+            }
+            Err(fault) if attempt == ATTEMPTS => return Err(fault),
+            Err(fault) => tracing::debug!(?fault, "the indexes are tried again"),
+        }
+        tokio::time::sleep(Duration::from_millis(50) * attempt).await;
+        attempt += 1;
+    }
+}
+
+async fn missing_indexes(commits: &Commits) -> Result<Vec<(&'static str, Document)>, Fault> {
+    let listed = within(PATIENCE, async { commits.list_indexes().await?.try_collect::<Vec<_>>().await }).await;
+    let there = match listed {
+        Ok(there) => there,
+        Err(Fault::Driver(error)) if number(&error) == Some(code::NO_COLLECTION) => Vec::new(),
+        Err(fault) => return Err(fault),
     };
-    if number(&error) != Some(code::UNAUTHORIZED) {
-        return Err(not_made(error, commits));
-    }
-    let there = within(PATIENCE, async { commits.list_index_names().await }).await.unwrap_or_default();
-    let missing: Vec<String> = keys
-        .iter()
-        .filter(|(name, _)| !there.iter().any(|other| other == name))
-        .map(|(name, keys)| format!("db.{COMMITS}.createIndex({keys}, {{ name: \"{name}\", unique: true }})"))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(Fault::Refused(format!(
+    let is_there = |keys: &[&str]| {
+        let same = |index: &IndexModel| index.keys.keys().eq(keys);
+        let unique = |index: &IndexModel| index.options.as_ref().is_some_and(|options| options.unique == Some(true));
+        there.iter().any(|index| same(index) && unique(index))
+    };
+    let missing = INDEXES.into_iter().filter(|(_, keys)| !is_there(keys));
+    Ok(missing.map(|(name, keys)| (name, keys.iter().map(|key| (key.to_string(), Bson::Int32(1))).collect())).collect())
+}
+
+fn model((name, keys): &(&str, Document)) -> IndexModel {
+    unique(name, keys.clone())
+}
+
+fn not_permitted(missing: &[(&str, Document)]) -> Fault {
+    let command = |(name, keys): &(&str, Document)| {
+        format!("db.{COMMITS}.createIndex({keys}, {{ name: \"{name}\", unique: true }})")
+    };
+    let commands: Vec<String> = missing.iter().map(command).collect();
+    Fault::Refused(format!(
         "its user may not make the indexes that are missing: grant the role readWrite on the database, or let somebody run {}",
-        missing.join("; ")
-    )))
+        commands.join("; ")
+    ))
+}
+
+fn is_conflict(error: &Error) -> bool {
+    matches!(number(error), Some(code::DUPLICATE_KEY | code::INDEX_OPTIONS_CONFLICT | code::INDEX_KEY_CONFLICT))
 }
 
 fn unique(name: &str, keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).options(IndexOptions::builder().name(name.to_owned()).unique(true).build()).build()
-}
-
-fn not_made(error: Error, commits: &Commits) -> Fault {
-    match number(&error) {
-        Some(code::DUPLICATE_KEY | code::INDEX_OPTIONS_CONFLICT | code::INDEX_KEY_CONFLICT) => {
-            Fault::Unreadable(format!("the unique indexes of {} cannot be made: {error}", commits.namespace()))
-        }
-        _ => Fault::Driver(error),
-    }
 }
 
 /// Writes the log's identity, or takes what another process wrote at the same time.

@@ -239,7 +239,7 @@ fn event(document: &RawDocument) -> Result<StoredEvent<'_>, String> {
             ("schema", RawBsonRef::Int32(number)) => schema = u16::try_from(number).ok(),
             ("schema", RawBsonRef::Int64(number)) => schema = u16::try_from(number).ok(),
             ("time", RawBsonRef::Int64(micros)) if Timestamp::from_micros(micros).micros() == micros => {
-                time = Some(micros)
+                time = Some(micros);
             }
             ("payload", RawBsonRef::String(text)) => payload = Some(text),
             ("metadata", RawBsonRef::String(text)) => metadata = text,

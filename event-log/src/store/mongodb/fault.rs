@@ -16,6 +16,8 @@ pub(super) mod code {
     pub(crate) const INDEX_OPTIONS_CONFLICT: i32 = 85;
     /// An index with these keys has other options.
     pub(crate) const INDEX_KEY_CONFLICT: i32 = 86;
+    /// There is no such collection.
+    pub(crate) const NO_COLLECTION: i32 = 26;
     /// A command that the server does not know.
     pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
     /// A command that it knows, but does not do.
