@@ -164,6 +164,8 @@ pub(super) fn store_failure(error: &StoreError) -> Problem {
                  send it again later with the same Idempotency-Key",
             )
         }
-        StoreError::Unreadable { .. } => Problem::internal("the event store cannot be read; the log of Reel says why"),
+        StoreError::Unreadable { .. } | StoreError::Refused { .. } => {
+            Problem::internal("the event store cannot be used; the log of Reel says why")
+        }
     }
 }
