@@ -9,7 +9,7 @@ use crate::limits::CompileLimits;
 const PACKAGE: &str = "reel:projection/";
 const VERSION: &str = "@1.0.0";
 const IMPORTS: [&str; 4] = ["types", "sink", "rows", "log"];
-const EXPORT: &str = "reel:projection/projector@1.0.0";
+pub(crate) const EXPORT: &str = "reel:projection/projector@1.0.0";
 const BUILD: &str = "run `reel plugin build` on its source";
 
 /// What a component says from outside: no code of it runs, and it need not be one that this host accepts.

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
-use reel_events::{EventBatch, EventRef};
+use reel_events::EventRef;
 use reel_projector::manifest::KindPattern;
 use reel_projector::{ApplyError, Manifest};
 
@@ -13,6 +13,7 @@ use crate::lift;
 use crate::lower::store;
 use crate::safe_integers::IntegerRule;
 use crate::trap::Stop;
+use crate::wire::{EventBatch, PackedEvent};
 
 /// How many kinds are remembered; a log with more is looked up by the manifest again.
 const KINDS_REMEMBERED: usize = 4_096;
@@ -29,14 +30,14 @@ pub(crate) struct Delivery {
     /// The entry that a kind matched; nothing = not delivered.
     kinds: HashMap<Box<str>, Option<u16>>,
     /// The last batch, as the guest gets it.
-    pub(crate) batch: types::EventBatch,
+    pub(crate) batch: EventBatch,
 }
 
 impl Delivery {
     pub(crate) fn new(manifest: Arc<Manifest>) -> Delivery {
         let named = manifest.kinds.iter().map(|pattern| !matches!(pattern, KindPattern::Exactly(_))).collect();
-        let batch = types::EventBatch { events: Vec::new(), heap: Vec::new() };
-        Delivery { rule: IntegerRule::of(&manifest), manifest, named, kinds: HashMap::new(), batch }
+        let (rule, kinds, batch) = (IntegerRule::of(&manifest), HashMap::new(), EventBatch::default());
+        Delivery { manifest, rule, named, kinds, batch }
     }
 
     /// Packs `range` of `events`; `host_indices` takes the index of each event that is delivered.
@@ -45,7 +46,7 @@ impl Delivery {
     /// Where an event's integers break the manifest's rule, or the heap would pass 4 GiB.
     pub(crate) fn fill(
         &mut self,
-        events: &EventBatch,
+        events: &reel_events::EventBatch,
         range: Range<usize>,
         host_indices: &mut Vec<usize>,
     ) -> Result<(), ApplyError> {
@@ -74,11 +75,11 @@ impl Delivery {
         index
     }
 
-    fn pack(&mut self, event: &EventRef<'_>, kind: u16) -> Result<types::Event, Stop> {
+    fn pack(&mut self, event: &EventRef<'_>, kind: u16) -> Result<PackedEvent, Stop> {
         let heap = &mut self.batch.heap;
         let kind_name = if self.named[usize::from(kind)] { store(event.kind.as_bytes(), heap)? } else { NOTHING };
         let metadata = if self.manifest.metadata { store(event.metadata.as_bytes(), heap)? } else { NOTHING };
-        Ok(types::Event {
+        Ok(PackedEvent::new(&types::Event {
             position: event.position,
             version: event.version,
             recorded_at: event.recorded_at,
@@ -89,6 +90,6 @@ impl Delivery {
             stream_id: store(event.stream.as_bytes(), heap)?,
             payload: store(event.payload.as_bytes(), heap)?,
             metadata,
-        })
+        }))
     }
 }

@@ -8,12 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 use wasmtime::{Cache, CacheConfig, Config, InstanceAllocationStrategy, PoolingAllocationConfig, WasmFeatures};
 
-use crate::bindings::Projection;
 use crate::call::Call;
 use crate::error::PluginError;
+use crate::host;
 use crate::limits::{CallLimits, CompileLimits};
 
 /// Guest code may use this much stack, whatever the host's own limits are; threads that call plugins need 2 MiB.
@@ -81,8 +81,7 @@ impl Engine {
             PluginError::engine("reserving address space for instances; lower `instances` where it is scarce", error)
         })?;
         let mut linker = Linker::new(&engine);
-        Projection::add_to_linker::<_, HasSelf<_>>(&mut linker, |call| call)
-            .map_err(|error| PluginError::engine("defining the imports", error))?;
+        host::define(&mut linker).map_err(|error| PluginError::engine("defining the imports", error))?;
         let EngineConfig { limits, compile_limits, instances, .. } = config;
         let free = Mutex::new(instances.max(1));
         let shared = Shared { engine, linker, limits, compile_limits, free, freed: Condvar::new() };

@@ -1,24 +1,56 @@
 //! The functions that a guest may call: `sink.emit`, `rows.get`, `log.write`.
 
+use std::mem;
+
 use tracing::{debug, error, info, trace, warn};
 
 use reel_projector::Change;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::reel::projection::types::{ChangeBatch, KeyBatch, Level, RowBatch};
-use crate::bindings::reel::projection::{log, rows, sink, types};
+use crate::bindings::reel::projection::types::{KeyBatch, Level, RowBatch};
+use crate::bindings::reel::projection::{log, rows, types};
 use crate::call::{self, Call};
 use crate::lift::{self, Lifted};
 use crate::lower;
 use crate::safe_integers::IntegerRule;
 use crate::trap::{Stop, cut};
+use crate::wire::ChangeBatch;
+
+/// Defines the imports.
+///
+/// # Errors
+/// Where `linker` has one of them already.
+pub(crate) fn define(linker: &mut Linker<Call>) -> wasmtime::Result<()> {
+    types::add_to_linker::<_, HasSelf<_>>(linker, |call| call)?;
+    rows::add_to_linker::<_, HasSelf<_>>(linker, |call| call)?;
+    log::add_to_linker::<_, HasSelf<_>>(linker, |call| call)?;
+    linker
+        .instance("reel:projection/sink@1.0.0")?
+        .func_wrap("emit", |store, (changes,): (ChangeBatch,)| Ok(emit(store, &changes)?))
+}
+
+/// Hands changes to the sink out of the guest's memory.
+fn emit(mut store: StoreContextMut<'_, Call>, changes: &ChangeBatch) -> Result<(), Stop> {
+    let batch = changes.sent(&store);
+    let (count, weight) = (batch.changes.len(), lift::weight(batch));
+    let call = store.data_mut();
+    call.only_in_apply("sink.emit")?;
+    call.budget.emit(count, weight)?;
+    let (rule, mut events) = (call.integer_rule(), mem::take(&mut call.events));
+    let taken = call::sink(|sink| {
+        lift::changes(changes.sent(&store), rule, |change| {
+            let Lifted { event, table, operation, cells } = change;
+            let event = events.name(event)?;
+            let cells = cells.map_err(|broken| lift::refused(event, &broken))?;
+            Ok(sink.emit(Change { event, table, operation, cells })?)
+        })
+    });
+    store.data_mut().events = events;
+    taken
+}
 
 impl types::Host for Call {}
-
-impl sink::Host for Call {
-    fn emit(&mut self, changes: ChangeBatch) -> wasmtime::Result<()> {
-        Ok(self.take(&changes)?)
-    }
-}
 
 impl rows::Host for Call {
     fn get(&mut self, keys: KeyBatch) -> wasmtime::Result<RowBatch> {
@@ -49,21 +81,6 @@ impl log::Host for Call {
 }
 
 impl Call {
-    fn take(&mut self, batch: &ChangeBatch) -> Result<(), Stop> {
-        self.only_in_apply("sink.emit")?;
-        self.budget.emit(batch.changes.len(), lift::weight(batch))?;
-        let rule = self.integer_rule();
-        let events = &mut self.events;
-        call::sink(|sink| {
-            lift::changes(batch, rule, |change| {
-                let Lifted { event, table, operation, cells } = change;
-                let event = events.name(event)?;
-                let cells = cells.map_err(|broken| lift::refused(event, &broken))?;
-                Ok(sink.emit(Change { event, table, operation, cells })?)
-            })
-        })
-    }
-
     fn read(&mut self, batch: &KeyBatch) -> Result<RowBatch, Stop> {
         self.only_in_apply("rows.get")?;
         let event = self.events.name(batch.event)?;

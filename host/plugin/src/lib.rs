@@ -27,6 +27,7 @@ mod lower;
 mod plugin;
 mod safe_integers;
 mod trap;
+mod wire;
 
 pub use component::{Inspection, componentize, inspect};
 pub use engine::{Engine, EngineConfig};

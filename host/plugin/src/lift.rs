@@ -4,9 +4,18 @@
 use reel_projector::ports::SinkError;
 use reel_projector::{Cell, Operation, Refusal, ValueRef};
 
-use crate::bindings::reel::projection::types::{self, ChangeBatch, Span, Value};
+use crate::bindings::reel::projection::types::{Span, Value};
 use crate::safe_integers::{IntegerRule, UnsafeInteger};
 use crate::trap::Stop;
+use crate::wire::{CELL_BYTES, CHANGE_BYTES};
+
+/// A batch of changes as it lies in the guest's memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) changes: &'a [[u8; CHANGE_BYTES]],
+    pub(crate) cells: &'a [[u8; CELL_BYTES]],
+    pub(crate) heap: &'a [u8],
+}
 
 /// A change of a batch with its cells resolved; `event` still counts as the guest does.
 pub(crate) struct Lifted<'c, 'a> {
@@ -21,15 +30,16 @@ pub(crate) struct Lifted<'c, 'a> {
 /// # Errors
 /// Where a span leaves the heap, or the counts of cells do not add up to the cells that were sent; and what `each` says.
 pub(crate) fn changes<'a>(
-    batch: &'a ChangeBatch,
+    batch: Sent<'a>,
     rule: IntegerRule,
     mut each: impl for<'c> FnMut(Lifted<'c, 'a>) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let mut rest = batch.cells.as_slice();
+    let mut rest = batch.cells;
     let mut cells = Vec::new();
     for (index, change) in batch.changes.iter().enumerate() {
-        let Some((own, behind)) = rest.split_at_checked(usize::from(change.cells)) else {
-            let (wanted, left) = (change.cells, rest.len());
+        let wanted = u16_at::<8>(change);
+        let Some((own, behind)) = rest.split_at_checked(usize::from(wanted)) else {
+            let left = rest.len();
             return Err(Stop::malformed(format!(
                 "change {index} takes {wanted} cells, but only {left} are left of the batch"
             )));
@@ -38,12 +48,13 @@ pub(crate) fn changes<'a>(
         cells.clear();
         let mut broken = None;
         for cell in own {
-            let value = value(&cell.value, &batch.heap)?;
+            let value = cell_value(cell, batch.heap)?;
             broken = broken.or(rule.check(&value).err());
-            cells.push(Cell { column: cell.column, value });
+            cells.push(Cell { column: u16_at::<0>(cell), value });
         }
+        let (event, table, operation) = (u32_at::<0>(change), u16_at::<4>(change), operation(change[6])?);
         let cells = broken.map_or(Ok(cells.as_slice()), Err);
-        each(Lifted { event: change.event, table: change.table, operation: operation(change.operation), cells })?;
+        each(Lifted { event, table, operation, cells })?;
     }
     if rest.is_empty() {
         return Ok(());
@@ -75,12 +86,8 @@ pub(crate) fn refused(event: usize, broken: &UnsafeInteger) -> Stop {
 }
 
 /// Bytes that a batch of changes counts for in the budget of output.
-pub(crate) fn weight(batch: &ChangeBatch) -> usize {
-    batch
-        .heap
-        .len()
-        .saturating_add(size_of_val(batch.cells.as_slice()))
-        .saturating_add(size_of_val(batch.changes.as_slice()))
+pub(crate) fn weight(batch: Sent<'_>) -> usize {
+    batch.heap.len() + batch.cells.as_flattened().len() + batch.changes.as_flattened().len()
 }
 
 fn value<'a>(value: &Value, heap: &'a [u8]) -> Result<ValueRef<'a>, Stop> {
@@ -97,9 +104,7 @@ fn value<'a>(value: &Value, heap: &'a [u8]) -> Result<ValueRef<'a>, Stop> {
         Value::Date(days) => ValueRef::Date(*days),
         Value::Time(micros) => ValueRef::Time(*micros),
         Value::Timestamp(micros) => ValueRef::Timestamp(*micros),
-        Value::Other(_) => {
-            return Err(Stop::malformed("sent a value of the reserved case `other`, which this host does not know"));
-        }
+        Value::Other(_) => return Err(reserved()),
     })
 }
 
@@ -112,18 +117,65 @@ fn bytes(span: Span, heap: &[u8]) -> Result<&[u8], Stop> {
     })
 }
 
-fn operation(operation: types::Operation) -> Operation {
-    match operation {
-        types::Operation::Upsert => Operation::Upsert,
-        types::Operation::InsertIfAbsent => Operation::InsertIfAbsent,
-        types::Operation::Patch => Operation::Patch,
-        types::Operation::PatchIfPresent => Operation::PatchIfPresent,
-        types::Operation::Add => Operation::Add,
-        types::Operation::Minimum => Operation::Minimum,
-        types::Operation::Maximum => Operation::Maximum,
-        types::Operation::Delete => Operation::Delete,
-        types::Operation::DeleteWhere => Operation::DeleteWhere,
-    }
+/// The value of a cell: its case at byte 8, what the case holds at byte 16.
+#[inline]
+fn cell_value<'a>(cell: &[u8; CELL_BYTES], heap: &'a [u8]) -> Result<ValueRef<'a>, Stop> {
+    let span = || bytes(Span { offset: u32_at::<16>(cell), length: u32_at::<20>(cell) }, heap);
+    Ok(match cell[8] {
+        0 => ValueRef::Null,
+        1 => ValueRef::Boolean(cell[16] != 0),
+        2 => ValueRef::Int(i64_at::<16>(cell)),
+        3 => ValueRef::Double(f64::from_bits(i64_at::<16>(cell).cast_unsigned())),
+        4 => ValueRef::Decimal(span()?),
+        5 => ValueRef::Text(span()?),
+        6 => ValueRef::Bytes(span()?),
+        7 => ValueRef::Json(span()?),
+        8 => ValueRef::Uuid(span()?),
+        9 => ValueRef::Date(u32_at::<16>(cell).cast_signed()),
+        10 => ValueRef::Time(i64_at::<16>(cell)),
+        11 => ValueRef::Timestamp(i64_at::<16>(cell)),
+        12 => return Err(reserved()),
+        case => return Err(Stop::malformed(format!("sent a value of case {case}, where the last one is 12"))),
+    })
+}
+
+#[cold]
+fn reserved() -> Stop {
+    Stop::malformed("sent a value of the reserved case `other`, which this host does not know")
+}
+
+#[inline]
+fn operation(number: u8) -> Result<Operation, Stop> {
+    Ok(match number {
+        0 => Operation::Upsert,
+        1 => Operation::InsertIfAbsent,
+        2 => Operation::Patch,
+        3 => Operation::PatchIfPresent,
+        4 => Operation::Add,
+        5 => Operation::Minimum,
+        6 => Operation::Maximum,
+        7 => Operation::Delete,
+        8 => Operation::DeleteWhere,
+        number => return Err(Stop::malformed(format!("sent operation {number}, where the last one is 8"))),
+    })
+}
+
+#[inline]
+fn u16_at<const AT: usize>(bytes: &[u8]) -> u16 {
+    u16::from_le_bytes([bytes[AT], bytes[AT + 1]])
+}
+
+#[inline]
+fn u32_at<const AT: usize>(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[AT], bytes[AT + 1], bytes[AT + 2], bytes[AT + 3]])
+}
+
+/// The eight bytes of a cell's value.
+#[inline]
+fn i64_at<const AT: usize>(cell: &[u8; CELL_BYTES]) -> i64 {
+    let mut number = [0; 8];
+    number.copy_from_slice(&cell[AT..AT + 8]);
+    i64::from_le_bytes(number)
 }
 
 #[cfg(test)]

@@ -4,15 +4,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use reel_projector::{ApplyError, Manifest};
+use wasmtime::Store;
+use wasmtime::component::{ComponentExportIndex, Instance, InstancePre, TypedFunc};
 
-use crate::bindings::ProjectionPre;
+use crate::bindings::exports::reel::projection::projector::Guest;
+use crate::bindings::reel::projection::types::Failure;
+use crate::bindings::{Projection, ProjectionIndices};
 use crate::call::{self, Call, Events, Phase};
-use crate::component::{self, Inspection};
+use crate::component::{self, EXPORT, Inspection};
 use crate::engine::Engine;
 use crate::error::PluginError;
 use crate::limits::Budget;
 use crate::plugin::WasmPlugin;
 use crate::trap::{Fuel, apply_error};
+use crate::wire::EventBatch;
 
 /// A component that was accepted and compiled. Cheap to clone.
 #[derive(Clone)]
@@ -22,11 +27,57 @@ pub struct LoadedComponent {
 
 pub(crate) struct Shared {
     pub(crate) engine: Engine,
-    pub(crate) compiled: ProjectionPre<Call>,
+    pub(crate) compiled: Compiled,
     pub(crate) manifest: Arc<Manifest>,
     pub(crate) projection: Arc<str>,
     manifest_json: String,
     inspection: Inspection,
+}
+
+/// A component that only waits to be instantiated.
+pub(crate) struct Compiled {
+    linked: InstancePre<Call>,
+    indices: ProjectionIndices,
+    apply: ComponentExportIndex,
+}
+
+/// `apply`, with events as they lie in the guest's memory.
+type Apply<'a> = TypedFunc<(&'a EventBatch,), (Result<(), Failure>,)>;
+
+impl Compiled {
+    fn new(linked: InstancePre<Call>) -> wasmtime::Result<Compiled> {
+        let indices = ProjectionIndices::new(&linked)?;
+        let component = linked.component();
+        let projector = component.get_export_index(None, EXPORT);
+        let apply = projector.and_then(|projector| component.get_export_index(Some(&projector), "apply"));
+        let apply = apply.ok_or_else(|| wasmtime::format_err!("no function `apply`"))?;
+        Ok(Compiled { linked, indices, apply })
+    }
+
+    /// A fresh instance.
+    pub(crate) fn instantiate(&self, store: &mut Store<Call>) -> wasmtime::Result<Fresh<'_>> {
+        let instance = self.linked.instantiate(&mut *store)?;
+        let typed = self.indices.load(&mut *store, &instance)?;
+        Ok(Fresh { typed, instance, apply: &self.apply })
+    }
+}
+
+/// An instance, with its exports.
+pub(crate) struct Fresh<'c> {
+    typed: Projection,
+    instance: Instance,
+    apply: &'c ComponentExportIndex,
+}
+
+impl Fresh<'_> {
+    pub(crate) fn projector(&self) -> &Guest {
+        self.typed.reel_projection_projector()
+    }
+
+    pub(crate) fn apply(&self, store: &mut Store<Call>, batch: &EventBatch) -> wasmtime::Result<Result<(), Failure>> {
+        let apply: Apply<'_> = self.instance.get_typed_func(&mut *store, self.apply)?;
+        apply.call(store, (batch,)).map(|(answer,)| answer)
+    }
 }
 
 impl Engine {
@@ -45,7 +96,7 @@ impl Engine {
         let misfit =
             |error: wasmtime::Error| PluginError::Contract(format!("{error:#}; build it against wit/v1 as released"));
         let linked = self.linker().instantiate_pre(&component).map_err(misfit)?;
-        let compiled = ProjectionPre::new(linked).map_err(misfit)?;
+        let compiled = Compiled::new(linked).map_err(misfit)?;
         let manifest_json = self.describe(&compiled)?;
         let manifest = Arc::new(Manifest::parse(&manifest_json)?);
         let projection = manifest.name.as_str().into();
@@ -53,7 +104,7 @@ impl Engine {
         Ok(LoadedComponent { shared: Arc::new(shared) })
     }
 
-    fn describe(&self, compiled: &ProjectionPre<Call>) -> Result<String, PluginError> {
+    fn describe(&self, compiled: &Compiled) -> Result<String, PluginError> {
         let limits = self.limits();
         let call = Call {
             phase: Phase::Describe,
@@ -66,9 +117,8 @@ impl Engine {
         let _place = self.place();
         let mut store =
             call::store(self.wasmtime(), call).map_err(|error| PluginError::engine("making a store", error))?;
-        let described = compiled
-            .instantiate(&mut store)
-            .and_then(|instance| instance.reel_projection_projector().call_describe(&mut store));
+        let described =
+            compiled.instantiate(&mut store).and_then(|instance| instance.projector().call_describe(&mut store));
         described.map_err(|error| {
             let said = store.data().last_error.as_deref();
             PluginError::Describe(apply_error(error, said, (&limits, Fuel::Start)).to_string())

@@ -9,12 +9,11 @@ use reel_events::EventBatch;
 use reel_projector::{ApplyError, Plugin, Sink};
 use wasmtime::Store;
 
-use crate::bindings::Projection;
 use crate::bindings::reel::projection::types::{Failure, FailureKind};
 use crate::call::{self, Call, Events, Phase};
 use crate::deliver::Delivery;
 use crate::limits::Budget;
-use crate::load::Shared;
+use crate::load::{Fresh, Shared};
 use crate::trap::{Fuel, apply_error, cut};
 
 /// Bytes of a failure's code and message that are kept.
@@ -75,9 +74,9 @@ impl WasmPlugin {
     }
 
     /// A fresh instance that took its settings. No event is at fault where that fails.
-    fn start(&self, store: &mut Store<Call>) -> Result<Projection, ApplyError> {
-        let started = self.component.compiled.instantiate(&mut *store).and_then(|instance| {
-            let answer = instance.reel_projection_projector().call_init(&mut *store, &self.settings)?;
+    fn start(&self, store: &mut Store<Call>) -> Result<Fresh<'_>, ApplyError> {
+        let started = self.component.compiled.instantiate(store).and_then(|instance| {
+            let answer = instance.projector().call_init(&mut *store, &self.settings)?;
             Ok((instance, answer))
         });
         match started {
@@ -95,9 +94,7 @@ impl WasmPlugin {
         let instance = self.start(store)?;
         let limits = self.component.engine.limits();
         store.data_mut().phase = Phase::Apply;
-        let applied = store
-            .set_fuel(limits.fuel)
-            .and_then(|()| instance.reel_projection_projector().call_apply(&mut *store, &self.delivery.batch));
+        let applied = store.set_fuel(limits.fuel).and_then(|()| instance.apply(store, &self.delivery.batch));
         match applied {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(failed(failure, &store.data().events)),

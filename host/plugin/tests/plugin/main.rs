@@ -6,4 +6,5 @@ mod delivery;
 mod files;
 mod fixture;
 mod hostile;
+mod oracle;
 mod speed;
