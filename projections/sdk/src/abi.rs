@@ -97,11 +97,12 @@ pub struct ChangeBatch {
 
 impl ChangeBatch {
     /// How many bytes of heap are worth a call.
-    pub const MOST_BYTES: usize = 1 << 20;
+    pub const MOST_BYTES: usize = 64 << 10;
     /// How many changes are worth a call.
-    pub const MOST_CHANGES: usize = 10_000;
+    pub const MOST_CHANGES: usize = 500;
 
-    /// Whether it should be sent before more is put in: big enough to be worth a call, small enough for the host's budgets.
+    /// Whether it should be sent before more is put in: big enough to be worth a call, small enough that the memory of every batch
+    /// is still in the processor's cache when it is used again.
     #[inline]
     #[must_use]
     pub fn is_big(&self) -> bool {

@@ -41,7 +41,7 @@ impl<'host> Rows<'host> {
         let batch = ChangeBatch {
             changes: Vec::with_capacity(changes + 1),
             cells: Vec::with_capacity(4 * changes),
-            heap: Vec::with_capacity((bytes + 64 * events).min(ChangeBatch::MOST_BYTES)),
+            heap: Vec::with_capacity((bytes + 64 * events).min(ChangeBatch::MOST_BYTES + ChangeBatch::MOST_BYTES / 8)),
         };
         Rows { batch, event: 0, host }
     }
