@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use reel_event_log::relay::RelayStatus;
 
 /// Buckets of everything that is timed, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
@@ -34,7 +35,7 @@ const fn described(name: &'static str, kind: Kind, unit: Unit, help: &'static st
     Described { name, kind, unit, help }
 }
 
-const METRICS: [Described; 17] = [
+const METRICS: [Described; 20] = [
     described("reel_commands_total", Kind::Counter, Unit::Count, "Commands, by outcome"),
     described("reel_command_seconds", Kind::Histogram, Unit::Seconds, "Time until a command was answered, by outcome"),
     described("reel_events_appended_total", Kind::Counter, Unit::Count, "Events that this process put into the log"),
@@ -66,6 +67,14 @@ const METRICS: [Described; 17] = [
         Unit::Seconds,
         "Time until a request was answered, by route and method",
     ),
+    described("reel_relay_leading", Kind::Gauge, Unit::Count, "1: this process fills the topic"),
+    described(
+        "reel_relay_position",
+        Kind::Gauge,
+        Unit::Count,
+        "Up to here the topic holds every event; told by who leads",
+    ),
+    described("reel_relay_troubled", Kind::Gauge, Unit::Count, "1: something keeps this relay from publishing"),
     described("reel_info", Kind::Gauge, Unit::Count, "1, with the version of Reel"),
 ];
 
@@ -106,6 +115,15 @@ impl Described {
             Kind::Gauge => metrics::describe_gauge!(name, unit, help),
             Kind::Histogram => metrics::describe_histogram!(name, unit, help),
         }
+    }
+}
+
+/// How a relay stands. The position of the one that leads is how far the topic is filled.
+pub(crate) fn of_relay(status: &RelayStatus) {
+    metrics::gauge!("reel_relay_leading").set(f64::from(u8::from(status.leading.is_some())));
+    metrics::gauge!("reel_relay_troubled").set(f64::from(u8::from(status.trouble.is_some())));
+    if let Some(position) = status.leading {
+        metrics::gauge!("reel_relay_position").set(position as f64);
     }
 }
 

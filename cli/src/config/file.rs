@@ -19,6 +19,8 @@ pub(super) struct File {
     pub(super) data: PathBuf,
     pub(super) store: Option<Given>,
     pub(super) topic: Option<Given>,
+    #[serde(default = "default_partitions")]
+    pub(super) topic_partitions: u32,
     pub(super) token: Option<Given>,
     #[serde(default = "default_drain")]
     pub(super) drain_seconds: u64,
@@ -147,4 +149,8 @@ fn default_data() -> PathBuf {
 
 fn default_drain() -> u64 {
     10
+}
+
+fn default_partitions() -> u32 {
+    8
 }

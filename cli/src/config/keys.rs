@@ -15,11 +15,12 @@ enum Takes {
 }
 
 /// Every key but the targets, which users name. `host.keep-previous` is `REEL_HOST_KEEP_PREVIOUS` in the environment.
-const KEYS: [(&str, Takes); 21] = [
+const KEYS: [(&str, Takes); 22] = [
     ("listen", Takes::Text),
     ("data", Takes::Text),
     ("store", Takes::Secret),
     ("topic", Takes::Secret),
+    ("topic-partitions", Takes::Number),
     ("token", Takes::Secret),
     ("drain-seconds", Takes::Number),
     ("serve.command-service", Takes::Text),

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use reel_event_log::topic::kafka::{TopicUrl, TopicUrlError};
 use toml::{Table, Value};
 
 use self::file::File;
@@ -30,6 +31,10 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// The event store.
     pub(crate) store: Address,
+    /// What the host is fed by.
+    pub(crate) topic: Topic,
+    /// How many partitions the topic gets where it is made.
+    pub(crate) topic_partitions: u32,
     /// Read databases: name and URL; the first is the default one.
     pub(crate) targets: Vec<(String, Address)>,
     /// Asked of whoever talks to us.
@@ -48,6 +53,15 @@ pub(crate) struct Config {
     pub(crate) plugin: reel_plugin::CallLimits,
     /// Whether projections of another log are built anew at once.
     pub(crate) log_change: LogChange,
+}
+
+/// What feeds the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// The event store itself, tailed.
+    Local,
+    /// Kafka; the command services' relay fills it.
+    Kafka(TopicUrl),
 }
 
 /// What to do with projections whose log is not the one that the store holds.
@@ -106,12 +120,16 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
             "{listen} can be reached from other machines, so a token is needed: set REEL_TOKEN or REEL_TOKEN_FILE (or token in reel.toml), or listen on 127.0.0.1"
         )));
     }
-    check_topic(flags.topic.as_deref(), file.topic)?;
+    if file.topic_partitions == 0 {
+        return Err(CliError::Usage("configuration: topic-partitions must be at least 1".into()));
+    }
     Ok(Config {
         listen,
         token,
         plugin: file.plugin.limits(),
         store: store(flags.store.as_deref(), file.store, &data)?,
+        topic: topic(flags.topic.as_deref(), file.topic)?,
+        topic_partitions: file.topic_partitions,
         targets: targets::resolve(&flags.targets, file.targets, &data)?,
         drain: Duration::from_secs(file.drain_seconds),
         batch,
@@ -132,13 +150,16 @@ fn store(flag: Option<&str>, file: Option<Given>, data: &Path) -> Result<Address
     }
 }
 
-fn check_topic(flag: Option<&str>, file: Option<Given>) -> Result<(), CliError> {
+fn topic(flag: Option<&str>, file: Option<Given>) -> Result<Topic, CliError> {
     let given = flag.map(|url| Ok(url.to_owned())).or_else(|| file.map(|given| given.text("topic"))).transpose()?;
     let url = Address::from(given.unwrap_or_else(|| "local:".to_owned()));
     if url.whole() == "local:" {
-        return Ok(());
+        return Ok(Topic::Local);
     }
-    Err(CliError::Usage(format!("topic {url}: this version tails the event store itself: write local:")))
+    let kafka = url.whole().parse().map(Topic::Kafka);
+    kafka.map_err(|error: TopicUrlError| {
+        CliError::Usage(format!("topic {url}: {error}; local: is the event store itself"))
+    })
 }
 
 #[cfg(test)]
@@ -162,6 +183,7 @@ mod tests {
     fn each_source_goes_over_the_one_before() {
         let defaults = config("", &[], &Flags::default()).unwrap();
         assert_eq!(defaults.store.whole(), "sqlite:.reel/store.sqlite");
+        assert_eq!((&defaults.topic, defaults.topic_partitions), (&Topic::Local, 8));
         assert_eq!(urls(&defaults), [("default", "sqlite:.reel/read.sqlite")]);
         let file = "data = 'd'\n[host]\nbatch = 7\n[targets]\nother = 'sqlite:o'\ndefault = 'sqlite:x'";
         let variables =
@@ -235,7 +257,9 @@ mod tests {
         check("", &[("REEL_HOST_BATCH", "0")], "at least 1");
         check("listen = '0.0.0.0:80'", &[], "a token is needed");
         check("store = 'oracle://a:secret@h/d'", &[], "oracle://a:…@h/d");
-        check("topic = 'kafak://h/d'", &[], "kafak://h/d");
+        check("topic = 'kafak://u:secret@h:1/d'", &[], "topic kafak://u:…@h:1/d: the topic must be kafka://HOST:PORT");
+        check("topic = 'kafka://h/d'", &[], "no HOST:PORT");
+        check("topic-partitions = 0", &[], "at least 1");
         check("[targets]\na = 1", &[], "targets.a");
         check("[limits]\nevent-bytes = 600000", &[], "only be lowered");
     }

@@ -7,9 +7,9 @@ use reel_host::{Host, HostConfig, HostError, Targets};
 use reel_plugin::{Engine, EngineConfig};
 use reel_read_model::Target;
 
-use super::Built;
 use super::opening::{Failed, open_store, open_targets, with_patience};
 use super::readiness::Readiness;
+use super::{Built, topic};
 use crate::config::{Config, LogChange};
 use crate::error::CliError;
 
@@ -17,7 +17,8 @@ pub(super) async fn build(config: &Config, readiness: &Readiness) -> Result<Buil
     let store = open_store(config, readiness).await?;
     let targets = open_targets(config, readiness).await?;
     let host = start(config, store, targets).await?;
-    Ok(Built { router: reel_host::admin::router(host.clone()), host: Some(host) })
+    topic::watch(config, readiness);
+    Ok(Built { host: Some(host.clone()), ..Built::of(reel_host::admin::router(host)) })
 }
 
 /// Starts a host with all generations that are to run.

@@ -10,6 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use reel_event_log::relay::RelayStatus;
 use reel_host::Host;
 use reel_problem::Problem;
 use tokio::net::TcpListener;
@@ -44,8 +45,13 @@ struct Gate {
 /// The process itself.
 struct Inner {
     router: Router,
-    /// Asked how its generations get on, where there is one.
-    host: Option<Host>,
+    looks: Looks,
+}
+
+/// What is looked at whenever somebody asks for metrics, where there is one.
+pub(super) struct Looks {
+    pub(super) host: Option<Host>,
+    pub(super) relay: Option<watch::Receiver<RelayStatus>>,
 }
 
 impl Listener {
@@ -66,9 +72,9 @@ impl Listener {
     }
 
     /// From now on everything is answered, by `router`.
-    pub(super) fn serve(&self, router: Router, host: Option<Host>) {
+    pub(super) fn serve(&self, router: Router, looks: Looks) {
         let router = router.fallback(reel_problem::no_such_path).layer(from_fn(metrics::of_request));
-        assert!(self.gate.inner.set(Inner { router, host }).is_ok(), "a process is built once");
+        assert!(self.gate.inner.set(Inner { router, looks }).is_ok(), "a process is built once");
         self.gate.readiness.serves();
     }
 
@@ -112,8 +118,13 @@ async fn ready(State(gate): State<Gate>) -> Response {
 }
 
 async fn counted(State(gate): State<Gate>) -> Response {
-    if let Some(Inner { host: Some(host), .. }) = gate.inner.get() {
-        host.measure().await;
+    if let Some(Inner { looks, .. }) = gate.inner.get() {
+        if let Some(host) = &looks.host {
+            host.measure().await;
+        }
+        if let Some(relay) = &looks.relay {
+            metrics::of_relay(&relay.borrow());
+        }
     }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, content_type)], metrics::render(&gate.counted)).into_response()

@@ -10,16 +10,18 @@ mod opening;
 mod read_api;
 mod readiness;
 mod signals;
+mod topic;
 mod up;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
+use reel_event_log::relay::Relay;
 use reel_host::Host;
 use tokio::task::JoinHandle;
 
-use self::listener::Listener;
+use self::listener::{Listener, Looks};
 use self::readiness::Readiness;
 pub(crate) use self::signals::stop_signal;
 use crate::config::Config;
@@ -55,6 +57,15 @@ struct Built {
     router: Router,
     /// To be stopped at the end, where there is one.
     host: Option<Host>,
+    /// The same.
+    relay: Option<Relay>,
+}
+
+impl Built {
+    /// A process that answers, and does nothing else.
+    fn of(router: Router) -> Built {
+        Built { router, host: None, relay: None }
+    }
 }
 
 /// A process that serves.
@@ -63,6 +74,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     listener: Listener,
     host: Option<Host>,
+    relay: Option<Relay>,
     watch: Option<JoinHandle<()>>,
     config: Config,
 }
@@ -94,14 +106,17 @@ impl Running {
             Process::Host => host::build(&config, &readiness).await,
             Process::ReadApi => read_api::build(&config, &readiness).await,
         }?;
-        listener.serve(built.router, built.host.clone());
+        let relay = built.relay.as_ref().map(Relay::status);
+        listener.serve(built.router, Looks { host: built.host.clone(), relay });
         tracing::info!("serving http://{}", listener.address);
         let watched = built.host.clone();
         let watch = watched.map(|host| tokio::spawn(async move { host.watch().await }));
-        Ok(Running { address: listener.address, listener, host: built.host, watch, config })
+        let Built { host, relay, .. } = built;
+        Ok(Running { address: listener.address, listener, host, relay, watch, config })
     }
 
-    /// Ends in order: no new requests, those under way, the projections behind the batch they are at.
+    /// Ends in order: no new requests, those under way, the relay gives its lease back, the projections stop behind the
+    /// batch they are at.
     pub(crate) async fn stop(self) {
         let drain = self.config.drain;
         if tokio::time::timeout(drain, self.listener.stop()).await.is_err() {
@@ -109,6 +124,9 @@ impl Running {
         }
         if let Some(watch) = self.watch {
             watch.abort();
+        }
+        if let Some(relay) = self.relay {
+            relay.stop().await;
         }
         let Some(host) = self.host else { return };
         if tokio::time::timeout(drain, host.stop()).await.is_err() {

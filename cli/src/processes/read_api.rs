@@ -15,7 +15,7 @@ use crate::error::CliError;
 /// Reads that wait look for the host's commits in the database: no signal comes from another process.
 pub(super) async fn build(config: &Config, readiness: &Readiness) -> Result<Built, CliError> {
     let targets = open_targets(config, readiness).await?;
-    Ok(Built { router: router(targets, ReadConfig::default()), host: None })
+    Ok(Built::of(router(targets, ReadConfig::default())))
 }
 
 /// The read API over `targets`, the default one first.

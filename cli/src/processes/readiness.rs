@@ -4,9 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use reel_event_log::EventStore;
+use reel_event_log::relay::RelayStatus;
 use reel_projector::chain;
 use reel_read_model::Target;
 use serde::Serialize;
+use tokio::sync::watch;
 
 use crate::config::Address;
 
@@ -55,6 +57,10 @@ pub(crate) enum Need {
     Store(Arc<dyn EventStore>),
     /// A read database.
     Target(Arc<dyn Target>),
+    /// The topic, as it was last looked at.
+    Topic(watch::Receiver<Result<(), String>>),
+    /// The relay of this process.
+    Relay(watch::Receiver<RelayStatus>),
 }
 
 /// The answer of `/health/ready`.
@@ -158,6 +164,8 @@ impl Need {
         match self {
             Need::Store(store) => store.head().await.map(drop).map_err(|error| chain(&error)),
             Need::Target(target) => target.live(NOBODY).await.map(drop).map_err(|error| chain(&error)),
+            Need::Topic(seen) => seen.borrow().clone(),
+            Need::Relay(status) => status.borrow().trouble.clone().map_or(Ok(()), Err),
         }
     }
 }

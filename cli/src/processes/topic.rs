@@ -1,0 +1,84 @@
+//! The topic, where it is Kafka: the relay that fills it, and whether it answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reel_event_log::EventStore;
+use reel_event_log::relay::state::{RelayState, SqliteRelayState};
+use reel_event_log::relay::{Pace, Relay, RelayConfig};
+use reel_event_log::topic::kafka::{TopicUrl, find};
+use reel_projector::chain;
+use tokio::sync::watch;
+
+use super::readiness::{Need, Readiness, Weight};
+use crate::config::{Address, Config, Topic};
+use crate::error::CliError;
+
+/// How often the topic is looked at.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// Starts a relay where the topic is Kafka. It makes the topic where it is missing, and tries again whatever fails.
+pub(super) async fn start_relay(
+    config: &Config,
+    readiness: &Readiness,
+    store: Arc<dyn EventStore>,
+) -> Result<Option<Relay>, CliError> {
+    let Topic::Kafka(url) = &config.topic else { return Ok(None) };
+    let state = open_state(config)?;
+    let relay = Relay::start(
+        store,
+        state,
+        RelayConfig {
+            topic: url.clone(),
+            partitions: config.topic_partitions,
+            name: std::env::var("HOSTNAME").unwrap_or_else(|_| "reel".into()),
+            pace: Pace::default(),
+        },
+    );
+    let need = readiness.need("relay", &Address::from(url.to_string()), Weight::Needed);
+    readiness.opened(need, Need::Relay(relay.status()));
+    watch(config, readiness);
+    Ok(Some(relay))
+}
+
+fn open_state(config: &Config) -> Result<Arc<dyn RelayState>, CliError> {
+    let path = config.data.join("relay.sqlite");
+    let state = SqliteRelayState::open(&path);
+    state
+        .map(|state| Arc::new(state) as Arc<dyn RelayState>)
+        .map_err(|error| CliError::caused(format!("the relay's record {} cannot be opened", path.display()), error))
+}
+
+/// Looks at the topic every few seconds, where it is Kafka: a process that needs it is not ready while it does not answer.
+pub(super) fn watch(config: &Config, readiness: &Readiness) {
+    let Topic::Kafka(url) = &config.topic else { return };
+    let (seen, look) = watch::channel(Err("not looked at yet".to_owned()));
+    let need = readiness.need("topic", &Address::from(url.to_string()), Weight::Needed);
+    readiness.opened(need, Need::Topic(look));
+    let (url, largest) = (url.clone(), config.limits.event_bytes);
+    tokio::spawn(async move {
+        // Nobody looks at it any more once the process ends.
+        while !seen.is_closed() {
+            let found = look_at(&url, largest).await;
+            let before = seen.send_replace(found.clone());
+            if let Err(why) = &found
+                && before != found
+            {
+                tracing::warn!("{why}");
+            }
+            tokio::time::sleep(PERIOD).await;
+        }
+    });
+}
+
+/// Whether it is there; an event that the store takes must fit into it.
+async fn look_at(url: &TopicUrl, largest: usize) -> Result<(), String> {
+    let found = find(url).await.map_err(|error| chain(&error))?;
+    match found.largest_event() {
+        Some(most) if most < largest => Err(format!(
+            "the topic {url} takes events of {most} bytes, the event store of {largest}: raise the topic's max.message.bytes, or lower \
+             limits.event-bytes to {most}"
+        )),
+        _ => Ok(()),
+    }
+}
