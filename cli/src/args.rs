@@ -80,6 +80,8 @@ pub(crate) enum Verb {
     /// Events that could not be applied, and what to do with them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
+    /// Look at all that the configuration names, and at the Reel that runs: what answers, what is wrong, what to do
+    Doctor(Doctor),
     /// Make and look into plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -132,6 +134,15 @@ pub(crate) struct Demo {
     /// End after the tour instead of serving until Ctrl-C
     #[arg(long)]
     pub(crate) exit: bool,
+    #[command(flatten)]
+    pub(crate) flags: Flags,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only ask the Reel at --url whether it is ready: a health check for containers
+    #[arg(long)]
+    pub(crate) ready: bool,
     #[command(flatten)]
     pub(crate) flags: Flags,
 }

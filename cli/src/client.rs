@@ -84,6 +84,16 @@ impl Client {
         request
     }
 
+    /// Where whoever answers `path` is.
+    pub(crate) fn address(&self, path: &str) -> &str {
+        self.urls.of(path)
+    }
+
+    /// A request without a token, for what needs none.
+    pub(crate) fn request_at(&self, method: Method, address: &str, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{address}{path}"))
+    }
+
     fn at_path(&self, path: &str, parameters: &[(&str, &str)]) -> String {
         let mut url = format!("{}{path}", self.urls.of(path));
         for (number, (name, value)) in parameters.iter().enumerate() {

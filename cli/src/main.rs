@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use reel_projector::chain;
 
-use crate::args::{Arguments, Common, Flags, Serve, Verb};
+use crate::args::{Arguments, Common, Doctor, Flags, Serve, Verb};
 use crate::client::Client;
 use crate::error::CliError;
 use crate::processes::Process;
@@ -73,6 +73,12 @@ async fn talk(verb: Verb, common: &Common) -> Result<(), CliError> {
         Verb::Status(status) => verbs::status::status(&client, &status).await,
         Verb::Query(query) => verbs::query::run(&client, &query).await,
         Verb::DeadLetters(letters) => verbs::dead_letters::run(&client, &letters).await,
+        Verb::Doctor(doctor) => verbs::doctor::run(&client, &with_token(doctor, common)).await,
         Verb::Plugin(plugin) => verbs::plugin::run(&client, plugin).await,
     }
+}
+
+/// The token that clients bring is the one that processes ask for.
+fn with_token(doctor: Doctor, common: &Common) -> Doctor {
+    Doctor { flags: Flags { token: common.token.clone(), ..doctor.flags }, ..doctor }
 }

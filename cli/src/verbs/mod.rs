@@ -2,6 +2,7 @@
 
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod import;
 pub(crate) mod operate;

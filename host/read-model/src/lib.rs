@@ -7,6 +7,7 @@
 mod answer;
 mod catalog;
 mod catalog_statements;
+mod examine;
 mod fault;
 pub mod load;
 mod mysql;
@@ -18,6 +19,7 @@ mod sql;
 mod sqlite;
 pub mod target;
 
+pub use examine::{Examined, Finding, examine};
 pub use load::{BulkLoad, Loaded};
 pub use open::open;
 pub use query::{Answer, Case, Comparison, Count, Direction, Filter, Nulls, OrderBy, Query};

@@ -18,6 +18,13 @@ pub(in crate::postgres) const LOCK_CATALOG: &str = "SELECT pg_advisory_xact_lock
 /// What characters the database knows.
 pub(in crate::postgres) const ENCODING: &str = "SELECT current_setting('server_encoding')";
 
+/// What the server is, and what we may do there.
+pub(in crate::postgres) const EXAMINE: &str = "SELECT current_setting('server_version') AS version, \
+     current_setting('server_version_num')::int4 AS number, current_setting('server_encoding') AS encoding, \
+     pg_is_in_recovery() AS standby, has_database_privilege(current_database(), 'CREATE') AS may_create, \
+     has_schema_privilege(to_regnamespace('reel')::oid, 'CREATE') AS may_write, \
+     current_user::text AS login, current_database()::text AS database";
+
 /// Which tables are in our schema.
 pub(in crate::postgres) const OWN_TABLES: &str = "SELECT count(*), count(*) FILTER (WHERE tablename = 'catalog') \
      FROM pg_catalog.pg_tables WHERE schemaname = 'reel'";

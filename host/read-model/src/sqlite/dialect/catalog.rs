@@ -65,3 +65,6 @@ CREATE TABLE reel_view (
     name TEXT NOT NULL PRIMARY KEY, projection TEXT NOT NULL, made INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 ";
+
+/// Whether the file is a database at all: its schema can be read.
+pub(in crate::sqlite) const EXAMINE: &str = "SELECT count(*) FROM sqlite_schema";

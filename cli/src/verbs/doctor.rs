@@ -1,0 +1,208 @@
+//! `reel doctor`: everything that the configuration names, and the Reel that runs, each with its version, whether it answers, what is
+//! wrong and what to do. It changes nothing.
+
+use std::path::Path;
+
+use reel_event_log::topic::kafka::{TopicUrl, find};
+use reel_event_log::{Limits, SqliteStore, StoreError};
+use reel_projector::chain;
+use reel_read_model::Finding;
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::args::Doctor;
+use crate::client::{Client, Output};
+use crate::config::{self, Address, Config, Topic};
+use crate::error::CliError;
+use crate::print;
+use crate::processes::Process;
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    location: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<String>,
+    /// What else is to be known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    problems: Vec<Problem>,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem {
+    what: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    remedy: String,
+}
+
+/// The parts of a running Reel: name, path that tells which address is asked.
+const PARTS: [(&str, &str); 3] = [("command service", "/commands/v1"), ("host", "/admin/v1"), ("read API", "/read/v1")];
+
+pub(crate) async fn run(client: &Client, doctor: &Doctor) -> Result<(), CliError> {
+    let checks = if doctor.ready {
+        vec![running(client, "reel", "", Missing::Wrong).await]
+    } else {
+        let config = config::load(&doctor.flags, Process::Up)?;
+        let mut checks = configured(&config).await;
+        checks.extend(all_running(client).await);
+        checks
+    };
+    let wrong = checks.iter().filter(|check| !check.ok).count();
+    match client.output {
+        Output::Json => print::json(&serde_json::json!({ "ok": wrong == 0, "checks": checks }))?,
+        Output::Text => show(&checks)?,
+    }
+    match wrong {
+        0 => Ok(()),
+        1 => Err(CliError::Failed("one of these is not as it must be".into())),
+        _ => Err(CliError::Failed(format!("{wrong} of these are not as they must be"))),
+    }
+}
+
+async fn configured(config: &Config) -> Vec<Check> {
+    let mut checks = vec![store(config).await];
+    if let Topic::Kafka(url) = &config.topic {
+        checks.push(topic(url, config).await);
+    }
+    for (name, url) in &config.targets {
+        let examined = reel_read_model::examine(name, url.whole()).await;
+        let problems = examined.findings.into_iter().map(Problem::from).collect();
+        checks.push(Check { version: examined.version, ..Check::of(format!("target {name}"), url, problems) });
+    }
+    checks
+}
+
+impl Check {
+    fn of(name: impl Into<String>, location: impl ToString, problems: Vec<Problem>) -> Check {
+        let ok = problems.is_empty();
+        Check { name: name.into(), location: location.to_string(), ok, version: None, note: None, problems }
+    }
+
+    fn fine(name: impl Into<String>, location: impl ToString, note: impl Into<String>) -> Check {
+        Check { note: Some(note.into()), ..Check::of(name, location, Vec::new()) }
+    }
+}
+
+impl From<Finding> for Problem {
+    fn from(Finding { what, remedy }: Finding) -> Problem {
+        Problem { what, remedy }
+    }
+}
+
+async fn store(config: &Config) -> Check {
+    let path = Path::new(config.store.whole().trim_start_matches("sqlite:"));
+    if !path.exists() {
+        return Check::fine("store", &config.store, "not there yet: made at the first start");
+    }
+    opened_store(&config.store, SqliteStore::open(path, Limits::default()).map(drop))
+}
+
+fn opened_store(url: &Address, opened: Result<(), StoreError>) -> Check {
+    match opened {
+        Ok(()) => Check::fine("store", url, "nobody uses it now"),
+        Err(StoreError::InUse { .. }) => Check::fine("store", url, "in use by a Reel that runs"),
+        Err(error) => Check::of("store", url, vec![Problem { what: chain(&error), remedy: String::new() }]),
+    }
+}
+
+async fn topic(url: &TopicUrl, config: &Config) -> Check {
+    let found = match find(url).await {
+        Ok(found) => found,
+        Err(error) => {
+            let remedy =
+                "see that the address is right and the broker runs; a command service makes a topic that is missing";
+            return Check::of("topic", url, vec![Problem { what: chain(&error), remedy: remedy.into() }]);
+        }
+    };
+    let mut problems = Vec::new();
+    if found.partitions < config.topic_partitions {
+        problems.push(Problem {
+            what: format!("it has {} partitions, {} are configured", found.partitions, config.topic_partitions),
+            remedy: "add partitions to the topic, or lower topic-partitions".into(),
+        });
+    }
+    if let Some(most) = found.largest_event().filter(|most| *most < config.limits.event_bytes) {
+        problems.push(Problem {
+            what: format!("it takes events of {most} bytes, the event store of {}", config.limits.event_bytes),
+            remedy: format!("raise the topic's max.message.bytes, or lower limits.event-bytes to {most}"),
+        });
+    }
+    let note = Some(format!("{} partitions", found.partitions));
+    Check { note, ..Check::of("topic", url, problems) }
+}
+
+/// What it means when nobody answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    /// Nothing: it need not run.
+    Fine,
+    /// It was to be there.
+    Wrong,
+}
+
+/// The Reel that runs; each of its processes once.
+async fn all_running(client: &Client) -> Vec<Check> {
+    let mut checks: Vec<Check> = Vec::new();
+    for (name, path) in PARTS {
+        let address = client.address(path).to_owned();
+        match checks.iter_mut().find(|check| check.location == address) {
+            Some(check) => check.name = format!("{}, {name}", check.name),
+            None => checks.push(running(client, name, path, Missing::Fine).await),
+        }
+    }
+    checks
+}
+
+async fn running(client: &Client, name: &str, path: &str, missing: Missing) -> Check {
+    let address = client.address(path);
+    let answered = client.request_at(Method::GET, address, "/health/ready").send().await;
+    let answer = match answered {
+        Ok(answer) => answer.json::<Value>().await.unwrap_or_default(),
+        Err(error) if missing == Missing::Fine && error.is_connect() => {
+            return Check::fine(name, address, "not running");
+        }
+        Err(error) => {
+            let what = client.unreachable(&error).to_string();
+            return Check::of(name, address, vec![Problem { what, remedy: String::new() }]);
+        }
+    };
+    let mut problems: Vec<Problem> = unanswered(&answer).collect();
+    if answer["ready"] != true && problems.is_empty() {
+        let what = if answer["ready"] == false {
+            "it is starting"
+        } else {
+            "whoever listens there is no Reel of this version"
+        };
+        problems.push(Problem { what: what.into(), remedy: String::new() });
+    }
+    Check { note: Some("running".into()), ..Check::of(name, address, problems) }
+}
+
+/// What a running Reel says that it misses.
+fn unanswered(answer: &Value) -> impl Iterator<Item = Problem> {
+    let checks = answer["checks"].as_array().map(Vec::as_slice).unwrap_or_default();
+    checks.iter().filter(|check| check["ok"] == false).map(|check| {
+        let text = |member: &str| check[member].as_str().unwrap_or_default();
+        Problem { what: format!("{} ({}): {}", text("name"), text("location"), text("problem")), remedy: String::new() }
+    })
+}
+
+fn show(checks: &[Check]) -> Result<(), CliError> {
+    for check in checks {
+        let mark = if check.ok { "ok   " } else { "WRONG" };
+        let known: Vec<&str> = [&check.version, &check.note].into_iter().flatten().map(String::as_str).collect();
+        let known = if known.is_empty() { String::new() } else { format!(": {}", known.join(", ")) };
+        print::line(&format!("{mark} {} at {}{known}", check.name, check.location))?;
+        for Problem { what, remedy } in &check.problems {
+            print::line(&format!("        {what}"))?;
+            if !remedy.is_empty() {
+                print::line(&format!("        → {remedy}"))?;
+            }
+        }
+    }
+    Ok(())
+}
