@@ -2,5 +2,6 @@
 //! that they need is not there.
 
 mod apart;
+mod doctor;
 mod observed;
 mod readiness;

@@ -3,7 +3,7 @@
 use reel_projector::chain;
 
 use crate::target::CatalogError;
-use crate::{open, postgres, sqlite};
+use crate::{mysql, open, postgres, sqlite};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub async fn examine(name: &str, url: &str) -> Examined {
     }
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return postgres::examine::examine(name, url).await;
+    }
+    if url.starts_with("mysql://") || url.starts_with("mariadb://") {
+        return mysql::examine::examine(name, url).await;
     }
     match open::open(name, url).await {
         Ok(target) => Examined { version: Some(format!("{:?}", target.kind())), findings: Vec::new() },

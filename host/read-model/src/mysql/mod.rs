@@ -5,6 +5,7 @@ mod catalog;
 mod connection;
 mod dialect;
 mod error;
+pub(crate) mod examine;
 mod generations;
 mod load;
 mod reader;
