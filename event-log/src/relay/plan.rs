@@ -79,14 +79,17 @@ impl Plan {
     }
 }
 
-/// The layout to go on with: the one that a leader was at last, if the topic still has its partitions; else the last one. What lies
-/// between is left to history.
+/// The layout to go on with: the one that a leader was at last, or a later one if the topic lacks partitions of one on the way. What
+/// lies before it is left to history.
 fn resumed(record: &RelayRecord, survey: &Survey, layouts: &[Layout]) -> Layout {
-    let last = *layouts.last().expect("one at least");
+    let last = layouts.last().expect("one at least");
+    if survey.record == Standing::Gone {
+        return *last;
+    }
     let reached = survey.tails.iter().flatten().map(|tail| tail.layout).max().unwrap_or(0).max(record.published.layout);
-    let begun = layouts.iter().rfind(|layout| layout.from <= reached).unwrap_or(&layouts[0]);
-    let whole = begun.partitions as usize <= survey.tails.len() && survey.record == Standing::Stands;
-    if whole { *begun } else { last }
+    let begun = layouts.iter().rposition(|layout| layout.from <= reached).unwrap_or(0);
+    let fits = |layout: &&Layout| layout.partitions as usize <= survey.tails.len();
+    *layouts[begun..].iter().rev().take_while(fits).last().unwrap_or(last)
 }
 
 /// What is known of each partition: what was written down, raised by what the topic holds.

@@ -87,6 +87,9 @@ fn another_number_of_partitions_is_a_new_layout_behind_the_head() {
     // Fewer: its partitions are gone.
     let plan = planned(&written, &survey(9, &[None]));
     assert_eq!(plan, (vec![layout(1, 2), layout(10, 1)], 10, vec![known(9, 0)]));
+    // One on the way whose partitions are gone is passed over, with what lies before it.
+    let written = record(&[layout(1, 1), layout(5, 4), layout(8, 2)], published(1, &[known(2, 2)]));
+    assert_eq!(planned(&written, &survey(9, &[None; 2])).1, 8);
     // Once more before anything was appended: no two layouts begin at one position.
     let written = record(&[layout(1, 2), layout(10, 4)], published(10, &[known(9, 0); 4]));
     assert_eq!(planned(&written, &survey(9, &[None; 8])).0[2], layout(11, 8));
