@@ -2,17 +2,24 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use reel_event_log::EventStore;
 use reel_plugin::Engine;
+use reel_projector::{chain, manifest::Order};
 use reel_read_model::{CatalogError, Condition, Generation, GenerationId, GenerationState, Target};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
-use crate::config::HostConfig;
+use crate::config::{HostConfig, Hosts, KafkaTopic, Topic};
 use crate::error::HostError;
 use crate::reference::ProjectionRef;
 use crate::runner::Runner;
 use crate::watch::Seen;
+
+/// How often a host looks what other hosts have done.
+const RECONCILED: Duration = Duration::from_secs(1);
 
 /// The read databases of a host, by name.
 #[derive(Clone)]
@@ -67,6 +74,9 @@ pub(crate) struct Inner {
     pub(crate) operations: tokio::sync::Mutex<()>,
     /// How each generation moved, as far as it was looked at.
     pub(crate) seen: Seen,
+    /// Who this host is where leases are held.
+    pub(crate) holder: Uuid,
+    reconciling: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// Which generation a runner runs: the target's name, and the number within it.
@@ -76,7 +86,13 @@ impl Host {
     /// A host that runs nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, targets: Targets, engine: Engine, config: HostConfig) -> Host {
+        let holder = match config.hosts {
+            Hosts::One => store.log_id().0,
+            Hosts::Several => Uuid::new_v4(),
+        };
         let inner = Inner {
+            holder,
+            reconciling: Mutex::default(),
             store,
             targets,
             engine,
@@ -89,22 +105,62 @@ impl Host {
         Host { inner: Arc::new(inner) }
     }
 
-    /// Starts all generations that are to run.
+    /// Starts all generations that are to run, and from then on starts and stops what other hosts have deployed, resumed, paused
+    /// or dropped.
     ///
     /// # Errors
     /// Where a catalog cannot be read.
     pub async fn start(&self) -> Result<(), HostError> {
-        let targets: Vec<_> = self.inner.targets.iter().cloned().collect();
-        for target in targets {
-            for generation in self.generations(&target).await? {
-                self.start_generation(&target, &generation);
-            }
+        for target in self.inner.targets.clone().iter() {
+            self.reconcile(target).await?;
+        }
+        let host = self.clone();
+        let reconciling = tokio::spawn(async move { host.keep_reconciled().await });
+        if let Some(before) = self.reconciling().replace(reconciling) {
+            before.abort();
         }
         Ok(())
     }
 
+    async fn keep_reconciled(&self) {
+        loop {
+            tokio::time::sleep(RECONCILED).await;
+            for target in self.inner.targets.iter() {
+                if let Err(error) = self.reconcile(target).await {
+                    tracing::debug!(target = target.name(), error = chain(&error), "the catalog is not looked at");
+                }
+            }
+        }
+    }
+
+    /// Runs what the catalog says is to run, and nothing else.
+    async fn reconcile(&self, target: &Arc<dyn Target>) -> Result<(), HostError> {
+        let _one_at_a_time = self.inner.operations.lock().await;
+        let generations = self.generations(target).await?;
+        for generation in &generations {
+            self.start_generation(target, generation);
+        }
+        let idle: Vec<GenerationId> = {
+            let runs = |id| generations.iter().any(|generation| generation.id == id && is_to_run(generation));
+            let runners = self.runners();
+            let here = runners.keys().filter(|(name, _)| name == target.name());
+            here.map(|(_, id)| *id).filter(|id| !runs(*id)).collect()
+        };
+        for id in idle {
+            self.stop_generation(target, id).await;
+        }
+        Ok(())
+    }
+
+    fn reconciling(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.inner.reconciling.lock().expect("nobody panics while holding it")
+    }
+
     /// Stops all generations, each behind the batch it is at.
     pub async fn stop(&self) {
+        if let Some(reconciling) = self.reconciling().take() {
+            reconciling.abort();
+        }
         let runners: Vec<_> = self.runners().drain().map(|(_, runner)| runner).collect();
         for runner in &runners {
             runner.ask_to_stop();
@@ -143,15 +199,22 @@ impl Host {
     }
 
     pub(crate) fn start_generation(&self, target: &Arc<dyn Target>, generation: &Generation) {
-        use GenerationState::{Build, CatchUp, Live, Previous, Ready};
-        let runs = matches!(generation.state, Build | CatchUp | Ready | Live | Previous);
-        if !runs || generation.condition != Condition::Running {
+        if !is_to_run(generation) {
             return;
         }
         let key = (target.name().to_owned(), generation.id);
         let mut runners = self.runners();
         if runners.get(&key).is_none_or(Runner::is_finished) {
             runners.insert(key, Runner::start(self.clone(), Arc::clone(target), generation.clone()));
+        }
+    }
+
+    /// The topic whose partitions hosts share, if this generation may be shared: the order of all streams together is known to the
+    /// store alone.
+    pub(crate) fn shared_topic(&self, generation: &Generation) -> Option<&KafkaTopic> {
+        match &self.inner.config.topic {
+            Topic::Kafka(topic) if generation.manifest.order == Order::ByStream => Some(topic),
+            Topic::Kafka(_) | Topic::Store => None,
         }
     }
 
@@ -204,4 +267,11 @@ impl Host {
         }
         Ok(found)
     }
+}
+
+/// Whether a generation is to run, as the catalog says.
+fn is_to_run(generation: &Generation) -> bool {
+    use GenerationState::{Build, CatchUp, Live, Previous, Ready};
+    let runs = matches!(generation.state, Build | CatchUp | Ready | Live | Previous);
+    runs && generation.condition == Condition::Running
 }

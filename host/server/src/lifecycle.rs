@@ -1,21 +1,25 @@
 //! A generation's way from build to live: watches how far its loop has come, and moves it on.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use reel_projector::{Progress, chain};
+use reel_projector::chain;
 use reel_read_model::{CatalogError, FlipOutcome, Generation, GenerationState, Promotion, Target, target::IfBehind};
 
 use crate::host::Host;
+use crate::runner::Run;
 
+/// How often checkpoints are looked at while this host commits, and while others may.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOK_APART: Duration = Duration::from_millis(100);
 /// How often a flip finds the new generation behind the live one before the live one is held still for it.
 const PATIENCE: u32 = 20;
-/// How often a flip is tried at all: about five seconds.
-const LAST_TRY: u32 = 1_000;
+/// For how long a flip is tried at all.
+const TRIED: Duration = Duration::from_secs(10);
 
 /// Moves a generation on until it is live, or ready and waits for an operator.
-pub(crate) async fn follow(host: Host, target: Arc<dyn Target>, generation: Generation, progress: Arc<Progress>) {
-    let way = Way { host, target, generation, progress };
+pub(crate) async fn follow(run: Run) {
+    let way = Way(run);
     let mut wait = Duration::from_millis(20);
     while let Err(error) = way.go().await {
         tracing::warn!(error = chain(&error), "the generation cannot be moved on yet");
@@ -24,41 +28,49 @@ pub(crate) async fn follow(host: Host, target: Arc<dyn Target>, generation: Gene
     }
 }
 
-struct Way {
-    host: Host,
-    target: Arc<dyn Target>,
-    generation: Generation,
-    progress: Arc<Progress>,
-}
+struct Way(Run);
 
 impl Way {
     async fn go(&self) -> Result<(), CatalogError> {
         use GenerationState::{Build, CatchUp, Ready};
+        let Way(Run { host, target, generation, .. }) = self;
         let mut state = self.state().await?;
         for (from, to) in [(Build, CatchUp), (CatchUp, Ready)] {
             if state == from {
-                self.reach_head().await;
-                self.target.set_state(self.generation.id, from, to).await?;
-                tracing::info!(state = ?to, position = self.progress.now().position, "moved on");
+                let position = self.reach_head().await?;
+                target.set_state(generation.id, from, to).await?;
+                tracing::info!(state = ?to, position, "moved on");
                 state = to;
             }
         }
-        if state == Ready && self.generation.promotion == Promotion::Automatic {
-            promote(&self.host, &self.target, &self.generation).await?;
+        if state == Ready && generation.promotion == Promotion::Automatic {
+            promote(host, target, generation).await?;
         }
         Ok(())
     }
 
     async fn state(&self) -> Result<GenerationState, CatalogError> {
-        let all = self.target.generations().await?;
-        Ok(all.into_iter().find(|g| g.id == self.generation.id).map_or(GenerationState::Dropped, |g| g.state))
+        let all = self.0.target.generations().await?;
+        Ok(all.into_iter().find(|g| g.id == self.0.generation.id).map_or(GenerationState::Dropped, |g| g.state))
     }
 
-    /// Waits until the loop has passed what is the log's last position now.
-    async fn reach_head(&self) {
-        let head = *self.host.inner.store.watch().borrow();
-        let reached = self.progress.watch().wait_for(|position| *position >= head).await.map(|_| ());
-        reached.expect("the progress lives as long as this");
+    /// Waits until every shard, whichever host runs it, has passed what is the log's last position now.
+    async fn reach_head(&self) -> Result<u64, CatalogError> {
+        let Way(Run { host, target, generation, .. }) = self;
+        let head = *host.inner.store.watch().borrow();
+        let mut commits = host.commits();
+        loop {
+            commits.mark_unchanged();
+            let checkpoints = target.checkpoints(generation.id).await?;
+            if let Some(lowest) = checkpoints.iter().map(|checkpoint| checkpoint.point.position).min()
+                && lowest >= head
+            {
+                return Ok(lowest);
+            }
+            tokio::time::sleep(LOOK).await;
+            // Other hosts' commits are not heard of here.
+            let _ = tokio::time::timeout(LOOK_APART, commits.changed()).await;
+        }
     }
 }
 
@@ -83,16 +95,17 @@ pub(crate) async fn flip(host: &Host, target: &Arc<dyn Target>, generation: &Gen
         _ => IfBehind::Refuse,
     };
     let mut held = None;
-    let mut tries = 0;
+    let (mut tries, began) = (0, Instant::now());
     let outcome = loop {
         let outcome = target.flip(generation.id, behind).await;
         let Ok(FlipOutcome::Behind { at, live: ahead, .. }) = outcome else { break outcome.map(drop) };
         tries += 1;
-        if tries == LAST_TRY {
+        if began.elapsed() > TRIED {
             break Err(still_behind(generation, at.position, ahead.position));
         }
         if tries == PATIENCE
             && let Some(live) = &live
+            && host.shared_topic(live).is_none()
         {
             host.stop_generation(target, live.id).await;
             held = Some(live.clone());

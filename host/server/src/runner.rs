@@ -14,9 +14,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::host::Host;
+use crate::lease::Lease;
 use crate::lifecycle;
 use crate::metered::metered;
 use crate::source::LogSource;
+
+/// How often a host asks for the lease of a generation that another one runs.
+const LEASE_ASKED: Duration = Duration::from_millis(500);
 
 /// A generation that runs.
 pub(crate) struct Runner {
@@ -55,16 +59,19 @@ impl Runner {
     }
 }
 
+/// What runs one generation.
 #[derive(Clone)]
-struct Run {
-    host: Host,
-    target: Arc<dyn Target>,
-    generation: Generation,
-    progress: Arc<Progress>,
+pub(crate) struct Run {
+    pub(crate) host: Host,
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) generation: Generation,
+    pub(crate) progress: Arc<Progress>,
 }
 
 /// Why an attempt to run ended without being asked to.
-enum Ended {
+pub(crate) enum Ended {
+    /// The catalog has changed: look at it and begin again.
+    Again,
     /// Passing: try again soon.
     Passing(String),
     /// An operator must decide.
@@ -81,6 +88,7 @@ impl Run {
         loop {
             match self.attempt(&mut orders).await {
                 Ok(()) => return,
+                Err(Ended::Again) => continue,
                 Err(Ended::Halted(failure)) => return self.halt(failure, None).await,
                 Err(Ended::Broken(failure)) => return self.halt(failure, Some(GenerationState::Failed)).await,
                 Err(Ended::Passing(why)) => {
@@ -95,8 +103,33 @@ impl Run {
         }
     }
 
-    /// Runs the loop once, from the checkpoint on; beside it goes what moves the generation through its life.
+    /// Runs the generation once, until it is told to stop or something is in the way.
     async fn attempt(&self, orders: &mut Orders) -> Result<(), Ended> {
+        if let Some(topic) = self.host.shared_topic(&self.generation) {
+            return self.share(topic, orders).await;
+        }
+        let Some(lease) = self.leased(&mut orders.stop).await? else { return Ok(()) };
+        let ended = self.follow_store(orders).await;
+        lease.release().await;
+        ended
+    }
+
+    /// Waits until this host has the generation's lease; nothing where it is told to stop before.
+    async fn leased(&self, stop: &mut watch::Receiver<bool>) -> Result<Option<Lease>, Ended> {
+        loop {
+            let holder = self.host.inner.holder;
+            if let Some(lease) = Lease::take(&self.target, self.generation.id, holder).await.map_err(passing)? {
+                return Ok(Some(lease));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LEASE_ASKED) => {}
+                () = asked(stop) => return Ok(None),
+            }
+        }
+    }
+
+    /// Runs the loop from the checkpoint on; beside it goes what moves the generation through its life.
+    async fn follow_store(&self, orders: &mut Orders) -> Result<(), Ended> {
         let checkpoint = self.take_over().await?;
         self.progress.begin(checkpoint.point.position);
         let plugin = self.plugin().await?;
@@ -115,21 +148,10 @@ impl Run {
             cache_bytes: self.host.inner.config.cache_bytes,
             progress: Arc::clone(&self.progress),
         };
-        let follow = lifecycle::follow(
-            self.host.clone(),
-            Arc::clone(&self.target),
-            self.generation.clone(),
-            Arc::clone(&self.progress),
-        );
-        let follow = AbortOnDrop(tokio::spawn(follow));
+        let follow = AbortOnDrop(tokio::spawn(lifecycle::follow(self.clone())));
         let ended = reel_projector::run(parts, source, settings, orders).await;
         drop(follow);
-        ended.map_err(|error| match error {
-            RunError::Halted(failure) => Ended::Halted(failure),
-            RunError::Fatal(failure) if failure.code == "log-changed" => Ended::Halted(failure),
-            RunError::Fatal(failure) => Ended::Broken(failure),
-            RunError::Superseded(by) => Ended::Passing(by),
-        })
+        ended.map_err(Ended::from)
     }
 
     /// Fences whoever ran the generation before.
@@ -138,7 +160,7 @@ impl Run {
         checkpoints.into_iter().next().ok_or_else(|| Ended::Passing("the generation has no checkpoint".into()))
     }
 
-    async fn plugin(&self) -> Result<Box<dyn Plugin>, Ended> {
+    pub(crate) async fn plugin(&self) -> Result<Box<dyn Plugin>, Ended> {
         let digest = &self.generation.digest;
         let component = self.target.component(digest).await.map_err(passing)?;
         let Some(component) = component else {
@@ -150,7 +172,7 @@ impl Run {
         plugin.map(|plugin| Box::new(plugin) as Box<dyn Plugin>).map_err(|error| broken(chain(&error)))
     }
 
-    async fn settings(&self) -> Result<RunSettings, Ended> {
+    pub(crate) async fn settings(&self) -> Result<RunSettings, Ended> {
         let Generation { id, log, digest, settings, on_failure, .. } = &self.generation;
         let let_go = self.target.decisions(*log, digest, settings).await.map_err(passing)?;
         let mut parked = HashSet::new();
@@ -182,6 +204,10 @@ impl Run {
         };
         let mut wait = Duration::from_millis(50);
         while let Err(error) = self.note(&condition, state).await {
+            // It was dropped, perhaps by another host; that was why it failed.
+            if matches!(error, CatalogError::NotFound(_)) {
+                return;
+            }
             tracing::warn!(error = chain(&error), "the failure cannot be noted yet");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(Duration::from_secs(5));
@@ -201,13 +227,24 @@ impl Run {
     }
 }
 
+impl From<RunError> for Ended {
+    fn from(error: RunError) -> Ended {
+        match error {
+            RunError::Halted(failure) => Ended::Halted(failure),
+            RunError::Fatal(failure) if failure.code == "log-changed" => Ended::Halted(failure),
+            RunError::Fatal(failure) => Ended::Broken(failure),
+            RunError::Superseded(by) => Ended::Passing(by),
+        }
+    }
+}
+
 /// Waits until the generation is to stop.
-async fn asked(stop: &mut watch::Receiver<bool>) {
+pub(crate) async fn asked(stop: &mut watch::Receiver<bool>) {
     // The sender goes only when the runner does.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn passing(error: CatalogError) -> Ended {
+pub(crate) fn passing(error: CatalogError) -> Ended {
     Ended::Passing(chain(&error))
 }
 
@@ -215,7 +252,8 @@ fn broken(message: String) -> Ended {
     Ended::Broken(Failure { position: None, stream: None, kind: None, code: "component".into(), message })
 }
 
-struct AbortOnDrop(JoinHandle<()>);
+/// A task that ends with whoever started it.
+pub(crate) struct AbortOnDrop(pub(crate) JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {

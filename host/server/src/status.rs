@@ -118,7 +118,8 @@ impl Host {
     ) -> Result<GenerationStatus, HostError> {
         let running = self.running(target, generation);
         let position = match &running {
-            Some((now, _)) if now.position > 0 => now.position,
+            // A shared generation stands where its last shard does, whichever host runs that.
+            Some((now, _)) if now.position > 0 && self.shared_topic(generation).is_none() => now.position,
             _ => self.stored_position(target, generation).await?,
         };
         let head = *self.inner.store.watch().borrow();

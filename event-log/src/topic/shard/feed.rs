@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_events::{EventBatch, LogId, LogPoint, partition_of};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, OwnedMutexGuard, mpsc, watch};
 
 use super::{Carries, Heard, Mark, Passed, ShardMachine};
 use crate::store::{EventStore, ReadLimit, StoreError};
@@ -79,7 +79,7 @@ pub struct Fed {
 pub struct ShardFeed {
     store: Arc<dyn EventStore>,
     place: ShardPlace,
-    partition: Partition,
+    partition: OwnedMutexGuard<Partition>,
     ends: Ends,
     machine: ShardMachine,
     verified: bool,
@@ -100,9 +100,15 @@ struct Cursor {
 }
 
 impl ShardFeed {
-    /// Goes on where `place` says, out of `partition`. Nothing is read before [`ShardFeed::next`].
+    /// Goes on where `place` says, out of `partition`, which the next feed of the same shard gets when this one is dropped: what was
+    /// heard and not handed over is a hole then. Nothing is read before [`ShardFeed::next`].
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, place: ShardPlace, partition: Partition, ends: Ends) -> ShardFeed {
+    pub fn new(
+        store: Arc<dyn EventStore>,
+        place: ShardPlace,
+        partition: OwnedMutexGuard<Partition>,
+        ends: Ends,
+    ) -> ShardFeed {
         ShardFeed {
             machine: ShardMachine::new(place.log, place.layout, place.at),
             store,
@@ -116,12 +122,6 @@ impl ShardFeed {
             handed: place.at,
             offsets: VecDeque::new(),
         }
-    }
-
-    /// The partition, for another feed of the same shard. What was heard and not handed over is lost to the topic: a hole.
-    #[must_use]
-    pub fn into_partition(self) -> Partition {
-        self.partition
     }
 
     /// The next events, at most `most`; waits until the shard moves. A call that is dropped before it returned has taken nothing.

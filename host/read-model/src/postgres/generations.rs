@@ -2,7 +2,9 @@
 //!
 //! Locks are taken in this order: projection, generation, checkpoints by shard, tables and views.
 
-use reel_projector::{Manifest, Table};
+use std::time::{Duration, Instant};
+
+use reel_projector::{Checkpoint, Manifest, Table};
 use sqlx::{PgConnection, Row, query, query_scalar};
 
 use super::catalog::{self, Outcome};
@@ -16,6 +18,10 @@ use crate::fault::Fault;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
 };
+
+/// How long a flip holds the live generation still, and how often it looks whether the next one has passed it.
+const PASSING: Duration = Duration::from_millis(500);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Makes a generation: its entry, its checkpoints, its tables.
 pub(super) async fn create(
@@ -107,10 +113,10 @@ pub(super) async fn flip(
     }
     if let Some(live) = live {
         let standing = catalog::lock_checkpoints(connection, live.id).await?;
-        let reached = catalog::checkpoints(connection, to).await?;
-        match behind(&standing, &reached) {
-            Some(outcome) if if_behind == IfBehind::Refuse => return Ok(outcome),
-            _ => {}
+        if if_behind == IfBehind::Refuse
+            && let Some(outcome) = pass(connection, &standing, to).await?
+        {
+            return Ok(outcome);
         }
         let previous = GenerationState::Previous.word();
         query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *connection).await?;
@@ -118,6 +124,24 @@ pub(super) async fn flip(
     catalog::promote(connection, &projection, to).await?;
     replace_views(connection, &next).await?;
     Ok(FlipOutcome::Flipped)
+}
+
+/// Waits a short while until `to` is at or past the live generation's checkpoints, which stand still meanwhile: whichever hosts run
+/// the two, commands that keep arriving cannot make them miss each other for ever. How it is behind, if it still is.
+async fn pass(
+    connection: &mut PgConnection,
+    standing: &[Checkpoint],
+    to: GenerationId,
+) -> Outcome<Option<FlipOutcome>> {
+    let deadline = Instant::now() + PASSING;
+    loop {
+        // Read committed: each look sees what was committed since.
+        let reached = catalog::checkpoints(connection, to).await?;
+        match behind(standing, &reached) {
+            Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 /// Points the projection's views at the tables of `next`; views that it has no table for go.

@@ -1,0 +1,270 @@
+//! A generation whose shards several hosts share: a member of its consumer group, with a task for each shard that the group gives this
+//! host. Who runs a shard is decided by its checkpoint's epoch; the group only spreads the work.
+//!
+//! One host at a time, who holds the generation's lease, moves it through its life and through layouts.
+//!
+//! Not here: what a shard does (`shard`), what a layout's end means (`layout`).
+
+mod layout;
+mod shard;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reel_event_log::relay::state::Layout;
+use reel_event_log::topic::kafka::consumer::{Member, Move};
+use reel_event_log::topic::shard::{Ends, Partition};
+use reel_events::partition_of;
+use reel_projector::{Checkpoint, Orders, Retry, chain};
+use reel_read_model::CatalogError;
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::task::JoinSet;
+
+use self::layout::{Plan, plan};
+use self::shard::{Reins, ShardTask, reins, retry_apart};
+use crate::config::KafkaTopic;
+use crate::lease;
+use crate::lifecycle;
+use crate::runner::{AbortOnDrop, Ended, Run, passing};
+
+/// How often a host looks at layout, lease and checkpoints.
+const PERIOD: Duration = Duration::from_secs(1);
+/// The same while a layout ends.
+const ENDING: Duration = Duration::from_millis(100);
+
+impl Run {
+    /// Runs this host's part of the generation's shards until it is told to stop.
+    pub(crate) async fn share(&self, topic: &KafkaTopic, orders: &mut Orders) -> Result<(), Ended> {
+        let checkpoints = self.in_layout(topic).await?;
+        let mut group = Group::join(self.clone(), topic.clone(), &checkpoints)?;
+        let ended = group.until_stopped(orders).await;
+        group.leave().await;
+        ended
+    }
+
+    /// The checkpoints, those of the newest layout wherever all stand at one point: so it is after a build.
+    async fn in_layout(&self, topic: &KafkaTopic) -> Result<Vec<Checkpoint>, Ended> {
+        let newest = newest(topic).await?;
+        let id = self.generation.id;
+        let checkpoints = self.target.checkpoints(id).await.map_err(passing)?;
+        if checkpoints.is_empty() {
+            return Err(Ended::Passing("the generation has no checkpoint".into()));
+        }
+        if plan(&checkpoints, newest) != Plan::Replace {
+            return Ok(checkpoints);
+        }
+        self.target.relayout(id, &checkpoints, newest.from, newest.partitions).await.map_err(passing)
+    }
+
+    fn group_name(&self) -> String {
+        let generation = &self.generation;
+        // Two read databases may have the same name, and generations the same number: the moment tells them apart.
+        let (target, made) = (self.target.name(), generation.created_at.micros());
+        format!("reel-{target}-{}-{}-{made:x}", generation.projection, generation.number)
+    }
+}
+
+/// The newest layout of the log, as the relay wrote it down.
+async fn newest(topic: &KafkaTopic) -> Result<Layout, Ended> {
+    let record = topic.relay.read().await.map_err(|error| Ended::Passing(chain(&error)))?;
+    let newest = record.layouts.last().copied();
+    newest.ok_or_else(|| {
+        Ended::Passing(format!("no relay has published this log into {} yet: start a command service", topic.url))
+    })
+}
+
+/// This host's part of a generation.
+struct Group {
+    run: Run,
+    topic: KafkaTopic,
+    member: Member,
+    layout: u64,
+    shards: u32,
+    reins: HashMap<u32, Reins>,
+    tasks: JoinSet<(u32, Result<(), Ended>)>,
+    ends: watch::Sender<Option<u64>>,
+    suspected: Arc<Notify>,
+    /// Moves the generation through its life, where this host has the lease.
+    follow: Option<AbortOnDrop>,
+    /// Partitions that the topic does not have any more; nobody else would run their shards to the layout's end.
+    orphans: Vec<mpsc::Sender<reel_event_log::topic::shard::Piece>>,
+}
+
+impl Group {
+    fn join(run: Run, topic: KafkaTopic, checkpoints: &[Checkpoint]) -> Result<Group, Ended> {
+        let member = Member::join(&topic.url, &run.group_name())
+            .map_err(|error| Ended::Passing(format!("the topic {} cannot be consumed: {error}", topic.url)))?;
+        Ok(Group {
+            run,
+            topic,
+            member,
+            layout: checkpoints[0].layout,
+            shards: checkpoints.len() as u32,
+            reins: HashMap::new(),
+            tasks: JoinSet::new(),
+            ends: watch::Sender::new(None),
+            suspected: Arc::default(),
+            follow: None,
+            orphans: Vec::new(),
+        })
+    }
+
+    async fn until_stopped(&mut self, orders: &mut Orders) -> Result<(), Ended> {
+        let mut next_look = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = crate::runner::asked(&mut orders.stop) => return Ok(()),
+                Some(ended) = self.tasks.join_next() => {
+                    let (number, ended) = ended.expect("a shard does not panic, and nobody aborts it");
+                    self.reins.remove(&number);
+                    ended?;
+                }
+                moved = self.member.next() => self.moved(moved).await?,
+                Some(retry) = orders.retries.recv() => self.retry(retry).await,
+                () = self.suspected.notified() => next_look = next_look.min(tokio::time::Instant::now() + ENDING),
+                () = tokio::time::sleep_until(next_look) => {
+                    self.look().await?;
+                    let pause = if self.ends.borrow().is_some() { ENDING } else { PERIOD };
+                    next_look = tokio::time::Instant::now() + pause;
+                }
+            }
+        }
+    }
+
+    /// The group gives partitions to this host, or takes them away.
+    async fn moved(&mut self, moved: Move) -> Result<(), Ended> {
+        match moved {
+            Move::Given { partition, messages } if partition < self.shards => self.start(partition, messages).await,
+            // A partition that the layout does not have yet: dropped, it is not read.
+            Move::Given { .. } => Ok(()),
+            Move::Taken { partitions, done } => {
+                let stopped = self.stop(|shard| partitions.contains(&shard)).await;
+                drop(done);
+                stopped
+            }
+        }
+    }
+
+    async fn start(&mut self, number: u32, partition: Partition) -> Result<(), Ended> {
+        self.stop(|shard| shard == number).await?;
+        let (reins, orders) = reins();
+        let ends = Ends { through: self.ends.subscribe(), suspected: Arc::clone(&self.suspected) };
+        let partition = Arc::new(Mutex::new(partition));
+        let task = ShardTask { run: self.run.clone(), number, shards: self.shards, partition, ends };
+        tracing::info!(shard = number, of = self.shards, "shard taken");
+        self.reins.insert(number, reins);
+        self.tasks.spawn(async move { (number, task.until_stopped(orders).await) });
+        Ok(())
+    }
+
+    /// Stops shards, each behind the batch it is at.
+    async fn stop(&mut self, which: impl Fn(u32) -> bool) -> Result<(), Ended> {
+        for (shard, reins) in &self.reins {
+            if which(*shard) {
+                reins.stop.send_replace(true);
+            }
+        }
+        while self.reins.keys().any(|shard| which(*shard)) {
+            let Some(ended) = self.tasks.join_next().await else { break };
+            let (number, ended) = ended.expect("a shard does not panic, and nobody aborts it");
+            self.reins.remove(&number);
+            ended?;
+        }
+        Ok(())
+    }
+
+    async fn leave(mut self) {
+        // What a shard says now was said before, or comes too late.
+        while self.stop(|_| true).await.is_err() {}
+        self.member.leave().await;
+        lease::release(&self.run.target, self.run.generation.id, self.run.host.inner.holder).await;
+    }
+
+    /// Hands a retry to its shard, whoever runs that.
+    async fn retry(&mut self, retry: Retry) {
+        let number = partition_of(&retry.stream, self.shards);
+        match self.reins.get(&number) {
+            Some(reins) => {
+                // A shard that has just ended answers by dropping the question.
+                let _ = reins.retries.send(retry).await;
+            }
+            None => {
+                tokio::spawn(retry_apart(self.run.clone(), (number, self.shards), retry));
+            }
+        }
+    }
+
+    /// Looks at layout, lease and checkpoints. What does not answer is asked again soon.
+    async fn look(&mut self) -> Result<(), Ended> {
+        match self.look_now().await {
+            Err(Ended::Passing(why)) => {
+                tracing::debug!(%why, "not looked at");
+                Ok(())
+            }
+            looked => looked,
+        }
+    }
+
+    async fn look_now(&mut self) -> Result<(), Ended> {
+        let id = self.run.generation.id;
+        let leads = self.run.target.lease(id, self.run.host.inner.holder, lease::LASTS).await.map_err(passing)?;
+        let checkpoints = self.run.target.checkpoints(id).await.map_err(passing)?;
+        let own = |checkpoint: &Checkpoint| checkpoint.layout == self.layout;
+        if checkpoints.len() != self.shards as usize || !checkpoints.iter().all(own) {
+            return Err(Ended::Again);
+        }
+        self.lead(leads);
+        let newest = newest(&self.topic).await?;
+        match plan(&checkpoints, newest) {
+            Plan::Stay => {}
+            Plan::Replace if leads => return self.replace(&checkpoints, newest).await,
+            Plan::Replace => {
+                self.ends.send_replace(Some(checkpoints[0].point.position));
+            }
+            Plan::End { through } => {
+                self.ends.send_replace(Some(through));
+                if leads {
+                    self.adopt_orphans(newest.partitions).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts or ends what the holder of the lease does.
+    fn lead(&mut self, leads: bool) {
+        if !leads {
+            self.follow = None;
+        } else if self.follow.is_none() {
+            self.follow = Some(AbortOnDrop(tokio::spawn(lifecycle::follow(self.run.clone()))));
+        }
+    }
+
+    /// Puts the checkpoints of the new layout in their place; whoever runs a shard of the old one is fenced, and looks again.
+    async fn replace(&mut self, checkpoints: &[Checkpoint], newest: Layout) -> Result<(), Ended> {
+        let id = self.run.generation.id;
+        self.ends.send_replace(Some(checkpoints[0].point.position));
+        match self.run.target.relayout(id, checkpoints, newest.from, newest.partitions).await {
+            Ok(_) => {
+                tracing::info!(layout = newest.from, shards = newest.partitions, "the generation has a new layout");
+                Err(Ended::Again)
+            }
+            Err(CatalogError::Conflict { .. }) => Ok(()),
+            Err(error) => Err(passing(error)),
+        }
+    }
+
+    /// Runs the shards whose partitions the topic does not have any more.
+    async fn adopt_orphans(&mut self, partitions: u32) -> Result<(), Ended> {
+        for number in partitions..self.shards {
+            if !self.reins.contains_key(&number) {
+                let (silent, pieces) = mpsc::channel(1);
+                self.orphans.push(silent);
+                self.start(number, Partition { pieces, hint: Box::new(|_| {}) }).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! One shard of a shared generation: takes its checkpoint over, and runs the loop on it until it is told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reel_event_log::topic::TopicError;
+use reel_event_log::topic::shard::{Ends, Partition, ShardFeed, ShardPlace};
+use reel_projector::ports::Delivery;
+use reel_projector::{Orders, Retry, RunError, ShardParts, Source, SourceError};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+
+use crate::metered::metered;
+use crate::runner::{Ended, Run, asked, passing};
+
+/// A shard takes its checkpoint over again after this: whoever lost it to another host hears of that first.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How a shard is reached from outside.
+pub(super) struct Reins {
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) retries: mpsc::Sender<Retry>,
+}
+
+/// Both ends of what a shard hears.
+pub(super) fn reins() -> (Reins, Orders) {
+    let (stop, stopped) = watch::channel(false);
+    let (retries, retry) = mpsc::channel(1);
+    (Reins { stop, retries }, Orders { stop: stopped, retries: retry })
+}
+
+/// Which shard, and where its events come from.
+pub(super) struct ShardTask {
+    pub(super) run: Run,
+    pub(super) number: u32,
+    pub(super) shards: u32,
+    pub(super) partition: Arc<Mutex<Partition>>,
+    pub(super) ends: Ends,
+}
+
+impl ShardTask {
+    /// Runs until it is told to stop, or somebody must decide.
+    pub(super) async fn until_stopped(self, mut orders: Orders) -> Result<(), Ended> {
+        let mut wait = FIRST_PAUSE;
+        loop {
+            let before = self.run.progress.now().events;
+            let why = match self.once(&mut orders).await {
+                Err(Ended::Passing(why)) => why,
+                ended => return ended,
+            };
+            tracing::info!(shard = self.number, %why, "trying again");
+            if self.run.progress.now().events > before {
+                wait = FIRST_PAUSE;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => wait = (wait * 2).min(LONGEST_PAUSE),
+                () = asked(&mut orders.stop) => return Ok(()),
+            }
+        }
+    }
+
+    /// Fences whoever ran the shard before, and runs the loop from its checkpoint on.
+    async fn once(&self, orders: &mut Orders) -> Result<(), Ended> {
+        let parts = parts(&self.run, (self.number, self.shards)).await?;
+        let settings = self.run.settings().await?;
+        let place = ShardPlace {
+            log: parts.checkpoint.log,
+            layout: parts.checkpoint.layout,
+            shard: self.number,
+            shards: self.shards,
+            at: parts.checkpoint.point,
+        };
+        let partition = Arc::clone(&self.partition).lock_owned().await;
+        let store = Arc::clone(&self.run.host.inner.store);
+        let feed = ShardFeed::new(store, place, partition, self.ends.clone());
+        drive(&self.run, parts, Box::new(FeedSource(feed)), (settings, orders)).await
+    }
+}
+
+/// Applies a retry to a shard that another host runs, or nobody: takes it over for one commit. Its owner takes it back.
+pub(super) async fn retry_apart(run: Run, (number, shards): (u32, u32), retry: Retry) {
+    let Retry { events, stream, positions, reply } = retry;
+    let (answered, answer) = oneshot::channel();
+    let (reins, mut orders) = reins();
+    let inner = Retry { events, stream, positions, reply: answered };
+    let applied = async {
+        let parts = parts(&run, (number, shards)).await?;
+        let settings = run.settings().await?;
+        drive(&run, parts, Box::new(Nothing), (settings, &mut orders)).await
+    };
+    let asking = async {
+        let sent = reins.retries.send(inner).await.is_ok();
+        let outcome = if sent { answer.await.ok() } else { None };
+        reins.stop.send_replace(true);
+        outcome
+    };
+    let (ended, outcome) = tokio::join!(applied, asking);
+    match (outcome, ended) {
+        // Whoever asked may have gone.
+        (Some(outcome), _) => drop(reply.send(outcome)),
+        (None, Err(Ended::Halted(failure) | Ended::Broken(failure))) => drop(reply.send(Err(failure))),
+        (None, ended) => tracing::debug!(shard = number, failed = ended.is_err(), "a retry was not applied"),
+    }
+}
+
+async fn parts(run: &Run, (number, shards): (u32, u32)) -> Result<ShardParts, Ended> {
+    let checkpoint = run.target.take_shard(run.generation.id, number).await.map_err(passing)?;
+    Ok(ShardParts {
+        manifest: Arc::clone(&run.generation.manifest),
+        plugin: run.plugin().await?,
+        read_model: run.target.read_model(&run.generation),
+        number,
+        shards,
+        checkpoint,
+        cache_bytes: run.host.inner.config.cache_bytes / shards.max(1) as usize,
+        progress: Arc::clone(&run.progress),
+    })
+}
+
+async fn drive(
+    run: &Run,
+    mut parts: ShardParts,
+    source: Box<dyn Source>,
+    (settings, orders): (reel_projector::RunSettings, &mut Orders),
+) -> Result<(), Ended> {
+    let names = (run.target.name(), run.generation.projection.as_str());
+    let (source, read_model) = metered(names, source, parts.read_model);
+    parts.read_model = read_model;
+    let ended: Result<(), RunError> = reel_projector::run(parts, source, settings, orders).await;
+    ended.map_err(Ended::from)
+}
+
+/// A shard's feed as the loop's source.
+struct FeedSource(ShardFeed);
+
+#[async_trait]
+impl Source for FeedSource {
+    async fn next(&mut self, most: usize) -> Result<Delivery, SourceError> {
+        let fed = self.0.next(most).await.map_err(|error| match error {
+            TopicError::Store { .. } => SourceError::Unavailable(error.into()),
+            changed => SourceError::LogChanged(changed.to_string()),
+        })?;
+        Ok(Delivery { events: fed.events, through: fed.through, head: fed.head })
+    }
+}
+
+/// A source without events.
+struct Nothing;
+
+#[async_trait]
+impl Source for Nothing {
+    async fn next(&mut self, _: usize) -> Result<Delivery, SourceError> {
+        std::future::pending().await
+    }
+}

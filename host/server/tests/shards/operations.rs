@@ -1,0 +1,37 @@
+//! What an operator does at one host is done at all of them.
+
+use reel_read_model::{Condition, GenerationState, Promotion};
+
+use crate::bed::{Bed, deployment, in_state, named, reached, rows, until};
+use crate::posts::expected;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acts_at_one_host_reach_the_other() {
+    let Some(bed) = Bed::new(4).await else { return };
+    bed.happen(50, 0..4).await;
+    let (first, target) = bed.host().await;
+    let (second, _) = bed.host().await;
+    first.deploy(deployment(Promotion::Automatic)).await.unwrap();
+    let live = in_state(&target, 1, GenerationState::Live).await;
+
+    second.pause(&named("posts"), None).await.unwrap();
+    bed.happen(50, 4..8).await;
+    second.resume(&named("posts"), None).await.unwrap();
+    reached(&bed.store, &target, &live).await;
+    assert_eq!(rows(&target, &live).await, expected(50, 8));
+
+    second.replay(&named("posts"), deployment(Promotion::Manual)).await.unwrap();
+    in_state(&target, 2, GenerationState::Ready).await;
+    bed.happen(50, 8..12).await;
+    let next = first.promote(&named("posts@2"), None).await.unwrap();
+    assert_eq!((next.number, &next.condition), (2, &Condition::Running));
+    reached(&bed.store, &target, &next).await;
+    assert_eq!(rows(&target, &next).await, expected(50, 12));
+    let back = second.rollback(&named("posts"), None).await.unwrap();
+    assert_eq!(back.number, 1);
+
+    first.drop_projection(&named("posts"), None).await.unwrap();
+    until("the second host lets go", async || second.status(None, None).await.unwrap().is_empty().then_some(())).await;
+    assert_eq!(target.generations().await.unwrap(), []);
+    bed.end(&[&first, &second]).await;
+}
