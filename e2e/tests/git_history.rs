@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use reel_e2e::database::Postgres;
+use reel_e2e::database::{MySql, Postgres};
 use reel_e2e::deadline::PATIENCE;
 use reel_e2e::dice::Dice;
 use reel_e2e::fold::assert_rows;
@@ -40,7 +40,8 @@ async fn projected(target: Option<&str>, batch: &str, file: &Path, expected: &[V
     assert_rows(&format!("batches of {batch}"), &files(&reel).await, expected);
 }
 
-async fn projected_in_all_batches(target: impl AsyncFn() -> Option<Option<Postgres>>) {
+/// `database` gives a new one each time, with its URL (nothing = a file in the data directory); without a server, nothing.
+async fn projected_in_all_batches<D>(database: impl AsyncFn() -> Option<(D, Option<String>)>) {
     let lines = history::lines();
     assert_eq!(lines.len() as u64, history::EVENTS);
     assert_rows("the fold of the tests", &history::tree_after(&lines), &history::tree());
@@ -48,8 +49,7 @@ async fn projected_in_all_batches(target: impl AsyncFn() -> Option<Option<Postgr
     let prefix = folder.path().join("prefix.jsonl");
     std::fs::write(&prefix, lines[..ONE_BY_ONE].join("\n")).unwrap();
     for batch in ["1", "7", "5000"] {
-        let Some(database) = target().await else { return println!("passed over: REEL_TEST_POSTGRES is not set") };
-        let url = database.as_ref().map(Postgres::url);
+        let Some((_database, url)) = database().await else { return println!("passed over: no server is given") };
         if batch == "1" {
             projected(url.as_deref(), batch, &prefix, &history::tree_after(&lines[..ONE_BY_ONE])).await;
         } else {
@@ -60,12 +60,27 @@ async fn projected_in_all_batches(target: impl AsyncFn() -> Option<Option<Postgr
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_gits_own_on_sqlite() {
-    projected_in_all_batches(async || Some(None)).await;
+    projected_in_all_batches(async || Some(((), None))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_gits_own_on_postgres() {
-    projected_in_all_batches(async || Postgres::new().await.map(Some)).await;
+    let database = async || {
+        let database = Postgres::new().await?;
+        let url = database.url();
+        Some((database, Some(url)))
+    };
+    projected_in_all_batches(database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_is_gits_own_on_mysql() {
+    let database = async || {
+        let database = MySql::new().await?;
+        let url = database.url();
+        Some((database, Some(url)))
+    };
+    projected_in_all_batches(database).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,6 +179,13 @@ async fn kills_lose_and_double_nothing_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_lose_and_double_nothing_on_postgres() {
     let Some(database) = Postgres::new().await else { return println!("passed over: REEL_TEST_POSTGRES is not set") };
+    let data = tempfile::tempdir().unwrap();
+    Mortal { data: data.path(), target: Some(database.url()), dice: Dice::new() }.lives_through_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_and_double_nothing_on_mysql() {
+    let Some(database) = MySql::new().await else { return println!("passed over: REEL_TEST_MYSQL is not set") };
     let data = tempfile::tempdir().unwrap();
     Mortal { data: data.path(), target: Some(database.url()), dice: Dice::new() }.lives_through_all().await;
 }

@@ -38,6 +38,8 @@ pub(crate) struct One {
     component: PathBuf,
     #[arg(long, env = "REEL_TEST_POSTGRES", hide_env_values = true)]
     postgres: Option<String>,
+    #[arg(long, env = "REEL_TEST_MYSQL", hide_env_values = true)]
+    mysql: Option<String>,
     #[command(flatten)]
     tuning: Tuning,
 }
@@ -130,6 +132,10 @@ async fn place(one: &One, posts: &Posts, log: LogId) -> Result<Place, BenchError
         Kind::Postgres => {
             let missing = "rebuilding into PostgreSQL needs --postgres URL or REEL_TEST_POSTGRES";
             one.postgres.clone().ok_or_else(|| BenchError::Failed(missing.into()))?
+        }
+        Kind::MySql => {
+            let missing = "rebuilding into MySQL needs --mysql URL or REEL_TEST_MYSQL";
+            one.mysql.clone().ok_or_else(|| BenchError::Failed(missing.into()))?
         }
     };
     let target = reel_read_model::open("bench", &url).await.map_err(BenchError::doing("opening the read database"))?;

@@ -12,7 +12,7 @@ mod reader;
 
 use std::sync::Arc;
 
-use reel_e2e::database::Postgres;
+use reel_e2e::database::{MySql, Postgres};
 use reel_e2e::fold::{Fold, assert_rows};
 use reel_e2e::reel::{Reel, Up, finish, reel};
 use reel_e2e::{components, deadline};
@@ -108,6 +108,12 @@ async fn a_replay_shows_no_reader_anything_half_done_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_shows_no_reader_anything_half_done_on_postgres() {
     let Some(database) = Postgres::new().await else { return println!("passed over: REEL_TEST_POSTGRES is not set") };
+    replayed_under_load(Some(database.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_shows_no_reader_anything_half_done_on_mysql() {
+    let Some(database) = MySql::new().await else { return println!("passed over: REEL_TEST_MYSQL is not set") };
     replayed_under_load(Some(database.url())).await;
 }
 

@@ -17,6 +17,8 @@ pub mod query;
 pub mod snapshot;
 mod sql;
 mod sqlite;
+#[cfg(test)]
+mod statements;
 pub mod target;
 
 pub use examine::{Examined, Finding, examine};

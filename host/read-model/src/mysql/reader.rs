@@ -23,6 +23,7 @@ use crate::target::{CatalogError, Generation, GenerationState, Pointer};
 /// What a query needs in its own task.
 struct Job {
     name: String,
+    dialect: dialect::MySql,
     generation: Generation,
     pointer: Pointer,
     query: Query,
@@ -52,7 +53,9 @@ pub(super) async fn answer(
     query: &Query,
 ) -> Result<Answer, MySqlFault<CatalogError>> {
     let reader = database.readers.acquire().await?;
-    let job = Job { name: database.name.clone(), generation: generation.clone(), pointer, query: query.clone() };
+    let dialect = dialect::MySql { collation: database.server.collation };
+    let job =
+        Job { name: database.name.clone(), dialect, generation: generation.clone(), pointer, query: query.clone() };
     let (head_to, head) = oneshot::channel();
     let (rows_to, rows) = mpsc::channel(PIECES);
     tokio::spawn(job.run(reader, head_to, rows_to));
@@ -123,7 +126,7 @@ impl Job {
             return Ok(None);
         }
         let from = tables::physical(self.generation.id, table);
-        let statement = crate::sql::count(&dialect::MySql, table, &from, &self.query);
+        let statement = crate::sql::count(&self.dialect, table, &from, &self.query);
         let count: i64 = prepared(statement).fetch_one(&mut *connection).await?.try_get(0)?;
         Ok(Some(count.unsigned_abs()))
     }
@@ -140,7 +143,7 @@ impl Job {
         let kinds: Vec<ColumnType> =
             self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
         let from = tables::physical(self.generation.id, table);
-        let statement = crate::sql::rows(&dialect::MySql, table, &from, &self.query);
+        let statement = crate::sql::rows(&self.dialect, table, &from, &self.query);
         let mut rows = prepared(statement).fetch(&mut *connection);
         let mut chunk = Vec::new();
         while let Some(row) = rows.try_next().await? {

@@ -73,3 +73,75 @@ fn names(generation: &Generation, table: &Table) -> (String, String) {
     let schema = schema_name(&generation.projection);
     (tables::stand_by_name(generation.id, table), tables::view_name(&schema, table))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reel_events::{LogId, Timestamp};
+    use reel_projector::ports::FailurePolicy;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::target::{Condition, GenerationState, Promotion};
+
+    fn generation(id: i64) -> Generation {
+        Generation {
+            id: GenerationId(id),
+            projection: "shop".to_owned(),
+            number: id as u32,
+            digest: String::new(),
+            manifest: Arc::new(crate::statements::manifest()),
+            settings: "{}".to_owned(),
+            on_failure: FailurePolicy::Halt,
+            promotion: Promotion::Manual,
+            state: GenerationState::Ready,
+            condition: Condition::Running,
+            log: LogId(Uuid::nil()),
+            shards: 1,
+            epoch: 1,
+            created_at: Timestamp::from_micros(0),
+            promoted_at: None,
+        }
+    }
+
+    /// The plan for generations 1 and 2 where these views are there.
+    fn planned(live: Option<i64>, views: &[&str]) -> (Vec<(usize, usize)>, Vec<String>) {
+        let (first, second) = (generation(1), generation(2));
+        let views = views.iter().map(|view| (*view).to_owned()).collect();
+        let plan = plan(&[&first, &second], live.map(GenerationId), &views);
+        (plan.make, plan.rename.into_iter().map(|(from, to)| format!("{from} → {to}")).collect())
+    }
+
+    const FIRST_LIVE: [&str; 4] = ["shop__order", "shop__pairs", "_v2_order", "_v2_pairs"];
+
+    #[test]
+    fn views_that_stand_where_they_belong_stay() {
+        assert_eq!(planned(Some(1), &FIRST_LIVE), (vec![], vec![]));
+        assert_eq!(planned(None, &["_v1_order", "_v1_pairs", "_v2_order", "_v2_pairs"]), (vec![], vec![]));
+    }
+
+    #[test]
+    fn a_flip_gives_names_back_before_it_takes_them() {
+        let flip = [
+            "shop__order → _v1_order",
+            "shop__pairs → _v1_pairs",
+            "_v2_order → shop__order",
+            "_v2_pairs → shop__pairs",
+        ];
+        assert_eq!(planned(Some(2), &FIRST_LIVE), (vec![], flip.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_first_flip_that_was_not_committed_is_taken_back() {
+        let back = ["shop__order → _v1_order", "shop__pairs → _v1_pairs"];
+        assert_eq!(planned(None, &FIRST_LIVE), (vec![], back.map(str::to_owned).to_vec()));
+    }
+
+    #[test]
+    fn a_view_that_somebody_dropped_is_made_again() {
+        let (make, rename) = planned(Some(1), &["shop__pairs", "_v2_order"]);
+        assert_eq!(make, [(0, 0), (1, 1)]);
+        assert_eq!(rename, ["_v1_order → shop__order"]);
+    }
+}

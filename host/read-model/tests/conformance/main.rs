@@ -9,6 +9,7 @@
 mod catalog;
 mod flips;
 mod loads;
+mod mends;
 mod merges;
 mod place;
 mod queries;
@@ -54,4 +55,23 @@ on_every_adapter! {
     flips: behind_flipped_already_and_back, views_show_what_is_live, readers_of_the_old_one_are_told, a_view_of_ones_own_in_the_way;
     queries: filters_orders_and_limits_are_as_in_memory, like_is_the_same_everywhere, a_long_answer_comes_in_pieces,
         an_answer_nobody_reads;
+}
+
+/// Cases of one adapter alone.
+mod only_mysql {
+    macro_rules! cases {
+        ($($case:ident),+) => {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_mysql(crate::mends::$case).await;
+            }
+        )+};
+    }
+
+    cases!(
+        views_that_ran_ahead_of_the_pointer,
+        leftovers_go_and_nothing_else,
+        who_holds_a_view_delays_the_flip_alone,
+        killed_sessions_are_replaced
+    );
 }

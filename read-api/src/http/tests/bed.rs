@@ -39,6 +39,7 @@ pub(super) struct Bed {
 pub(super) async fn beds() -> Vec<Bed> {
     let mut beds = vec![sqlite(ReadConfig::default()).await];
     beds.extend(postgres(ReadConfig::default()).await);
+    beds.extend(mysql(ReadConfig::default()).await);
     for bed in &beds {
         let generation = bed.deploy(&crate::fixture::document()).await;
         bed.commit(&generation, 0, 10, fixture_rows()).await;
@@ -55,12 +56,17 @@ pub(super) async fn sqlite(config: ReadConfig) -> Bed {
 }
 
 pub(super) async fn postgres(config: ReadConfig) -> Option<Bed> {
-    let Ok(url) = std::env::var("REEL_TEST_POSTGRES") else {
+    on_server("postgres", "REEL_TEST_POSTGRES", config).await
+}
+
+pub(super) async fn mysql(config: ReadConfig) -> Option<Bed> {
+    on_server("mysql", "REEL_TEST_MYSQL", config).await
+}
+
+async fn on_server(name: &str, variable: &str, config: ReadConfig) -> Option<Bed> {
+    let Ok(url) = std::env::var(variable) else {
         let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.contains("postgres"),
-            "REEL_TEST_REQUIRE asks for postgres, but REEL_TEST_POSTGRES is not set"
-        );
+        assert!(!required.contains(name), "REEL_TEST_REQUIRE asks for {name}, but {variable} is not set");
         return None;
     };
     let target = reel_read_model::open("main", &url).await.unwrap();

@@ -3,6 +3,8 @@
 //! here it is asserted to be safe.
 
 pub(super) mod catalog;
+#[cfg(test)]
+mod snapshots;
 pub(super) mod tables;
 
 use std::sync::Arc;
@@ -69,7 +71,10 @@ fn typed(kind: ColumnType) -> String {
 }
 
 /// MySQL's way to say what databases say differently.
-pub(super) struct MySql;
+pub(super) struct MySql {
+    /// The server's collation that compares bytewise and does not pad.
+    pub(super) collation: &'static str,
+}
 
 impl Dialect for MySql {
     fn quote(&self, name: &str) -> String {
@@ -90,7 +95,8 @@ impl Dialect for MySql {
             // `lower` knows all letters of Unicode; in a character set whose upper half has no letters with case it knows the ASCII
             // ones only, as on every other database. The bytes stay what they are.
             Case::Insensitive => format!(
-                "CONVERT(CAST(lower(CONVERT(CAST({column} AS BINARY) USING hebrew)) AS BINARY) USING utf8mb4) LIKE {pattern}"
+                "CONVERT(CAST(lower(CONVERT(CAST({column} AS BINARY) USING hebrew)) AS BINARY) USING utf8mb4) COLLATE {} LIKE {pattern}",
+                self.collation
             ),
         }
     }

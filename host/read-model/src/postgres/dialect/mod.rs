@@ -2,6 +2,8 @@
 //! views over them in `tables`. SQL text exists nowhere else for this database, and only here it is asserted to be safe.
 
 pub(super) mod catalog;
+#[cfg(test)]
+mod snapshots;
 pub(super) mod tables;
 
 use std::sync::Arc;

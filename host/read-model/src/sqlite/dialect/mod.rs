@@ -2,6 +2,8 @@
 //! views over them in `tables`. SQL text exists nowhere else for this database.
 
 pub(super) mod catalog;
+#[cfg(test)]
+mod snapshots;
 pub(super) mod tables;
 
 use crate::query::Case;
