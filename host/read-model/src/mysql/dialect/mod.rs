@@ -28,7 +28,8 @@ pub(super) const WRITER: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ CO
      SET SESSION innodb_lock_wait_timeout = 10, lock_wait_timeout = 10";
 
 /// Settings of the connections that read. Long texts are sorted by more of themselves than the server's 1,024 bytes.
-pub(super) const READER: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION max_sort_length = 65536, lock_wait_timeout = 10";
+pub(super) const READER: &str = "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET SESSION max_sort_length = 65536, sort_buffer_size = 8388608, \
+     lock_wait_timeout = 10";
 
 /// Settings of the connections that make, flip and drop: who reads or writes is not kept waiting for long while we wait for a lock.
 pub(super) const SHORT_LOCKS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
