@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_event_log::EventStore;
-use reel_event_log::relay::state::{RelayState, SqliteRelayState};
+use reel_event_log::relay::state::open_relay_state;
 use reel_event_log::relay::{Pace, Relay, RelayConfig};
 use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_projector::chain;
@@ -24,7 +24,8 @@ pub(super) async fn start_relay(
     store: Arc<dyn EventStore>,
 ) -> Result<Option<Relay>, CliError> {
     let Topic::Kafka(url) = &config.topic else { return Ok(None) };
-    let state = open_state(config)?;
+    let state = open_relay_state(&config.store.whole()).await;
+    let state = state.map_err(|error| CliError::caused("the relay's record cannot be opened", error))?;
     let relay = Relay::start(
         store,
         state,
@@ -39,14 +40,6 @@ pub(super) async fn start_relay(
     readiness.opened(need, Need::Relay(relay.status()));
     watch(config, readiness);
     Ok(Some(relay))
-}
-
-fn open_state(config: &Config) -> Result<Arc<dyn RelayState>, CliError> {
-    let path = config.data.join("relay.sqlite");
-    let state = SqliteRelayState::open(&path);
-    state
-        .map(|state| Arc::new(state) as Arc<dyn RelayState>)
-        .map_err(|error| CliError::caused(format!("the relay's record {} cannot be opened", path.display()), error))
 }
 
 /// Looks at the topic every few seconds, where it is Kafka: a process that needs it is not ready while it does not answer.

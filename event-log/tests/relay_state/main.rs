@@ -9,7 +9,9 @@ use ::mongodb::{Client, Database, options::ClientOptions};
 use async_trait::async_trait;
 use reel_event_log::{
     StoreError,
-    relay::state::{Layout, MongoRelayState, RelayRecord, RelayState, Replaced, SqliteRelayState, Stamp},
+    relay::state::{
+        Layout, MongoRelayState, RelayRecord, RelayState, Replaced, SqliteRelayState, Stamp, open_relay_state,
+    },
 };
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -151,6 +153,24 @@ macro_rules! relay_state_conformance {
 }
 
 relay_state_conformance!(sqlite: super::File, mongodb: super::Mongo<0>, ferretdb: super::Mongo<1>);
+
+#[tokio::test]
+async fn it_is_opened_by_the_store_s_url() {
+    let place = File::new().await.unwrap();
+    let url = format!("sqlite:{}", place.0.path().join("store.sqlite").display());
+    let state = open_relay_state(&url).await.unwrap();
+    assert_eq!(state.replace(Stamp::default(), &record(1, 0)).await.unwrap(), Replaced::Done);
+    assert!(place.0.path().join("store.sqlite.relay").exists());
+    let wrong = open_relay_state("redis://bob:secret@host").await.err().unwrap();
+    assert!(matches!(wrong, StoreError::Refused { .. }) && !wrong.to_string().contains("secret"), "{wrong}");
+    let Some(place) = Mongo::<0>::new().await else { return };
+    let server = std::env::var("REEL_TEST_MONGODB").unwrap();
+    let url = format!("{}/{}?reel-standalone=true", server.trim_end_matches('/'), place.0.name());
+    let state = open_relay_state(&url).await.unwrap();
+    assert_eq!(state.replace(Stamp::default(), &record(1, 0)).await.unwrap(), Replaced::Done);
+    assert_eq!(place.open().await.read().await.unwrap(), record(1, 0));
+    place.clear().await;
+}
 
 #[tokio::test]
 async fn a_foreign_file_is_refused() {

@@ -5,13 +5,14 @@
 //! that was superseded cannot write. Not here: who may lead and what is published (`machine`).
 
 mod mongodb;
+mod open;
 mod sqlite;
 
 use async_trait::async_trait;
 use reel_events::{LogPoint, StreamId};
 use serde::{Deserialize, Serialize};
 
-pub use self::{mongodb::MongoRelayState, sqlite::SqliteRelayState};
+pub use self::{mongodb::MongoRelayState, open::open_relay_state, sqlite::SqliteRelayState};
 use crate::store::StoreError;
 
 /// Where the record is kept.

@@ -17,7 +17,7 @@ mod writer;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mongodb::Database;
+use mongodb::{Client, Database};
 use reel_events::{EventBatch, LogId, LogPoint, StreamId};
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -50,6 +50,17 @@ struct Shared {
     commits: Commits,
     event_ids: EventIds,
     head: watch::Sender<u64>,
+}
+
+/// The database that `url` names, for what else is kept beside the log, and its location without user and password. Nothing is
+/// asked of the server yet.
+///
+/// # Errors
+/// [`StoreError::Refused`] where the URL is wrong.
+pub(crate) async fn database(url: &str) -> Result<(Database, String), StoreError> {
+    let Location { options, database, shown, .. } = Location::parse(url).await?;
+    let client = Client::with_options(options).map_err(|error| Fault::from(error).into_error(&shown))?;
+    Ok((client.database(&database), shown))
 }
 
 impl MongoStore {
