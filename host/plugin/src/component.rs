@@ -168,9 +168,11 @@ fn sniff(bytes: &[u8]) -> Result<(), PluginError> {
 
 fn broken(error: &wasmparser::BinaryReaderError, size: usize) -> PluginError {
     let message = error.message();
-    if message.contains("unexpected end") || message.contains("section out of bounds") {
+    // What is missed at the very end is behind it.
+    let at_end = error.offset() >= size;
+    if at_end || message.contains("unexpected end") || message.contains("section out of bounds") {
         return PluginError::NotAComponent(format!(
-            "the file is truncated: it ends after {size} bytes, within a section. Build or copy it again"
+            "the file is truncated: it ends after {size} bytes, where more should follow. Build or copy it again"
         ));
     }
     PluginError::NotAComponent(format!(

@@ -47,9 +47,12 @@ pub(crate) fn changes<'a>(
         rest = behind;
         cells.clear();
         let mut broken = None;
+        cells.reserve(own.len());
         for cell in own {
             let value = cell_value(cell, batch.heap)?;
-            broken = broken.or(rule.check(&value).err());
+            if let Err(unsafe_integer) = rule.check(&value) {
+                broken.get_or_insert(unsafe_integer);
+            }
             cells.push(Cell { column: u16_at::<0>(cell), value });
         }
         let (event, table, operation) = (u32_at::<0>(change), u16_at::<4>(change), operation(change[6])?);
@@ -108,13 +111,16 @@ fn value<'a>(value: &Value, heap: &'a [u8]) -> Result<ValueRef<'a>, Stop> {
     })
 }
 
+#[inline]
 fn bytes(span: Span, heap: &[u8]) -> Result<&[u8], Stop> {
-    let Span { offset, length } = span;
-    let start = offset as usize;
-    start.checked_add(length as usize).and_then(|end| heap.get(start..end)).ok_or_else(|| {
-        let size = heap.len();
-        Stop::malformed(format!("sent a span of {length} bytes from {offset}, outside its heap of {size} bytes"))
-    })
+    let start = span.offset as usize;
+    let end = start.checked_add(span.length as usize);
+    end.and_then(|end| heap.get(start..end)).ok_or_else(|| outside(span, heap.len()))
+}
+
+#[cold]
+fn outside(Span { offset, length }: Span, size: usize) -> Stop {
+    Stop::malformed(format!("sent a span of {length} bytes from {offset}, outside its heap of {size} bytes"))
 }
 
 /// The value of a cell: its case at byte 8, what the case holds at byte 16.
@@ -135,8 +141,13 @@ fn cell_value<'a>(cell: &[u8; CELL_BYTES], heap: &'a [u8]) -> Result<ValueRef<'a
         10 => ValueRef::Time(i64_at::<16>(cell)),
         11 => ValueRef::Timestamp(i64_at::<16>(cell)),
         12 => return Err(reserved()),
-        case => return Err(Stop::malformed(format!("sent a value of case {case}, where the last one is 12"))),
+        case => return Err(unknown("a value of case", case, 12)),
     })
+}
+
+#[cold]
+fn unknown(what: &str, number: u8, last: u8) -> Stop {
+    Stop::malformed(format!("sent {what} {number}, where the last one is {last}"))
 }
 
 #[cold]
@@ -156,7 +167,7 @@ fn operation(number: u8) -> Result<Operation, Stop> {
         6 => Operation::Maximum,
         7 => Operation::Delete,
         8 => Operation::DeleteWhere,
-        number => return Err(Stop::malformed(format!("sent operation {number}, where the last one is 8"))),
+        number => return Err(unknown("operation", number, 8)),
     })
 }
 

@@ -26,28 +26,38 @@ impl IntegerRule {
     }
 
     /// Whether `value` may cross.
+    #[inline]
     pub(crate) fn check(self, value: &ValueRef<'_>) -> Result<(), UnsafeInteger> {
-        if self == IntegerRule::Any {
-            return Ok(());
-        }
-        match value {
-            ValueRef::Int(number) | ValueRef::Time(number) | ValueRef::Timestamp(number) => check_signed(*number),
-            ValueRef::Json(text) => check_json(text),
-            _ => Ok(()),
+        match self {
+            IntegerRule::Any => Ok(()),
+            IntegerRule::Safe => check_value(value),
         }
     }
 
     /// Whether an event's numbers and its payload may cross.
+    #[inline]
     pub(crate) fn check_event(self, event: &reel_events::EventRef<'_>) -> Result<(), UnsafeInteger> {
-        if self == IntegerRule::Any {
-            return Ok(());
+        match self {
+            IntegerRule::Any => Ok(()),
+            IntegerRule::Safe => check_event(event),
         }
-        check_unsigned(event.position)?;
-        check_unsigned(event.version)?;
-        check_signed(event.recorded_at)?;
-        check_json(event.payload.as_bytes())?;
-        check_json(event.metadata.as_bytes())
     }
+}
+
+fn check_value(value: &ValueRef<'_>) -> Result<(), UnsafeInteger> {
+    match value {
+        ValueRef::Int(number) | ValueRef::Time(number) | ValueRef::Timestamp(number) => check_signed(*number),
+        ValueRef::Json(text) => check_json(text),
+        _ => Ok(()),
+    }
+}
+
+fn check_event(event: &reel_events::EventRef<'_>) -> Result<(), UnsafeInteger> {
+    check_unsigned(event.position)?;
+    check_unsigned(event.version)?;
+    check_signed(event.recorded_at)?;
+    check_json(event.payload.as_bytes())?;
+    check_json(event.metadata.as_bytes())
 }
 
 fn check_signed(number: i64) -> Result<(), UnsafeInteger> {
