@@ -6,6 +6,8 @@
 pub mod archive;
 pub mod history;
 pub mod relay;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod topic;
 

@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "who runs the tests is told what was passed over")]
 
+mod broken_lines;
 mod place;
+mod proxy;
 #[path = "../store_conformance/mod.rs"]
 mod store_conformance;
 #[path = "../store_conformance/many.rs"]
 mod store_conformance_of_many;
+mod throughput;
 
 use place::{FerretDb, MongoDb, OnServer};
 

@@ -34,8 +34,8 @@ pub(super) async fn look(commits: &Commits, look: Look) -> Result<Seen, Fault> {
     };
     Ok(Seen {
         tail,
-        commits: found(commits, &look.commits).await?,
         streams: versions(commits, look.streams).await?,
+        commits: found(commits, &look.commits).await?,
         events: holders(commits, &look.events).await?,
     })
 }

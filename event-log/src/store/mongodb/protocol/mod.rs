@@ -48,14 +48,15 @@ pub(crate) struct Proposal {
     pub(crate) place: Appended,
 }
 
-/// What must be known before anything can be proposed. The tail is read first, all of it at majority.
+/// What must be known before anything can be proposed: asked in this order, all of it at majority. So what a commit is refused
+/// for was true before it was looked for and not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Look {
     pub(crate) tail: Tail,
-    /// Which of these commits are in the log?
-    pub(crate) commits: Vec<Uuid>,
     /// Where do these streams stand?
     pub(crate) streams: Vec<StreamId>,
+    /// Which of these commits are in the log?
+    pub(crate) commits: Vec<Uuid>,
     /// Which commits hold these events?
     pub(crate) events: Vec<Uuid>,
 }
@@ -64,9 +65,9 @@ pub(crate) struct Look {
 #[derive(Debug, Clone)]
 pub(crate) struct Seen {
     pub(crate) tail: SeenTail,
-    pub(crate) commits: Vec<(Uuid, FoundCommit)>,
     /// One entry a stream that was asked for; 0 where it does not exist.
     pub(crate) streams: Vec<(StreamId, u64)>,
+    pub(crate) commits: Vec<(Uuid, FoundCommit)>,
     /// Event and commit, of those that are in the log.
     pub(crate) events: Vec<(Uuid, Uuid)>,
 }
@@ -170,14 +171,11 @@ impl Round {
         let Some(end) = knowledge.end() else { return Step::Done };
         let planned = self.plan(knowledge, end, now);
         // A conflict may come of a repeat, or of what was known before the group came.
-        let doubtful = |(nth, answer): &(usize, Answer)| {
-            let doubt =
-                matches!(answer, Err(AppendError::Conflict { .. })) && !self.absent.contains(&self.wanted[*nth].id);
-            doubt.then_some(*nth)
-        };
-        let doubtful: Vec<usize> = planned.answers.iter().filter_map(doubtful).collect();
-        if !doubtful.is_empty() {
-            self.due = Due { tail: true, commits: doubtful, events: false };
+        let conflicts =
+            planned.answers.iter().filter(|(_, answer)| matches!(answer, Err(AppendError::Conflict { .. })));
+        let conflicts: Vec<usize> = conflicts.map(|(nth, _)| *nth).collect();
+        if conflicts.iter().any(|nth| !self.absent.contains(&self.wanted[*nth].id)) {
+            self.due = Due { tail: true, commits: conflicts, events: false };
             return self.look(knowledge).map_or(Step::Done, Step::Look);
         }
         if planned.proposals.is_empty() {
@@ -206,8 +204,9 @@ impl Round {
         }
         let moved = before != knowledge.end() || !found.is_empty() || !seen.events.is_empty();
         self.taken.extend(seen.events);
-        let due = std::mem::take(&mut self.due);
-        self.absent.extend(due.commits.into_iter().map(|nth| self.wanted[nth].id).filter(|id| !found.contains_key(id)));
+        // Absent as of this look: by a later one, a commit of this round may have become visible, and be what it conflicts with.
+        let looked_up = std::mem::take(&mut self.due).commits.into_iter().map(|nth| self.wanted[nth].id);
+        self.absent = looked_up.filter(|id| !found.contains_key(id)).collect();
         if moved {
             self.in_vain = 0;
         }
@@ -300,6 +299,12 @@ impl Round {
         let Wanted { id, event_ids, .. } = &self.wanted[nth];
         let elsewhere = event_ids.iter().find(|event| self.taken.get(event).is_some_and(|holder| holder != id));
         elsewhere.copied().or_else(|| plan::repeated(event_ids))
+    }
+
+    /// What a wrong protocol does after an insert that failed.
+    #[cfg(test)]
+    pub(crate) fn does_not_look(&mut self) {
+        self.due = Due::default();
     }
 
     fn settle(&mut self, answers: Vec<(usize, Answer)>) {
