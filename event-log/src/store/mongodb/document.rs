@@ -272,3 +272,51 @@ pub(super) fn whole(document: &RawDocument, key: &str) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reel_events::CanonicalJson;
+
+    use super::*;
+
+    fn written() -> RawDocumentBuf {
+        let event = |id: u128, own: Option<i64>, metadata: &str| NewEvent {
+            id: Uuid::from_u128(id),
+            kind: EventKind::new("post-liked").unwrap(),
+            schema: 2,
+            recorded_at: own.map(Timestamp::from_micros),
+            payload: CanonicalJson::trusted(r#"{"by":"é"}"#),
+            metadata: CanonicalJson::trusted(metadata),
+        };
+        let place = Appended {
+            first_position: 41,
+            first_version: 7,
+            count: 2,
+            recorded_at: Timestamp::from_micros(1_000_001),
+            repeated: false,
+        };
+        let events = events(&[event(1, None, ""), event(2, Some(-5), r#"{"actor":"b"}"#)]);
+        commit(Uuid::from_u128(9), &[3; 32], (&StreamId::new("post-1").unwrap(), &place), &events)
+    }
+
+    /// What was released is read for ever: a change of these bytes is a new format.
+    #[test]
+    fn the_golden_document() {
+        let hex: String = written().as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, include_str!("../../../tests/golden/mongodb-commit-1.hex").trim());
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let document = written();
+        let commit = StoredCommit::of(&document).unwrap();
+        assert_eq!((commit.position, commit.count, commit.last_position()), (41, 2, 42));
+        let found = commit.found().unwrap();
+        assert_eq!((found.digest, found.appended.first_version, found.appended.repeated), ([3; 32], 7, true));
+        let events: Vec<EventRef<'_>> = commit.events().unwrap().map(Result::unwrap).collect();
+        assert_eq!((events[1].position, events[1].version, events[1].recorded_at), (42, 8, -5));
+        assert_eq!((events[0].recorded_at, events[0].metadata, events[0].schema), (1_000_001, "", 2));
+        assert_eq!(commit.event_id(42).unwrap(), Uuid::from_u128(2));
+        assert!(commit.event_id(43).is_err());
+    }
+}
