@@ -1,5 +1,6 @@
 //! `reel-bench`: what Reel costs, measured. Each subcommand prints a table, or JSON with `--json`.
 
+mod archive;
 mod boundary;
 mod deploy;
 mod error;
@@ -40,6 +41,7 @@ struct Arguments {
 enum What {
     Workload(social::Workload),
     Boundary(boundary::Boundary),
+    Archive(archive::Archive),
     Rebuild(rebuild::Rebuild),
     Latency(latency::Latency),
     Deploy(deploy::Deploy),
@@ -69,6 +71,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
             None => return Ok(()),
         },
         What::Boundary(boundary) => boundary::run(boundary).await?,
+        What::Archive(archive) => archive::run(archive).await?,
         What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
         What::Latency(latency) => latency::run(latency).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,

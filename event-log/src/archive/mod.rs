@@ -14,6 +14,7 @@ mod seal;
 mod sealer;
 mod unseal;
 mod verify;
+mod writer;
 
 pub use error::ArchiveError;
 pub use name::SegmentName;
@@ -21,6 +22,7 @@ pub use place::{Archive, Pruned, Stored};
 pub use seal::{Segment, SegmentBuilder};
 pub use sealer::{Sealer, SealerConfig};
 pub use verify::{Verified, VerifiedSegment};
+pub use writer::Writer;
 
 pub(crate) use unseal::Unsealing;
 

@@ -234,7 +234,7 @@ impl Archive {
         }
     }
 
-    fn unavailable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ArchiveError {
+    pub(super) fn unavailable(&self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> ArchiveError {
         ArchiveError::Unavailable { location: self.location.to_string(), source: source.into() }
     }
 }

@@ -49,6 +49,12 @@ impl SegmentBuilder {
         self.next
     }
 
+    /// Whether nothing was pushed yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.next == self.first
+    }
+
     /// Whether the segment ends here: where the range of positions does, or enough bytes are in it.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -78,7 +84,7 @@ impl SegmentBuilder {
     /// Where nothing was pushed.
     #[must_use]
     pub fn seal(self, revision: u32) -> Segment {
-        assert!(self.next > self.first, "a segment has at least one event");
+        assert!(!self.is_empty(), "a segment has at least one event");
         let name = SegmentName { log: self.log, first: self.first, last: self.next - 1, revision };
         let mut compressor = zstd::bulk::Compressor::new(LEVEL).expect("level 3 is a level of zstd");
         let mut offset = Header::encoded_bytes(self.blocks.keys().map(|kind| &**kind)) as u64;

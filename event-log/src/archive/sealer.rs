@@ -8,7 +8,7 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use reel_events::EventBatch;
 use tokio::time::Instant;
 
-use super::{Archive, ArchiveError, SEGMENT_POSITIONS, Segment, SegmentBuilder, verify::gaps};
+use super::{Archive, ArchiveError, SEGMENT_POSITIONS, Writer, verify::gaps};
 use crate::store::{EventStore, ReadLimit, StoreError};
 
 /// Events and bytes that are read at once.
@@ -110,33 +110,16 @@ impl Sealer {
     /// Seals a range of positions that the store holds.
     async fn seal(&self, range: RangeInclusive<u64>) -> Result<(), SealError> {
         let (first, last) = range.into_inner();
-        let mut builder = SegmentBuilder::new(self.store.log_id(), first);
-        while builder.next() <= last {
+        let mut writer = Writer::new(self.archive.clone(), self.store.log_id(), first);
+        while writer.next() <= last {
             let began = Instant::now();
-            let events = self.store.read(builder.next() - 1, PORTION).await?;
-            self.check(&events, builder.next())?;
-            for event in events.iter().take_while(|event| event.position <= last) {
-                builder.push(event);
-                if builder.is_full() || event.position == last {
-                    let next = SegmentBuilder::new(self.store.log_id(), event.position + 1);
-                    self.put(std::mem::replace(&mut builder, next)).await?;
-                }
-            }
+            let events = self.store.read(writer.next() - 1, PORTION).await?;
+            self.check(&events, writer.next())?;
+            writer.append(&events, last).await?;
             let share = Duration::from_secs_f64(events.len() as f64 / f64::from(self.config.events_per_second.max(1)));
             tokio::time::sleep_until(began + share).await;
         }
-        Ok(())
-    }
-
-    async fn put(&self, builder: SegmentBuilder) -> Result<(), SealError> {
-        let sealing = tokio::task::spawn_blocking(move || builder.seal(1));
-        let segment: Segment = sealing.await.map_err(|error| ArchiveError::Unavailable {
-            location: self.archive.location().to_owned(),
-            source: error.into(),
-        })?;
-        let stored = self.archive.put(segment).await?;
-        tracing::debug!(segment = %stored.name, bytes = stored.bytes, "sealed");
-        Ok(())
+        Ok(writer.finish().await?)
     }
 
     /// Makes sure that the store left nothing out.
