@@ -82,6 +82,9 @@ pub(crate) enum Verb {
     DeadLetters(DeadLetters),
     /// Look at all that the configuration names, and at the Reel that runs: what answers, what is wrong, what to do
     Doctor(Doctor),
+    /// Sealed history, which builds read instead of the event store
+    #[command(subcommand)]
+    Archive(Archive),
     /// Make and look into plugins
     #[command(subcommand)]
     Plugin(Plugin),
@@ -278,6 +281,20 @@ pub(crate) struct Letter {
     pub(crate) named: Named,
     /// The event's position
     pub(crate) position: u64,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Archive {
+    /// What is sealed, and what is not yet
+    Status,
+    /// Read every segment, and hold it against the event store
+    Verify {
+        /// Put damaged segments aside, so that they are sealed again
+        #[arg(long)]
+        mend: bool,
+    },
+    /// Remove segments that others supersede, and those that were put aside
+    Prune,
 }
 
 #[derive(Debug, Subcommand)]

@@ -74,6 +74,7 @@ async fn talk(verb: Verb, common: &Common) -> Result<(), CliError> {
         Verb::Query(query) => verbs::query::run(&client, &query).await,
         Verb::DeadLetters(letters) => verbs::dead_letters::run(&client, &letters).await,
         Verb::Doctor(doctor) => verbs::doctor::run(&client, &with_token(doctor, common)).await,
+        Verb::Archive(verb) => verbs::archive::run(&client, &verb).await,
         Verb::Plugin(plugin) => verbs::plugin::run(&client, plugin).await,
     }
 }

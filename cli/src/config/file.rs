@@ -1,11 +1,12 @@
 //! The form of `reel.toml`, with the defaults of what it leaves out. Variables are laid over it before it is read.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Table;
 
+use super::ArchiveConfig;
 use super::secret::Given;
 use crate::error::CliError;
 use crate::processes::Process;
@@ -30,6 +31,8 @@ pub(super) struct File {
     pub(super) serve: ServeSection,
     #[serde(default)]
     pub(super) host: HostSection,
+    #[serde(default)]
+    pub(super) archive: ArchiveSection,
     #[serde(default)]
     pub(super) limits: LimitsSection,
     #[serde(default)]
@@ -63,6 +66,13 @@ pub(super) struct HostSection {
     pub(super) batch: usize,
     pub(super) cache_mib: usize,
     pub(super) keep_previous: usize,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+pub(super) struct ArchiveSection {
+    pub(super) url: Option<String>,
+    pub(super) events_per_second: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -119,6 +129,28 @@ impl PluginSection {
 impl Default for HostSection {
     fn default() -> HostSection {
         HostSection { batch: 20_000, cache_mib: 128, keep_previous: 1 }
+    }
+}
+
+impl Default for ArchiveSection {
+    fn default() -> ArchiveSection {
+        let events_per_second = reel_event_log::archive::SealerConfig::default().events_per_second;
+        ArchiveSection { url: None, events_per_second }
+    }
+}
+
+impl ArchiveSection {
+    /// Where the archive is, and how it is filled; nothing where there is none.
+    pub(super) fn checked(self, data: &Path) -> Result<Option<ArchiveConfig>, CliError> {
+        if self.events_per_second == 0 {
+            return Err(CliError::Usage(
+                "configuration: archive.events-per-second must be at least 1; archive.url = \"none\" ends archiving"
+                    .into(),
+            ));
+        }
+        let url = self.url.unwrap_or_else(|| data.join("archive").display().to_string());
+        let events_per_second = self.events_per_second;
+        Ok((url != "none").then_some(ArchiveConfig { url, events_per_second }))
     }
 }
 

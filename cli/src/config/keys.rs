@@ -15,7 +15,7 @@ enum Takes {
 }
 
 /// Every key but the targets, which users name. `host.keep-previous` is `REEL_HOST_KEEP_PREVIOUS` in the environment.
-const KEYS: [(&str, Takes); 22] = [
+const KEYS: [(&str, Takes); 24] = [
     ("listen", Takes::Text),
     ("data", Takes::Text),
     ("store", Takes::Secret),
@@ -29,6 +29,8 @@ const KEYS: [(&str, Takes); 22] = [
     ("host.batch", Takes::Number),
     ("host.cache-mib", Takes::Number),
     ("host.keep-previous", Takes::Number),
+    ("archive.url", Takes::Text),
+    ("archive.events-per-second", Takes::Number),
     ("limits.event-bytes", Takes::Number),
     ("limits.commit-bytes", Takes::Number),
     ("plugin.fuel", Takes::Number),

@@ -47,6 +47,8 @@ pub(crate) struct Config {
     pub(crate) cache_bytes: usize,
     /// Generations kept for a rollback.
     pub(crate) keep_previous: usize,
+    /// Where history is sealed, if anywhere.
+    pub(crate) archive: Option<ArchiveConfig>,
     /// What the event store takes.
     pub(crate) limits: reel_event_log::Limits,
     /// What one call of a plugin may use.
@@ -62,6 +64,15 @@ pub(crate) enum Topic {
     Local,
     /// Kafka; the command services' relay fills it.
     Kafka(TopicUrl),
+}
+
+/// Where history is sealed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ArchiveConfig {
+    /// A directory or object storage.
+    pub(crate) url: String,
+    /// Most events that are sealed in a second.
+    pub(crate) events_per_second: u32,
 }
 
 /// What to do with projections whose log is not the one that the store holds.
@@ -135,6 +146,7 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
         batch,
         cache_bytes: file.host.cache_mib << 20,
         keep_previous: file.host.keep_previous,
+        archive: file.archive.checked(&data)?,
         limits: file.limits.checked()?,
         log_change: if flags.accept_new_log { LogChange::Rebuild } else { LogChange::Halt },
         data,

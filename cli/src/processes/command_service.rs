@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::opening::open_store;
 use super::readiness::Readiness;
+use super::sealing::Sealing;
 use super::{Built, topic};
 use crate::config::Config;
 use crate::error::CliError;
@@ -12,6 +13,7 @@ use crate::error::CliError;
 pub(super) async fn build(config: &Config, readiness: &Readiness) -> Result<Built, CliError> {
     let store = open_store(config, readiness).await?;
     let relay = topic::start_relay(config, readiness, Arc::clone(&store)).await?;
+    let sealing = Sealing::start(config, &store, relay.as_ref())?;
     let router = reel_command_service::router(store, reel_command_service::Config::default());
-    Ok(Built { relay, ..Built::of(router) })
+    Ok(Built { relay, sealing, ..Built::of(router) })
 }

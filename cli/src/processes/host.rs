@@ -9,7 +9,7 @@ use reel_read_model::Target;
 
 use super::opening::{Failed, open_store, open_targets, with_patience};
 use super::readiness::Readiness;
-use super::{Built, topic};
+use super::{Built, sealing, topic};
 use crate::config::{Config, LogChange};
 use crate::error::CliError;
 
@@ -37,6 +37,7 @@ pub(super) async fn start(
         most_events: config.batch,
         cache_bytes: config.cache_bytes,
         keep_previous: config.keep_previous,
+        archive: sealing::open(config)?,
         ..HostConfig::new(reel_read_api::check_named_queries)
     };
     let host = Host::new(store, Targets::new(targets), engine, host_config);

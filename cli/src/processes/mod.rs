@@ -9,6 +9,7 @@ mod listener;
 mod opening;
 mod read_api;
 mod readiness;
+mod sealing;
 mod signals;
 mod topic;
 mod up;
@@ -23,6 +24,7 @@ use tokio::task::JoinHandle;
 
 use self::listener::{Listener, Looks};
 use self::readiness::Readiness;
+use self::sealing::Sealing;
 pub(crate) use self::signals::stop_signal;
 use crate::config::Config;
 use crate::error::CliError;
@@ -59,12 +61,14 @@ struct Built {
     host: Option<Host>,
     /// The same.
     relay: Option<Relay>,
+    /// Seals the log, where this process keeps it.
+    sealing: Sealing,
 }
 
 impl Built {
     /// A process that answers, and does nothing else.
     fn of(router: Router) -> Built {
-        Built { router, host: None, relay: None }
+        Built { router, host: None, relay: None, sealing: Sealing::default() }
     }
 }
 
@@ -77,6 +81,8 @@ pub(crate) struct Running {
     relay: Option<Relay>,
     watch: Option<JoinHandle<()>>,
     config: Config,
+    /// Works until the process ends.
+    _sealing: Sealing,
 }
 
 /// Runs a process until it is told to stop. It listens at once, and says that it is not ready as long as something that it needs does
@@ -111,8 +117,8 @@ impl Running {
         tracing::info!("serving http://{}", listener.address);
         let watched = built.host.clone();
         let watch = watched.map(|host| tokio::spawn(async move { host.watch().await }));
-        let Built { host, relay, .. } = built;
-        Ok(Running { address: listener.address, listener, host, relay, watch, config })
+        let Built { host, relay, sealing, .. } = built;
+        Ok(Running { address: listener.address, listener, host, relay, watch, config, _sealing: sealing })
     }
 
     /// Ends in order: no new requests, those under way, the relay gives its lease back, the projections stop behind the

@@ -1,5 +1,6 @@
 //! The verbs that talk to a running Reel, one file each; and those about plugins, which need none.
 
+pub(crate) mod archive;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
 pub(crate) mod doctor;

@@ -21,7 +21,7 @@ pub use name::SegmentName;
 pub use place::{Archive, Pruned, Stored};
 pub use seal::{Segment, SegmentBuilder};
 pub use sealer::{Sealer, SealerConfig};
-pub use verify::{Verified, VerifiedSegment};
+pub use verify::{Verified, VerifiedSegment, gaps};
 pub use writer::Writer;
 
 pub(crate) use unseal::Unsealing;

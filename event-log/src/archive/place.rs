@@ -119,7 +119,7 @@ impl Archive {
     ///
     /// # Errors
     /// [`ArchiveError::Unavailable`].
-    pub(crate) async fn put_aside(&self, name: SegmentName) -> Result<(), ArchiveError> {
+    pub async fn put_aside(&self, name: SegmentName) -> Result<(), ArchiveError> {
         let aside = self.aside(name.log).join(name.file());
         match self.objects.rename(&name.path(&self.prefix), &aside).await {
             // Somebody else did it.

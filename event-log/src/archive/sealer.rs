@@ -6,7 +6,7 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use reel_events::EventBatch;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{Archive, ArchiveError, SEGMENT_POSITIONS, Writer, verify::gaps};
 use crate::store::{EventStore, ReadLimit, StoreError};
@@ -57,7 +57,7 @@ impl Sealer {
 
     /// Seals every range that is full, and again once there are more; never returns. May be dropped at any time: a segment appears whole
     /// or not at all.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let mut back_off = BACK_OFF.0;
         loop {
             match self.pass().await {
@@ -73,6 +73,20 @@ impl Sealer {
                     );
                     tokio::time::sleep(back_off).await;
                     back_off = (back_off * 2).min(BACK_OFF.1);
+                }
+            }
+        }
+    }
+
+    /// Does what [`Sealer::run`] does whenever `leads` holds for what is watched; returns once nobody tells any more.
+    pub async fn run_while<T: Sync>(&self, mut watched: watch::Receiver<T>, leads: impl Fn(&T) -> bool) {
+        while watched.wait_for(&leads).await.is_ok() {
+            tokio::select! {
+                () = self.run() => {}
+                ended = watched.wait_for(|state| !leads(state)) => {
+                    if ended.is_err() {
+                        return;
+                    }
                 }
             }
         }

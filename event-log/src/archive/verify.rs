@@ -1,4 +1,4 @@
-//! Whether an archive holds what it should: every segment read whole, each gap named, its end held against the store.
+//! Whether an archive holds what it should: segments read whole, held against the store, gaps named.
 
 use std::ops::RangeInclusive;
 
@@ -21,35 +21,38 @@ pub struct VerifiedSegment {
     pub outcome: Result<u64, ArchiveError>,
 }
 
-/// What all segments of a log turned out to be.
+/// What some segments of a log turned out to be.
 #[derive(Debug, Default)]
 pub struct Verified {
     /// One after the other.
     pub segments: Vec<VerifiedSegment>,
-    /// Positions before the last segment that no segment holds.
-    pub gaps: Vec<RangeInclusive<u64>>,
+    /// Whether there are segments behind the last of these.
+    pub more: bool,
 }
 
 impl Verified {
-    /// Whether there is nothing to mend.
+    /// Whether all of them are as they should be.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.gaps.is_empty() && self.segments.iter().all(|segment| segment.outcome.is_ok())
+        self.segments.iter().all(|segment| segment.outcome.is_ok())
     }
 }
 
 impl Archive {
-    /// Reads every segment of the store's log, and compares its last event with the store's.
+    /// Reads segments of the store's log, `most` of those that end behind position `after`, and compares the last event of each with the
+    /// store's.
     ///
     /// # Errors
     /// Where the archive cannot be listed. What is wrong with a segment is in the answer.
-    pub async fn verify(&self, store: &dyn EventStore) -> Result<Verified, ArchiveError> {
+    pub async fn verify(&self, store: &dyn EventStore, after: u64, most: usize) -> Result<Verified, ArchiveError> {
         let segments = self.segments(store.log_id()).await?;
-        let mut verified = Verified { gaps: gaps(&segments), ..Verified::default() };
-        for stored in segments {
+        let mut behind = segments.into_iter().filter(|stored| stored.name.last > after);
+        let mut verified = Verified::default();
+        for stored in behind.by_ref().take(most) {
             let outcome = self.verify_segment(stored, store).await;
             verified.segments.push(VerifiedSegment { name: stored.name, bytes: stored.bytes, outcome });
         }
+        verified.more = behind.next().is_some();
         Ok(verified)
     }
 
@@ -124,8 +127,9 @@ fn not_compared(stored: Stored, error: StoreError) -> ArchiveError {
     ArchiveError::Unavailable { location: format!("segment {}", stored.name), source: Box::new(error) }
 }
 
-/// Positions before the last of these segments that none of them holds.
-pub(super) fn gaps(segments: &[Stored]) -> Vec<RangeInclusive<u64>> {
+/// Positions before the last of these segments, in order, that none of them holds.
+#[must_use]
+pub fn gaps(segments: &[Stored]) -> Vec<RangeInclusive<u64>> {
     let mut next = 1;
     let mut gaps = Vec::new();
     for Stored { name, .. } in segments {

@@ -10,15 +10,18 @@ use uuid::Uuid;
 
 use crate::samples::{ALL, LOG, events, memory, plain, read, sealed};
 
-/// What reading says of a segment with these bytes under this name; nothing where it was read, or lies behind a wrong name.
-async fn said(name: SegmentName, bytes: Vec<u8>) -> Option<String> {
+/// What is read of a segment with these bytes under this name, or why nothing is.
+async fn outcome(name: SegmentName, bytes: Vec<u8>) -> Result<Vec<Event>, String> {
     let archive = memory();
     archive.put(Segment { name, bytes }).await.unwrap();
-    let history = match History::of_archive(archive.clone(), name.log, ALL, Wanted::default()).await {
-        Ok(history) => history,
-        Err(error) => return Some(error.to_string()),
-    };
-    read(history).await.err().map(|error| error.to_string())
+    let history = History::of_archive(archive.clone(), name.log, ALL, Wanted::default()).await;
+    let portions = read(history.map_err(|error| error.to_string())?).await.map_err(|error| error.to_string())?;
+    Ok(events(&portions, 0))
+}
+
+/// Why nothing is read of it.
+async fn said(name: SegmentName, bytes: Vec<u8>) -> Option<String> {
+    outcome(name, bytes).await.err()
 }
 
 fn segment() -> (Vec<Event>, Segment) {
@@ -36,11 +39,14 @@ proptest! {
 
     #[test]
     fn a_flipped_bit_anywhere_is_found(at in any::<prop::sample::Index>(), bit in 0..8u8) {
-        let (_, Segment { name, mut bytes }) = segment();
+        let (all, Segment { name, mut bytes }) = segment();
         let at = at.index(bytes.len());
         bytes[at] ^= 1 << bit;
-        let said = run(said(name, bytes)).unwrap_or_else(|| panic!("bit {bit} of byte {at} was not missed"));
-        prop_assert!(said.contains(&name.to_string()), "{}", said);
+        match run(outcome(name, bytes)) {
+            Err(said) => prop_assert!(said.contains(&name.to_string()), "{}", said),
+            // A frame of zstd has bits that no reader looks at: the digests are over what is inside.
+            Ok(read) => prop_assert!(read == all, "bit {} of byte {} was missed", bit, at),
+        }
     }
 
     #[test]

@@ -19,7 +19,8 @@ fn archive(place: &Place) -> Archive {
 }
 
 fn started(store: &Arc<dyn EventStore>, archive: &Archive) -> JoinHandle<()> {
-    tokio::spawn(Sealer::new(Arc::clone(store), archive.clone(), FAST).run())
+    let sealer = Sealer::new(Arc::clone(store), archive.clone(), FAST);
+    tokio::spawn(async move { sealer.run().await })
 }
 
 /// Waits until the archive holds `count` segments of the store's log.
@@ -59,7 +60,7 @@ async fn full_ranges_are_sealed_as_the_log_grows_and_mended_when_they_break() {
 
     append(&**store, SEGMENT_POSITIONS).await;
     let both = segments(&archive, &**store, 2).await;
-    assert!(archive.verify(&**store).await.unwrap().is_sound());
+    assert!(archive.verify(&**store, 0, usize::MAX).await.unwrap().is_sound());
     assert_history_is_the_store(store, &archive).await;
     let bytes = both.clone().map_bytes(place.directory.path());
 
@@ -69,13 +70,13 @@ async fn full_ranges_are_sealed_as_the_log_grows_and_mended_when_they_break() {
     let mut broken = bytes[1].clone();
     *broken.last_mut().unwrap() ^= 1;
     std::fs::write(file(place.directory.path(), &both[1]), broken).unwrap();
-    let verified = archive.verify(&**store).await.unwrap();
+    let verified = archive.verify(&**store, 0, usize::MAX).await.unwrap();
     assert!(!verified.is_sound() && verified.segments[0].outcome.is_ok());
     assert_history_is_the_store(store, &archive).await;
     assert_eq!(archive.set_aside(store.log_id()).await.unwrap(), (1, both[1].bytes));
     let mended = segments(&archive, &**store, 2).await;
     assert_eq!((&mended, mended.clone().map_bytes(place.directory.path())), (&both, bytes));
-    assert!(archive.verify(&**store).await.unwrap().is_sound());
+    assert!(archive.verify(&**store, 0, usize::MAX).await.unwrap().is_sound());
     sealer.abort();
 }
 
@@ -113,7 +114,7 @@ async fn a_restored_store_is_read_as_it_is_and_its_lost_history_is_put_aside() {
     let sealer = started(&restored, &archive);
     let sealed = async {
         while archive.set_aside(restored.log_id()).await.unwrap() != (1, lost[0].bytes)
-            || !archive.verify(&*restored).await.unwrap().is_sound()
+            || !archive.verify(&*restored, 0, usize::MAX).await.unwrap().is_sound()
             || archive.segments(restored.log_id()).await.unwrap().is_empty()
         {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -122,4 +123,20 @@ async fn a_restored_store_is_read_as_it_is_and_its_lost_history_is_put_aside() {
     timeout(Duration::from_secs(60), sealed).await.expect("the sealer puts aside what the store lost, and seals anew");
     sealer.abort();
     assert_history_is_the_store(&restored, &archive).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn only_who_leads_seals() {
+    let place = store_of(SEGMENT_POSITIONS).await;
+    let archive = archive(&place);
+    let sealer = Sealer::new(Arc::clone(&place.store), archive.clone(), FAST);
+    let (lead, watched) = tokio::sync::watch::channel(false);
+    let running = tokio::spawn(async move { sealer.run_while(watched, |leads| *leads).await });
+    // Ten looks of a sealer that is at work.
+    tokio::time::sleep(10 * FAST.look_again).await;
+    assert_eq!(archive.segments(place.store.log_id()).await.unwrap(), []);
+    lead.send_replace(true);
+    segments(&archive, &*place.store, 1).await;
+    drop(lead);
+    timeout(Duration::from_secs(60), running).await.expect("it ends with whoever tells it").unwrap();
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use reel_event_log::archive::Archive;
 use reel_event_log::relay::state::RelayState;
 use reel_event_log::topic::kafka::TopicUrl;
 use reel_projector::Manifest;
@@ -56,6 +57,8 @@ pub struct HostConfig {
     pub topic: Topic,
     /// Whether other hosts may have the same read databases.
     pub hosts: Hosts,
+    /// Sealed history, which builds read first.
+    pub archive: Option<Archive>,
     /// Further checks of a manifest at deploy.
     pub check_manifest: ManifestCheck,
 }
@@ -70,6 +73,7 @@ impl HostConfig {
             keep_previous: 1,
             topic: Topic::Store,
             hosts: Hosts::One,
+            archive: None,
             check_manifest,
         }
     }

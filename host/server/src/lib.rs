@@ -5,6 +5,7 @@
 //! (`cli`).
 
 pub mod admin;
+mod archive;
 mod config;
 mod dead_letters;
 mod deploy;
@@ -21,6 +22,7 @@ mod source;
 mod status;
 mod watch;
 
+pub use archive::{ArchivePruned, ArchiveStatus, ArchiveVerified, Mend};
 pub use config::{HostConfig, Hosts, KafkaTopic, ManifestCheck, Topic};
 pub use deploy::{Deployed, Deployment, Outcome};
 pub use error::HostError;

@@ -33,12 +33,13 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/skip", post(skip))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/retry", post(retry))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(discard))
+        .merge(super::archive::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES))
         .with_state(host)
 }
 
-type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
 
 /// Which target is meant.
 #[derive(Debug, Deserialize)]
