@@ -15,6 +15,7 @@ mod place;
 mod queries;
 mod samples;
 mod shards;
+mod snapshots;
 mod values;
 mod writes;
 
@@ -57,21 +58,20 @@ on_every_adapter! {
         an_answer_nobody_reads;
 }
 
-/// Cases of one adapter alone.
+/// Cases of one adapter: those of its own, and those of a port that the others do not have yet.
 mod only_mysql {
     macro_rules! cases {
-        ($($case:ident),+) => {$(
+        ($($module:ident: $($case:ident),+;)+) => {$($(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                crate::place::on_mysql(crate::mends::$case).await;
+                crate::place::on_mysql(crate::$module::$case).await;
             }
-        )+};
+        )+)+};
     }
 
-    cases!(
-        views_that_ran_ahead_of_the_pointer,
-        leftovers_go_and_nothing_else,
-        who_holds_a_view_delays_the_flip_alone,
-        killed_sessions_are_replaced
-    );
+    cases! {
+        mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone,
+            killed_sessions_are_replaced;
+        snapshots: all_rows_of_one_moment, keys_of_every_type_in_pieces;
+    }
 }
