@@ -5,12 +5,12 @@ use std::time::Duration;
 use reel_events::LogId;
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
-use sqlx::mysql::MySqlRow;
+use sqlx::mysql::{MySqlQueryResult, MySqlRow};
 use sqlx::{MySqlConnection, Row, query, query_scalar, raw_sql};
 use uuid::Uuid;
 
 use super::dialect::catalog as sql;
-use super::error::MySqlFault;
+use super::error::{MySqlFault, is_duplicate};
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
     check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
@@ -56,7 +56,7 @@ pub(super) async fn prepare(connection: &mut MySqlConnection, target: &str, coll
 
 pub(super) async fn put_component(connection: &mut MySqlConnection, component: &Component) -> Outcome<()> {
     let put = query(sql::PUT_COMPONENT).bind(&component.digest).bind(&component.manifest);
-    if put.execute(&mut *connection).await?.rows_affected() == 0 {
+    if !is_new(put.execute(&mut *connection).await)? {
         return Ok(());
     }
     for (number, bytes) in component.bytes.chunks(CHUNK_BYTES).enumerate() {
@@ -218,7 +218,16 @@ pub(super) async fn lease(
         return Ok(true);
     }
     let put = query(sql::PUT_LEASE).bind(generation.id.0).bind(&holder).bind(lasts);
-    Ok(put.execute(&mut *connection).await?.rows_affected() == 1)
+    is_new(put.execute(&mut *connection).await)
+}
+
+/// Whether an insert put its row, or found one with its key. `INSERT IGNORE` would say so too, but it cuts values to fit.
+fn is_new(inserted: Result<MySqlQueryResult, sqlx::Error>) -> Outcome<bool> {
+    match inserted {
+        Ok(_) => Ok(true),
+        Err(error) if is_duplicate(&error) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 pub(super) async fn release(connection: &mut MySqlConnection, id: GenerationId, holder: Uuid) -> Outcome<()> {

@@ -114,7 +114,7 @@ impl Bed {
     pub(super) async fn deploy(&self, manifest: &serde_json::Value) -> Generation {
         let json = manifest.to_string();
         let component = Component {
-            digest: format!("digest of {} and {json}", self.projection),
+            digest: Uuid::new_v5(&self.log.0, json.as_bytes()).simple().to_string(),
             manifest: json.clone(),
             bytes: Vec::new(),
         };

@@ -8,7 +8,7 @@ pub(in crate::mysql) const PUT_VERSION: &str = "INSERT INTO reel_catalog (versio
 pub(in crate::mysql) const SET_VERSION: &str = "UPDATE reel_catalog SET version = ?";
 
 pub(in crate::mysql) const MANIFEST: &str = "SELECT manifest FROM reel_component WHERE digest = ?";
-pub(in crate::mysql) const PUT_COMPONENT: &str = "INSERT IGNORE INTO reel_component (digest, manifest) VALUES (?, ?)";
+pub(in crate::mysql) const PUT_COMPONENT: &str = "INSERT INTO reel_component (digest, manifest) VALUES (?, ?)";
 pub(in crate::mysql) const CHUNKS: &str = "SELECT bytes FROM reel_component_chunk WHERE digest = ? ORDER BY number";
 pub(in crate::mysql) const PUT_CHUNK: &str =
     "INSERT INTO reel_component_chunk (digest, number, bytes) VALUES (?, ?, ?)";
@@ -66,8 +66,8 @@ pub(in crate::mysql) const DELETE_DEAD_LETTERS: &str = "DELETE FROM reel_dead_le
 
 pub(in crate::mysql) const DECISIONS: &str =
     "SELECT position FROM reel_decision WHERE log = ? AND digest = ? AND settings_digest = ? ORDER BY position";
-pub(in crate::mysql) const DECIDE: &str =
-    "INSERT IGNORE INTO reel_decision (log, digest, settings_digest, position, decided_at) VALUES (?, ?, ?, ?, ?)";
+pub(in crate::mysql) const DECIDE: &str = "INSERT INTO reel_decision (log, digest, settings_digest, position, decided_at) VALUES (?, ?, ?, ?, ?) \
+     ON DUPLICATE KEY UPDATE position = VALUES(position)";
 
 pub(in crate::mysql) const VIEW: &str = "SELECT projection, made FROM reel_view WHERE name = ?";
 pub(in crate::mysql) const MADE_VIEWS: &str =
@@ -127,7 +127,7 @@ pub(in crate::mysql) const KEEP_LEASE: &str = "UPDATE reel_lease SET holder = ?,
      WHERE generation = ? AND (holder = ? OR expires_at <= utc_timestamp(6))";
 
 /// Takes a generation's lease that nobody has.
-pub(in crate::mysql) const PUT_LEASE: &str = "INSERT IGNORE INTO reel_lease (generation, holder, expires_at) \
+pub(in crate::mysql) const PUT_LEASE: &str = "INSERT INTO reel_lease (generation, holder, expires_at) \
      VALUES (?, ?, utc_timestamp(6) + INTERVAL ? MICROSECOND)";
 
 /// What makes version 2 of version 1, and so on.
