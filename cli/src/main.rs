@@ -2,6 +2,8 @@
 
 mod args;
 mod client;
+#[cfg(test)]
+mod compose;
 mod config;
 mod demo;
 mod error;

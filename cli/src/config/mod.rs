@@ -103,7 +103,8 @@ fn read(path: &Path) -> Result<Table, CliError> {
     text.parse().map_err(|error| CliError::Usage(format!("configuration file {}: {error}", path.display())))
 }
 
-fn assemble(
+/// Lays variables and flags over what the file says.
+pub(crate) fn assemble(
     mut table: Table,
     variables: impl Iterator<Item = (String, String)>,
     flags: &Flags,
@@ -158,7 +159,8 @@ fn store(flag: Option<&str>, file: Option<Given>, data: &Path) -> Result<Address
     let url = Address::from(given.unwrap_or_else(|| format!("sqlite:{}", data.join("store.sqlite").display())));
     match url.scheme() {
         "sqlite" if url.whole().len() > "sqlite:".len() => Ok(url),
-        _ => Err(CliError::Usage(format!("store {url}: this version keeps events in SQLite: write sqlite:PATH"))),
+        "mongodb" | "mongodb+srv" => Ok(url),
+        _ => Err(CliError::Usage(format!("store {url}: write sqlite:PATH or mongodb://HOST:PORT/DATABASE"))),
     }
 }
 

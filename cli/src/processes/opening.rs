@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reel_event_log::{EventStore, SqliteStore, StoreError};
+use reel_event_log::{EventStore, StoreError};
 use reel_projector::{ReadModelError, chain};
 use reel_read_model::{CatalogError, Target};
 
@@ -59,11 +59,10 @@ async fn patiently<T>(
 pub(super) async fn open_store(config: &Config, readiness: &Readiness) -> Result<Arc<dyn EventStore>, CliError> {
     make(&config.data)?;
     let need = readiness.need("store", &config.store, Weight::Needed);
-    let attempt = async || {
-        let path = config.store.whole().trim_start_matches("sqlite:");
-        SqliteStore::open(path, config.limits).map_err(|error| store_failed(&config.store, error))
-    };
-    let store: Arc<dyn EventStore> = Arc::new(patiently(attempt, |why| readiness.waits(need, why)).await?);
+    let url = &config.store;
+    let opening =
+        async || reel_event_log::open_store(url.whole(), config.limits).await.map_err(|error| store_failed(url, error));
+    let store = patiently(opening, |why| readiness.waits(need, why)).await?;
     readiness.opened(need, Need::Store(Arc::clone(&store)));
     Ok(store)
 }
@@ -74,16 +73,16 @@ fn make(data: &Path) -> Result<(), CliError> {
         .map_err(|error| CliError::caused(format!("the data directory {shown} cannot be made"), error))
 }
 
-fn store_failed(url: &Address, error: StoreError) -> Failed {
+/// What it means for the process.
+pub(super) fn store_failed(url: &Address, error: StoreError) -> Failed {
     match error {
         StoreError::InUse { location } => Failed::ForGood(CliError::Conflict(format!(
             "{location} is in use: another reel runs on it; stop that one, or give this one its own --data DIR"
         ))),
         // A file that cannot be opened now will not be later either.
-        error if url.scheme() == "sqlite" => {
-            Failed::ForGood(CliError::caused(format!("the event store {url} cannot be opened"), error))
+        error @ StoreError::Unavailable { .. } if url.scheme() != "sqlite" => {
+            Failed::passing("the event store cannot be opened", &error)
         }
-        error @ StoreError::Unavailable { .. } => Failed::passing("the event store cannot be opened", &error),
         error => Failed::ForGood(CliError::caused(format!("the event store {url} cannot be opened"), error)),
     }
 }

@@ -10,6 +10,7 @@ use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_projector::chain;
 use tokio::sync::watch;
 
+use super::opening::{store_failed, with_patience};
 use super::readiness::{Need, Readiness, Weight};
 use crate::config::{Address, Config, Topic};
 use crate::error::CliError;
@@ -24,8 +25,10 @@ pub(super) async fn start_relay(
     store: Arc<dyn EventStore>,
 ) -> Result<Option<Relay>, CliError> {
     let Topic::Kafka(url) = &config.topic else { return Ok(None) };
-    let state = open_relay_state(&config.store.whole()).await;
-    let state = state.map_err(|error| CliError::caused("the relay's record cannot be opened", error))?;
+    let url_of_store = &config.store;
+    let opening =
+        async || open_relay_state(url_of_store.whole()).await.map_err(|error| store_failed(url_of_store, error));
+    let state = with_patience(opening).await?;
     let relay = Relay::start(
         store,
         state,

@@ -1,10 +1,10 @@
 //! `reel doctor`: everything that the configuration names, and the Reel that runs, each with its version, whether it answers, what is
-//! wrong and what to do. It changes nothing.
+//! wrong and what to do. It changes nothing, but that a MongoDB store is opened as a process opens it: with the indexes that were missing.
 
 use std::path::Path;
 
 use reel_event_log::topic::kafka::{TopicUrl, find};
-use reel_event_log::{Limits, SqliteStore, StoreError};
+use reel_event_log::{EventStore, Limits, MongoStore, SqliteStore, StoreError};
 use reel_projector::chain;
 use reel_read_model::Finding;
 use reqwest::Method;
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::args::Doctor;
 use crate::client::{Client, Output};
-use crate::config::{self, Address, Config, Topic};
+use crate::config::{self, Config, Topic};
 use crate::error::CliError;
 use crate::print;
 use crate::processes::Process;
@@ -94,16 +94,16 @@ impl From<Finding> for Problem {
 }
 
 async fn store(config: &Config) -> Check {
-    let path = Path::new(config.store.whole().trim_start_matches("sqlite:"));
-    if !path.exists() {
-        return Check::fine("store", &config.store, "not there yet: made at the first start");
-    }
-    opened_store(&config.store, SqliteStore::open(path, Limits::default()).map(drop))
-}
-
-fn opened_store(url: &Address, opened: Result<(), StoreError>) -> Check {
+    let url = &config.store;
+    let opened = match url.whole().strip_prefix("sqlite:") {
+        Some(path) if !Path::new(path).exists() => {
+            return Check::fine("store", url, "not there yet: made at the first start");
+        }
+        Some(path) => SqliteStore::open(path, Limits::default()).map(|_| "nobody uses it now".to_owned()),
+        None => MongoStore::open(url.whole(), Limits::default()).await.map(|store| format!("log {}", store.log_id())),
+    };
     match opened {
-        Ok(()) => Check::fine("store", url, "nobody uses it now"),
+        Ok(note) => Check::fine("store", url, note),
         Err(StoreError::InUse { .. }) => Check::fine("store", url, "in use by a Reel that runs"),
         Err(error) => Check::of("store", url, vec![Problem { what: chain(&error), remedy: String::new() }]),
     }
