@@ -5,3 +5,4 @@ mod apart;
 mod doctor;
 mod observed;
 mod readiness;
+mod servers;
