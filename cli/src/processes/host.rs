@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reel_event_log::EventStore;
-use reel_host::{Host, HostConfig, HostError, Targets};
+use reel_host::{Host, HostConfig, HostError, Hosts, Targets};
 use reel_plugin::{Engine, EngineConfig};
 use reel_read_model::Target;
 
@@ -38,6 +38,9 @@ pub(super) async fn start(
         cache_bytes: config.cache_bytes,
         keep_previous: config.keep_previous,
         archive: sealing::open(config)?,
+        topic: topic::of_host(config).await?,
+        // A SQLite store admits one process, so whoever had a lease is gone.
+        hosts: if config.store.scheme() == "sqlite" { Hosts::One } else { Hosts::Several },
         ..HostConfig::new(reel_read_api::check_named_queries)
     };
     let host = Host::new(store, Targets::new(targets), engine, host_config);

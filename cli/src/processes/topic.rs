@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_event_log::EventStore;
-use reel_event_log::relay::state::open_relay_state;
+use reel_event_log::relay::state::{RelayState, open_relay_state};
 use reel_event_log::relay::{Pace, Relay, RelayConfig};
 use reel_event_log::topic::kafka::{TopicUrl, find};
+use reel_host::KafkaTopic;
 use reel_projector::chain;
 use tokio::sync::watch;
 
@@ -25,10 +26,7 @@ pub(super) async fn start_relay(
     store: Arc<dyn EventStore>,
 ) -> Result<Option<Relay>, CliError> {
     let Topic::Kafka(url) = &config.topic else { return Ok(None) };
-    let url_of_store = &config.store;
-    let opening =
-        async || open_relay_state(url_of_store.whole()).await.map_err(|error| store_failed(url_of_store, error));
-    let state = with_patience(opening).await?;
+    let state = open_record(config).await?;
     let relay = Relay::start(
         store,
         state,
@@ -43,6 +41,19 @@ pub(super) async fn start_relay(
     readiness.opened(need, Need::Relay(relay.status()));
     watch(config, readiness);
     Ok(Some(relay))
+}
+
+/// What a host is fed by.
+pub(super) async fn of_host(config: &Config) -> Result<reel_host::Topic, CliError> {
+    let Topic::Kafka(url) = &config.topic else { return Ok(reel_host::Topic::Store) };
+    Ok(reel_host::Topic::Kafka(KafkaTopic { url: url.clone(), relay: open_record(config).await? }))
+}
+
+/// What relays wrote down, beside the event store.
+async fn open_record(config: &Config) -> Result<Arc<dyn RelayState>, CliError> {
+    let store = &config.store;
+    let opening = async || open_relay_state(store.whole()).await.map_err(|error| store_failed(store, error));
+    with_patience(opening).await
 }
 
 /// Looks at the topic every few seconds, where it is Kafka: a process that needs it is not ready while it does not answer.
