@@ -140,6 +140,16 @@ impl Fault {
     }
 }
 
+/// That a component keeps something between events: what came of `range` whole and in pieces is not the same.
+pub(crate) fn depends_on_batches(batch: &EventBatch, range: Range<usize>, difference: &str) -> Fault {
+    let (from, to) = (batch.get(range.start).position, batch.get(range.end - 1).position);
+    let message = format!(
+        "the component's rows depend on how events are cut into batches (positions {from} to {to}, whole against in pieces): \
+         {difference}. Keep nothing between events in variables: what must last belongs in a row"
+    );
+    Fault::Fatal(Failure::general("depends-on-batches", message))
+}
+
 /// An error with all its causes in one line.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {

@@ -1,8 +1,8 @@
 //! For the tests of the fold and the loop: a projection whose changes are written in a script, and the plainest possible model of
 //! what they come to — one row at a time, in order, sharing no code with the fold.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use proptest::prelude::*;
 use reel_events::{EventBatch, EventRef};
 use uuid::Uuid;
 
-use crate::change::{Cell, Change, Operation};
+use crate::change::{Cell, Change, Operation, Row};
 use crate::manifest::Manifest;
 use crate::memory::MemoryTables;
-use crate::ports::{ApplyError, Plugin, Sink};
+use crate::ports::{ApplyError, FailurePolicy, Plugin, Sink};
 use crate::value::{Value, ValueRef};
 
 pub(crate) const ID: u16 = 0;
@@ -150,14 +150,42 @@ impl Plain {
 
     /// The same rows, as the host's tables hold them.
     pub(crate) fn equals(&self, tables: &MemoryTables) -> bool {
+        self.equals_rows(tables.rows(0))
+    }
+
+    /// The same rows, in key order.
+    pub(crate) fn equals_rows<'r>(&self, rows: impl Iterator<Item = &'r Row>) -> bool {
         let number = |value: &Value| match value {
             Value::Int(number) => Some(*number),
             Value::Text(text) => text.parse().ok(),
             _ => None,
         };
-        let rows: Vec<Vec<Option<i64>>> = tables.rows(0).map(|row| row.iter().map(number).collect()).collect();
+        let rows: Vec<Vec<Option<i64>>> = rows.map(|row| row.iter().map(number).collect()).collect();
         rows.iter().map(Vec::as_slice).eq(self.0.values().map(<[_; 5]>::as_slice))
     }
+}
+
+/// What each policy comes to, one event at a time: rows, dead letters, and where it halted.
+pub(crate) fn one_by_one(script: &[Vec<Act>], policy: FailurePolicy) -> (Plain, BTreeSet<u64>, Option<u64>) {
+    let (mut plain, mut dead, mut parked) = (Plain::default(), BTreeSet::new(), BTreeSet::new());
+    for (index, acts) in script.iter().enumerate() {
+        let (position, stream) = (index as u64 + 1, (index + 1) % 3);
+        if parked.contains(&stream) {
+            dead.insert(position);
+        } else if plain.event(acts).is_err() {
+            match policy {
+                FailurePolicy::Halt => return (plain, dead, Some(position)),
+                FailurePolicy::Skip => {}
+                FailurePolicy::Park => drop(parked.insert(stream)),
+            }
+            dead.insert(position);
+        }
+    }
+    (plain, dead, None)
+}
+
+pub(crate) fn policy() -> impl Strategy<Value = FailurePolicy> {
+    prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Skip), Just(FailurePolicy::Park)]
 }
 
 /// Anything that an event may do, legal or not: few keys and groups, so that changes meet.

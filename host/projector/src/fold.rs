@@ -78,13 +78,6 @@ impl Fold {
         &self.manifest
     }
 
-    /// What a batch without a change comes to.
-    pub(crate) fn into_nothing(self) -> Folded {
-        let tables: Vec<_> = self.tables.iter().map(|_| TableWrites::default()).collect();
-        let written = vec![Vec::new(); tables.len()];
-        Folded { writes: Writes { tables }, known: Known { written, ..Known::default() } }
-    }
-
     /// Takes a checked change of table number `table`.
     pub(crate) fn take(&mut self, table: u16, change: Checked, bases: &mut dyn Bases) -> Result<(), Refusal> {
         let merged = self.is_merged(table);

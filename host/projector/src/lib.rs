@@ -4,6 +4,7 @@
 //! Not here: WebAssembly (`host/plugin`), SQL (`host/read-model`), where events come from (`event-log`), who runs loops
 //! (`host/server`).
 
+pub mod bulk;
 mod cache;
 pub mod change;
 mod check;
@@ -14,6 +15,7 @@ mod fold;
 pub mod key;
 pub mod manifest;
 pub mod memory;
+mod policy;
 pub mod ports;
 mod progress;
 mod removals;
@@ -23,13 +25,16 @@ pub mod settings;
 mod shard;
 mod step;
 pub mod value;
+mod work;
 
+pub use bulk::{BulkShard, FoldedShard, MergedTable};
 pub use change::{Cell, Change, KeyValues, Merge, Operation, Refusal, Row, RowFilter, TableWrites, Writes};
 pub use failure::{Failure, RunError, chain};
 pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};
+pub use policy::RunSettings;
 pub use ports::{ApplyError, Checkpoint, Plugin, ReadModel, ReadModelError, Sink, Source, SourceError};
 pub use progress::{Progress, ProgressNow};
-pub use run::{Orders, Retry, RunSettings, run};
+pub use run::{Orders, Retry, run};
 pub use settings::{SettingsError, check_settings};
 pub use shard::ShardParts;
 pub use value::{DomainError, Value, ValueRef};

@@ -44,6 +44,17 @@ impl Removals {
         self.filters.push(filter);
     }
 
+    /// Takes the last removal back.
+    pub(crate) fn take_back(&mut self) {
+        let Some(filter) = self.filters.pop() else { return };
+        let columns = filter.equal.iter().map(|(column, _)| column);
+        let by = self.by_columns.iter_mut().find(|by| by.columns.iter().eq(columns.clone()));
+        let values = encode(filter.equal.iter().map(|(_, value)| value));
+        if let Some(moments) = by.and_then(|by| by.moments.get_mut(values.as_slice())) {
+            moments.pop();
+        }
+    }
+
     /// Whether a removal took away `row`, which stood as it is from `from` until `until`.
     pub(crate) fn took(&self, row: &[Value], from: Moment, until: Moment) -> bool {
         from < until

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::cache::{Coverage, RowCache};
 use crate::change::{Change, Row};
 use crate::check::{check, check_read};
-use crate::failure::{Failure, Fault, chain};
+use crate::failure::{Fault, chain, depends_on_batches};
 use crate::fold::{Bases, Fold, Folded, Writers};
 use crate::manifest::Manifest;
 use crate::ports::{
@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crate::rows::{LookUp, ShardRows};
 use crate::run::asked;
 use crate::value::ValueRef;
+use crate::work::{Scrutiny, Work};
 
 /// What a shard is made of.
 pub struct ShardParts {
@@ -51,32 +52,9 @@ pub(crate) struct Shard {
     /// Where it stood before the commit under way.
     before: LogPoint,
     number: u32,
-    writers: Writers,
     stop: watch::Receiver<bool>,
     /// Moves into the thread that applies, and back.
     engine: Option<Engine>,
-}
-
-/// Some events, and what to do once they are applied.
-#[derive(Debug, Clone)]
-pub(crate) struct Work {
-    pub(crate) batch: Arc<EventBatch>,
-    pub(crate) range: Range<usize>,
-    /// Where the shard stands behind them.
-    pub(crate) through: LogPoint,
-    /// Events up to `through` that are put aside.
-    pub(crate) aside: Vec<DeadLetter>,
-    /// Positions whose dead letters end with this.
-    pub(crate) settled: Vec<u64>,
-}
-
-/// How a range is applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scrutiny {
-    /// Once.
-    Trust,
-    /// Whole and event by event: both must come to the same.
-    Compare,
 }
 
 struct Engine {
@@ -97,7 +75,6 @@ impl Shard {
             before: parts.checkpoint.point,
             stop,
             number: parts.number,
-            writers,
             engine: Some(Engine { plugin: parts.plugin, rows, writers }),
         }
     }
@@ -116,11 +93,6 @@ impl Shard {
             rows.cache.clear();
         }
         result
-    }
-
-    /// What the projection says of itself.
-    pub(crate) fn manifest(&self) -> &Arc<Manifest> {
-        &self.rows_ref().manifest
     }
 
     /// Whether a commit is under way.
@@ -159,12 +131,6 @@ impl Shard {
         self.rows().writing(task, writes, known);
     }
 
-    /// Nothing folded: for a step that only moves the checkpoint.
-    pub(crate) fn nothing(&self) -> Folded {
-        let rows = self.rows_ref();
-        Fold::new(Arc::clone(&rows.manifest), self.writers).into_nothing()
-    }
-
     fn rows(&mut self) -> &mut ShardRows {
         &mut self.engine.as_mut().expect("no range is being applied").rows
     }
@@ -196,12 +162,7 @@ impl Engine {
             Err(Fault::Poison { message, .. }) => format!("in pieces an event fails: {message}"),
             Err(Fault::Fatal(failure)) => failure.message,
         };
-        let (from, to) = (batch.get(range.start).position, batch.get(range.end - 1).position);
-        let message = format!(
-            "the component's rows depend on how events are cut into batches (positions {from} to {to}, whole against in pieces): {failure}. \
-             Keep nothing between events in variables: what must last belongs in a row"
-        );
-        Err(Fault::Fatal(Failure::general("depends-on-batches", message)))
+        Err(depends_on_batches(batch, range, &failure))
     }
 
     fn fold(&mut self, batch: &EventBatch, pieces: &[Range<usize>]) -> Result<Folded, Fault> {

@@ -74,17 +74,55 @@ impl Sum {
 }
 
 impl Step {
-    /// Takes `later` into this step, if the two can be one: additions to the same columns.
+    /// Takes `later` into this step, if the two can be one: additions to the same columns, or the same extreme of them.
     pub(crate) fn absorb(&mut self, later: &Step) -> bool {
-        let (Step::Sum { events, sums }, Step::Sum { events: _, sums: more }) = (self, later) else { return false };
-        let same = sums.len() == more.len() && sums.iter().zip(more).all(|(a, b)| a.column == b.column);
-        if same {
-            *events = Events::Several;
-            for (sum, later) in sums.iter_mut().zip(more) {
-                *sum = sum.then(*later);
+        match (self, later) {
+            (Step::Sum { events, sums }, Step::Sum { events: _, sums: more }) => {
+                let same = sums.len() == more.len() && sums.iter().zip(more).all(|(a, b)| a.column == b.column);
+                if same {
+                    *events = Events::Several;
+                    sums.iter_mut().zip(more).for_each(|(sum, later)| *sum = sum.then(*later));
+                }
+                same
             }
+            // The first event stays named: it alone may be at fault, where it cannot create the row.
+            (Step::Extreme { cells, keep, .. }, Step::Extreme { cells: more, keep: other, .. }) => {
+                let same =
+                    keep == other && cells.len() == more.len() && cells.iter().zip(more).all(|((a, _), (b, _))| a == b);
+                if same {
+                    for ((_, value), (_, later)) in cells.iter_mut().zip(more) {
+                        if compare(later, value) == *keep {
+                            value.clone_from(later);
+                        }
+                    }
+                }
+                same
+            }
+            _ => false,
         }
-        same
+    }
+
+    /// Whether the two change one column: then their order counts.
+    pub(crate) fn meets(&self, other: &Step) -> bool {
+        let mut meets = false;
+        self.each_column(|column| other.each_column(|theirs| meets |= column == theirs));
+        meets
+    }
+
+    /// Names the columns that the step changes in a row that is there.
+    pub(crate) fn each_column(&self, mut name: impl FnMut(u16)) {
+        match self {
+            Step::InsertIfAbsent { .. } | Step::Become { .. } => {}
+            Step::Patch { cells, .. } | Step::Extreme { cells, .. } => {
+                cells.iter().for_each(|(column, _)| name(*column))
+            }
+            Step::Sum { sums, .. } => sums.iter().for_each(|sum| name(sum.column)),
+        }
+    }
+
+    /// Whether a row that is there may take more or less memory afterwards.
+    pub(crate) fn may_resize(&self) -> bool {
+        !matches!(self, Step::Sum { .. })
     }
 
     /// Whether an event may be at fault for it, once the row is known.

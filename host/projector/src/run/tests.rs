@@ -1,19 +1,22 @@
 //! The loop under every policy, against the plainest model: whatever the batches, traps and refusals, the rows, the dead letters and
 //! the checkpoint are those of applying the events one by one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use reel_events::LogId;
+use reel_events::{LogId, LogPoint};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::*;
-use crate::fixture::{Act, Plain, Scripted, act, events, manifest};
+use crate::fixture::{Act, Scripted, act, events, manifest, one_by_one, policy};
 use crate::memory::{MemoryReadModel, MemoryState};
-use crate::ports::Checkpoint;
+use crate::ports::{Checkpoint, DeadLetterReason, FailurePolicy};
 use crate::progress::Progress;
+use crate::work::end_of;
 
 const START: Checkpoint = Checkpoint { log: LogId(Uuid::from_u128(1)), point: LogPoint::START, layout: 0, epoch: 1 };
 
@@ -73,29 +76,6 @@ fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, le
         let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
         Ran { state: read_model.state(), end }
     })
-}
-
-/// What each policy comes to, one event at a time: rows, dead letters, and where it halted.
-fn one_by_one(script: &[Vec<Act>], policy: FailurePolicy) -> (Plain, BTreeSet<u64>, Option<u64>) {
-    let (mut plain, mut dead, mut parked) = (Plain::default(), BTreeSet::new(), BTreeSet::new());
-    for (index, acts) in script.iter().enumerate() {
-        let (position, stream) = (index as u64 + 1, (index + 1) % 3);
-        if parked.contains(&stream) {
-            dead.insert(position);
-        } else if plain.event(acts).is_err() {
-            match policy {
-                FailurePolicy::Halt => return (plain, dead, Some(position)),
-                FailurePolicy::Skip => {}
-                FailurePolicy::Park => drop(parked.insert(stream)),
-            }
-            dead.insert(position);
-        }
-    }
-    (plain, dead, None)
-}
-
-fn policy() -> impl Strategy<Value = FailurePolicy> {
-    prop_oneof![Just(FailurePolicy::Halt), Just(FailurePolicy::Skip), Just(FailurePolicy::Park)]
 }
 
 proptest! {

@@ -1,0 +1,346 @@
+//! One table of a build: rows by key, changed in place. Every change leaves what undoes it.
+
+use hashbrown::hash_table::Entry as Slot;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use std::hash::BuildHasher;
+
+use crate::change::{KeyValues, Refusal, Row, RowFilter};
+use crate::manifest::Table;
+use crate::removals::{Moment, Removals};
+use crate::step::Step;
+use crate::value::Value;
+
+/// How many removals are kept before all rows are checked against them at once: at least this many, and one for every few rows.
+const MOST_REMOVALS: usize = 20_000;
+const ROWS_A_REMOVAL: usize = 4;
+
+/// What an entry takes beside its row and the bytes of its key, about: itself, its place in the index, what allocations round up.
+const ENTRY_BYTES: usize = 96;
+
+/// Rows by key. A key that was ever touched keeps its entry.
+#[derive(Default)]
+pub(super) struct BulkTable {
+    index: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    entries: Vec<Entry>,
+    removals: Removals,
+    bytes: usize,
+}
+
+struct Entry {
+    key: Box<[u8]>,
+    content: Content,
+    /// Since when the row stands as it is, but for steps.
+    since: Moment,
+}
+
+/// What is known of a row.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    /// The row, or that there is none.
+    Row(Option<Row>),
+    /// Other shards change it too: what this one does to it, with its key.
+    Open(KeyValues, Vec<Step>),
+}
+
+/// What undoes one change.
+pub(super) enum Undo {
+    /// The row was this.
+    Row { entry: u32, row: Option<Row>, since: Moment },
+    /// A cell was this.
+    Cell { entry: u32, column: u16, value: Value },
+    /// The row stood since then.
+    Since { entry: u32, since: Moment },
+    /// A step was this, or was not there.
+    Step { entry: u32, place: usize, step: Option<Step> },
+    /// The last removal was not there.
+    Removal,
+}
+
+impl BulkTable {
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The row as it stands.
+    pub(super) fn row(&self, key: &[u8]) -> Option<&Row> {
+        self.standing(self.find(key)?)
+    }
+
+    /// What is known of a key.
+    pub(super) fn content(&self, key: &[u8]) -> Content {
+        let Some(entry) = self.find(key) else { return Content::Row(None) };
+        match &self.entries[entry].content {
+            Content::Row(_) => Content::Row(self.standing(entry).cloned()),
+            open @ Content::Open(..) => open.clone(),
+        }
+    }
+
+    /// Replaces a row whole, or deletes it.
+    pub(super) fn put(&mut self, key: &[u8], row: Option<Row>) -> Undo {
+        let number = self.entry(key, || Content::Row(None));
+        let now = self.removals.now();
+        let entry = &mut self.entries[number];
+        let Content::Row(standing) = &mut entry.content else { unreachable!("open rows are not replaced") };
+        self.bytes += row.as_ref().map_or(0, size_of_row);
+        let old = std::mem::replace(standing, row);
+        self.bytes -= old.as_ref().map_or(0, size_of_row);
+        Undo::Row { entry: number as u32, row: old, since: std::mem::replace(&mut entry.since, now) }
+    }
+
+    /// Applies a step to a row.
+    pub(super) fn step(
+        &mut self,
+        (table, key): (&Table, &[u8]),
+        values: &[Value],
+        step: &Step,
+        note: &mut impl FnMut(Undo),
+    ) -> Result<(), Refusal> {
+        let number = self.entry(key, || Content::Row(None));
+        self.take_removed(number, note);
+        let entry = &mut self.entries[number];
+        let number = number as u32;
+        let Content::Row(row) = &mut entry.content else { unreachable!("open rows are not stepped") };
+        match row {
+            None => note(Undo::Row { entry: number, row: None, since: entry.since }),
+            Some(row) => {
+                let cell = |column: u16| Undo::Cell { entry: number, column, value: row[usize::from(column)].clone() };
+                step.each_column(|column| note(cell(column)));
+            }
+        }
+        let measured = step.may_resize() || row.is_none();
+        let before = if measured { row.as_ref().map_or(0, size_of_row) } else { 0 };
+        let applied = step.apply(table, values, row);
+        if measured {
+            self.bytes = self.bytes + row.as_ref().map_or(0, size_of_row) - before;
+        }
+        applied.map(drop)
+    }
+
+    /// Adds a step to a row that other shards change too.
+    pub(super) fn open(&mut self, key: &[u8], values: KeyValues, step: Step) -> Undo {
+        let number = self.entry(key, || Content::Open(values, Vec::new()));
+        let Content::Open(_, steps) = &mut self.entries[number].content else {
+            unreachable!("rows of this table are open")
+        };
+        let entry = number as u32;
+        for (place, earlier) in steps.iter_mut().enumerate().rev() {
+            let before = earlier.clone();
+            if earlier.absorb(&step) {
+                return Undo::Step { entry, place, step: Some(before) };
+            }
+            if earlier.meets(&step) {
+                break;
+            }
+        }
+        self.bytes += size_of::<Step>() + 64;
+        steps.push(step);
+        Undo::Step { entry, place: steps.len() - 1, step: None }
+    }
+
+    /// Takes away every row that fits, without looking at them now.
+    pub(super) fn delete_where(&mut self, filter: RowFilter) -> Undo {
+        self.removals.add(filter);
+        Undo::Removal
+    }
+
+    pub(super) fn undo(&mut self, undo: Undo) {
+        match undo {
+            Undo::Row { entry, row, since } => {
+                let entry = &mut self.entries[entry as usize];
+                let Content::Row(now) = &mut entry.content else { unreachable!("open rows are not replaced") };
+                self.bytes += row.as_ref().map_or(0, size_of_row);
+                self.bytes -= now.as_ref().map_or(0, size_of_row);
+                (*now, entry.since) = (row, since);
+            }
+            Undo::Cell { entry, column, value } => {
+                if let Content::Row(Some(row)) = &mut self.entries[entry as usize].content {
+                    self.bytes = self.bytes + heap_bytes(&value) - heap_bytes(&row[usize::from(column)]);
+                    row[usize::from(column)] = value;
+                }
+            }
+            Undo::Since { entry, since } => self.entries[entry as usize].since = since,
+            Undo::Step { entry, place, step } => {
+                let Content::Open(_, steps) = &mut self.entries[entry as usize].content else { return };
+                match step {
+                    Some(step) => steps[place] = step,
+                    None => steps.truncate(place),
+                }
+            }
+            Undo::Removal => self.removals.take_back(),
+        }
+    }
+
+    /// The rows that a change touched, as they stand.
+    pub(super) fn touched(&self, undo: &Undo) -> Option<(&[u8], Content)> {
+        let number = undo.entry()?;
+        let key = &self.entries[number].key;
+        Some((key, self.content(key)))
+    }
+
+    /// A row as it was before `undos`, which are in the order of the changes.
+    pub(super) fn original<'u>(&self, key: &[u8], undos: impl DoubleEndedIterator<Item = &'u Undo>) -> Content {
+        let Some(number) = self.find(key) else { return Content::Row(None) };
+        let mut content = self.entries[number].content.clone();
+        for undo in undos.rev().filter(|undo| undo.entry() == Some(number)) {
+            match (undo, &mut content) {
+                (Undo::Row { row, .. }, content) => *content = Content::Row(row.clone()),
+                (Undo::Cell { column, value, .. }, Content::Row(Some(row))) => {
+                    row[usize::from(*column)] = value.clone()
+                }
+                (Undo::Step { place, step: Some(step), .. }, Content::Open(_, steps)) => steps[*place] = step.clone(),
+                (Undo::Step { place, step: None, .. }, Content::Open(_, steps)) => steps.truncate(*place),
+                _ => {}
+            }
+        }
+        content
+    }
+
+    /// Drops the rows that removals took, where those have become many. Nothing may be undone across it.
+    pub(super) fn sweep(&mut self) {
+        let removals = self.removals.now() as usize;
+        if removals > MOST_REMOVALS.max(self.entries.len() / ROWS_A_REMOVAL) {
+            self.sweep_now();
+        }
+    }
+
+    /// The rows that are there, in key order.
+    pub(super) fn sorted(mut self) -> Sorted {
+        self.sweep_now();
+        let there = |content: &Content| match content {
+            Content::Row(row) => row.is_some(),
+            Content::Open(_, steps) => !steps.is_empty(),
+        };
+        let mut entries: Vec<(Box<[u8]>, Content)> = self
+            .entries
+            .into_iter()
+            .filter(|entry| there(&entry.content))
+            .map(|entry| (entry.key, entry.content))
+            .collect();
+        // Most comparisons are decided by the first bytes, which are kept beside the number.
+        let mut order: Vec<(u128, u32)> =
+            entries.iter().enumerate().map(|(number, (key, _))| (first_bytes(key), number as u32)).collect();
+        order
+            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| entries[a.1 as usize].0.cmp(&entries[b.1 as usize].0)));
+        let sorted = order.into_iter().map(|(_, number)| std::mem::replace(&mut entries[number as usize], nothing()));
+        Sorted { entries: sorted.collect::<Vec<_>>().into_iter().peekable() }
+    }
+
+    fn sweep_now(&mut self) {
+        let removals = std::mem::take(&mut self.removals);
+        let now = removals.now();
+        for entry in &mut self.entries {
+            if let Content::Row(row) = &mut entry.content
+                && row.as_ref().is_some_and(|row| removals.took(row, entry.since, now))
+            {
+                self.bytes -= row.take().as_ref().map_or(0, size_of_row);
+            }
+            entry.since = 0;
+        }
+    }
+
+    /// The row of an entry, unless a removal took it.
+    fn standing(&self, entry: usize) -> Option<&Row> {
+        let Entry { content, since, .. } = &self.entries[entry];
+        let Content::Row(Some(row)) = content else { return None };
+        (!self.removals.took(row, *since, self.removals.now())).then_some(row)
+    }
+
+    fn take_removed(&mut self, number: usize, note: &mut impl FnMut(Undo)) {
+        let now = self.removals.now();
+        let entry = &mut self.entries[number];
+        if entry.since == now {
+            return;
+        }
+        let since = std::mem::replace(&mut entry.since, now);
+        let Content::Row(row) = &mut entry.content else { return };
+        if row.as_ref().is_some_and(|row| self.removals.took(row, since, now)) {
+            let row = row.take();
+            self.bytes -= row.as_ref().map_or(0, size_of_row);
+            note(Undo::Row { entry: number as u32, row, since });
+        } else {
+            note(Undo::Since { entry: number as u32, since });
+        }
+    }
+
+    fn find(&self, key: &[u8]) -> Option<usize> {
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |number| *self.entries[*number as usize].key == *key).map(|number| *number as usize)
+    }
+
+    fn entry(&mut self, key: &[u8], new: impl FnOnce() -> Content) -> usize {
+        let Self { index, hasher, entries, .. } = self;
+        let same = |number: &u32| *entries[*number as usize].key == *key;
+        let hash = |number: &u32| hasher.hash_one(&*entries[*number as usize].key);
+        match index.entry(hasher.hash_one(key), same, hash) {
+            Slot::Occupied(slot) => *slot.get() as usize,
+            Slot::Vacant(slot) => {
+                let number = entries.len();
+                slot.insert(u32::try_from(number).expect("memory ends long before 4 billion rows"));
+                entries.push(Entry { key: key.into(), content: new(), since: self.removals.now() });
+                self.bytes += ENTRY_BYTES + key.len();
+                number
+            }
+        }
+    }
+}
+
+impl Undo {
+    fn entry(&self) -> Option<usize> {
+        match self {
+            Undo::Row { entry, .. }
+            | Undo::Cell { entry, .. }
+            | Undo::Since { entry, .. }
+            | Undo::Step { entry, .. } => Some(*entry as usize),
+            Undo::Removal => None,
+        }
+    }
+}
+
+/// Rows of one table of one shard, in key order.
+pub(super) struct Sorted {
+    entries: std::iter::Peekable<std::vec::IntoIter<(Box<[u8]>, Content)>>,
+}
+
+impl Sorted {
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn first_key(&mut self) -> Option<&[u8]> {
+        self.entries.peek().map(|(key, _)| &**key)
+    }
+
+    pub(super) fn next(&mut self) -> Option<Content> {
+        self.entries.next().map(|(_, content)| content)
+    }
+}
+
+fn nothing() -> (Box<[u8]>, Content) {
+    (Box::default(), Content::Row(None))
+}
+
+fn first_bytes(key: &[u8]) -> u128 {
+    let mut first = [0; 16];
+    let length = key.len().min(16);
+    first[..length].copy_from_slice(&key[..length]);
+    u128::from_be_bytes(first)
+}
+
+/// About how many bytes a row takes.
+fn size_of_row(row: &Row) -> usize {
+    row.iter().map(|value| size_of::<Value>() + heap_bytes(value)).sum::<usize>() + 16
+}
+
+/// What a value has outside itself; allocations are rounded up to 16 bytes, about.
+fn heap_bytes(value: &Value) -> usize {
+    match value {
+        Value::Text(text) | Value::Json(text) => text.len().next_multiple_of(16) + 8,
+        Value::Bytes(bytes) => bytes.len().next_multiple_of(16) + 8,
+        _ => 0,
+    }
+}

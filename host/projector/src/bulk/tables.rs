@@ -1,0 +1,183 @@
+//! The tables of one shard of a build, and the way back out of a batch that failed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use reel_events::EventBatch;
+
+use super::table::{BulkTable, Content, Sorted, Undo};
+use crate::change::{Change, Row};
+use crate::check::{Checked, check, check_read};
+use crate::failure::Fault;
+use crate::fold::Writers;
+use crate::key::{encode_key, encoded};
+use crate::manifest::{Manifest, Ownership};
+use crate::ports::{Plugin, Sink, SinkError};
+use crate::step::show_key;
+use crate::value::ValueRef;
+
+/// The tables as they stand, and what the batch under way has done to them.
+pub(super) struct Tables {
+    manifest: Arc<Manifest>,
+    /// By table, whether other shards change its rows too: then its rows are left open.
+    merged: Vec<bool>,
+    tables: Vec<BulkTable>,
+    journal: Vec<(u16, Undo)>,
+    key: Vec<u8>,
+}
+
+/// What a batch did to the rows that it touched, by table and key.
+pub(super) type Outcome = BTreeMap<(u16, Box<[u8]>), Content>;
+
+/// The rows of a shard that has seen all its events, each table in key order.
+pub struct FoldedShard {
+    pub(super) tables: Vec<Sorted>,
+}
+
+impl FoldedShard {
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.tables.iter().map(Sorted::len).sum()
+    }
+}
+
+impl Tables {
+    pub(super) fn new(manifest: Arc<Manifest>, writers: Writers) -> Tables {
+        let shared = |ownership| writers == Writers::Many && ownership == Ownership::Shared;
+        let merged = manifest.tables.iter().map(|table| shared(table.ownership)).collect();
+        let tables = manifest.tables.iter().map(|_| BulkTable::default()).collect();
+        Tables { manifest, merged, tables, journal: Vec::new(), key: Vec::with_capacity(64) }
+    }
+
+    /// Runs pieces of a batch through the plugin. Follow it up by [`Tables::keep`] or [`Tables::roll_back`].
+    pub(super) fn fold(
+        &mut self,
+        plugin: &mut dyn Plugin,
+        batch: &EventBatch,
+        pieces: &[Range<usize>],
+    ) -> Result<(), Fault> {
+        let mut applying = Applying { batch, tables: self };
+        for piece in pieces.iter().filter(|piece| !piece.is_empty()) {
+            plugin.apply(batch, piece.clone(), &mut applying)?;
+        }
+        Ok(())
+    }
+
+    /// The batch stays.
+    pub(super) fn keep(&mut self) {
+        self.journal.clear();
+        self.tables.iter_mut().for_each(BulkTable::sweep);
+    }
+
+    /// The batch never was.
+    pub(super) fn roll_back(&mut self) {
+        while let Some((table, undo)) = self.journal.pop() {
+            self.tables[usize::from(table)].undo(undo);
+        }
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.tables.iter().map(BulkTable::bytes).sum()
+    }
+
+    pub(super) fn rows(&self) -> usize {
+        self.tables.iter().map(BulkTable::rows).sum()
+    }
+
+    pub(super) fn finish(self) -> FoldedShard {
+        FoldedShard { tables: self.tables.into_iter().map(BulkTable::sorted).collect() }
+    }
+
+    /// What the batch under way did.
+    pub(super) fn outcome(&self) -> Outcome {
+        let mut outcome = Outcome::new();
+        for (table, undo) in &self.journal {
+            let rows = &self.tables[usize::from(*table)];
+            if let Some((key, content)) = rows.touched(undo) {
+                outcome.insert((*table, key.into()), content);
+            }
+        }
+        outcome
+    }
+
+    /// Names the first row in which what the batch did now differs from what it did before, when its outcome was `before`.
+    pub(super) fn difference(&mut self, before: Outcome) -> Option<String> {
+        let now = self.outcome();
+        let at = |tables: &Tables, (table, key): &(u16, Box<[u8]>)| tables.tables[usize::from(*table)].content(key);
+        let differing = before.iter().find(|(place, content)| at(self, place) != **content);
+        if let Some(((table, _), content)) = differing {
+            let place = differing.map(|(place, _)| place).expect("found above");
+            return Some(self.told(*table, content, &at(self, place)));
+        }
+        // What only the second run touched must be as it was before.
+        let only_now: Vec<_> = now.into_iter().filter(|(place, _)| !before.contains_key(place)).collect();
+        if only_now.is_empty() {
+            return None;
+        }
+        let changed: Vec<_> = only_now.iter().map(|(place, content)| (place, content, self.original(place))).collect();
+        let (place, content, original) = changed.into_iter().find(|(_, content, original)| *content != original)?;
+        Some(self.told(place.0, &original, content))
+    }
+
+    /// A row as it was before the batch under way.
+    fn original(&self, (table, key): &(u16, Box<[u8]>)) -> Content {
+        let rows = &self.tables[usize::from(*table)];
+        let undos = self.journal.iter().filter(|(of, _)| of == table).map(|(_, undo)| undo);
+        rows.original(key, undos)
+    }
+
+    fn told(&self, table: u16, whole: &Content, pieces: &Content) -> String {
+        let name = &self.manifest.tables[usize::from(table)].name;
+        let shown = |content: &Content| match content {
+            Content::Row(Some(row)) => show_key(row),
+            Content::Row(None) => "no row".to_owned(),
+            Content::Open(_, steps) => format!("{} changes", steps.len()),
+        };
+        format!("table {name} has {} whole, {} in pieces", shown(whole), shown(pieces))
+    }
+
+    fn take(&mut self, number: u16, change: Checked) -> Result<(), crate::change::Refusal> {
+        let (table, merged) = (&self.manifest.tables[usize::from(number)], self.merged[usize::from(number)]);
+        let (rows, journal) = (&mut self.tables[usize::from(number)], &mut self.journal);
+        let mut note = |undo: Undo| journal.push((number, undo));
+        let (key, put, step) = match change {
+            Checked::DeleteWhere(filter) => {
+                note(rows.delete_where(filter));
+                return Ok(());
+            }
+            Checked::Put { key, row } => (key, Some(row), None),
+            Checked::Delete { key } => (key, None, None),
+            Checked::Step { key, step } => (key, None, Some(step)),
+        };
+        self.key.clear();
+        encode_key(&key, &mut self.key);
+        match step {
+            None => note(rows.put(&self.key, put)),
+            Some(step) if merged => note(rows.open(&self.key, key, step)),
+            Some(step) => rows.step((table, &self.key), &key, &step, &mut note)?,
+        }
+        Ok(())
+    }
+}
+
+/// What a plugin's code sees of the host while it runs.
+struct Applying<'a> {
+    batch: &'a EventBatch,
+    tables: &'a mut Tables,
+}
+
+impl Sink for Applying<'_> {
+    fn emit(&mut self, change: Change<'_>) -> Result<(), SinkError> {
+        let event = self.batch.get(change.event);
+        let checked = check(&self.tables.manifest, &event, &change)?;
+        Ok(self.tables.take(change.table, checked)?)
+    }
+
+    fn read(&mut self, event: usize, table: u16, keys: &[ValueRef<'_>]) -> Result<Vec<Option<Row>>, SinkError> {
+        let keys = check_read(&self.tables.manifest, &self.batch.get(event), (event, table), keys)?;
+        let rows = &self.tables.tables[usize::from(table)];
+        Ok(keys.iter().map(|key| rows.row(&encoded(key)).cloned()).collect())
+    }
+}

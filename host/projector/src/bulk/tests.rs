@@ -1,0 +1,206 @@
+//! A build comes to what the loop and the plainest model come to: whatever the batches, shards, traps, refusals and policies.
+
+use std::collections::{BTreeSet, HashSet};
+
+use proptest::prelude::*;
+use reel_events::{EventRef, partition_of};
+
+use super::*;
+use crate::change::{Cell, Change, Operation, Row};
+use crate::fixture::{Act, Plain, Scripted, act, events, manifest, one_by_one, policy};
+use crate::ports::{ApplyError, DeadLetterReason, FailurePolicy, Sink};
+use crate::value::{Value, ValueRef};
+use crate::work::end_of;
+
+fn settings(on_failure: FailurePolicy) -> RunSettings {
+    RunSettings { on_failure, let_go: HashSet::new(), parked: HashSet::new(), most_events: 1000 }
+}
+
+/// Gives a shard its events in pieces.
+fn feed(shard: &mut BulkShard, batch: &EventBatch, cuts: &[usize]) -> Result<(), RunError> {
+    let (mut at, mut cuts) = (0, cuts.iter());
+    while at < batch.len() {
+        let end = batch.len().min(at + cuts.next().copied().unwrap_or(usize::MAX / 2));
+        shard.apply((at..end).map(|index| batch.get(index)).collect(), end_of(batch, end))?;
+        at = end;
+    }
+    Ok(())
+}
+
+/// All rows of the one table, in pieces of three.
+fn rows(manifest: &Arc<Manifest>, shards: Vec<FoldedShard>, table: usize) -> Vec<Row> {
+    let mut merged = merge(manifest, shards).swap_remove(table);
+    let mut all = Vec::new();
+    loop {
+        let some = merged.next(3).unwrap();
+        if some.is_empty() {
+            return all;
+        }
+        all.extend(some);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn every_policy_equals_one_by_one(
+        script in proptest::collection::vec(proptest::collection::vec(prop_oneof![40 => act(), 1 => Just(Act::Trap)], 1..3), 1..40),
+        cuts in proptest::collection::vec(1..12_usize, 0..8),
+        policy in policy(),
+    ) {
+        let (plain, dead, halted): (Plain, BTreeSet<u64>, Option<u64>) = one_by_one(&script, policy);
+        let batch = events(script.len());
+        let plugin = Box::new(Scripted(Arc::new(script)));
+        let mut shard = BulkShard::new(manifest(), plugin, settings(policy), 1);
+        let ended = feed(&mut shard, &batch, &cuts);
+        match (halted, ended) {
+            (None, Ok(())) => {}
+            (Some(position), Err(RunError::Halted(failure))) => prop_assert_eq!(failure.position, Some(position)),
+            (halted, ended) => prop_assert!(false, "{:?} {:?}", halted, ended),
+        }
+        let (folded, letters) = shard.finish();
+        prop_assert_eq!(letters.iter().map(|letter| letter.position).collect::<BTreeSet<_>>(), dead);
+        let rows = rows(&manifest(), vec![folded], 0);
+        prop_assert!(plain.equals_rows(rows.iter()), "one by one: {:?}, built: {:?}", plain, rows);
+    }
+}
+
+/// A table that streams own, and one that they share.
+fn by_stream() -> Arc<Manifest> {
+    let json = r#"{"manifest": 1, "name": "streams", "version": "1", "kinds": ["*"], "tables": [
+        {"name": "own", "key": ["stream"], "owner": {"column": "stream", "holds": "stream-key"}, "columns": [
+            {"name": "stream", "type": "text", "length": 40}, {"name": "total", "type": "int64", "default": 0}]},
+        {"name": "all", "key": ["id"], "shared": true, "columns": [
+            {"name": "id", "type": "int64"}, {"name": "sum", "type": "int16", "default": 0},
+            {"name": "most", "type": "int64", "nullable": true}]}]}"#;
+    Arc::new(Manifest::parse(json).unwrap())
+}
+
+/// Event N adds to its stream's row, and to a shared one, what the script says at N − 1.
+struct Adding(Arc<Vec<i64>>);
+
+impl Plugin for Adding {
+    fn apply(
+        &mut self,
+        batch: &EventBatch,
+        range: std::ops::Range<usize>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ApplyError> {
+        for event in range {
+            let at = batch.get(event);
+            let number = ValueRef::Int(self.0[at.position as usize - 1]);
+            let own = [cell(0, ValueRef::Text(at.stream_key().as_bytes())), cell(1, number)];
+            sink.emit(Change { event, table: 0, operation: Operation::Add, cells: &own })?;
+            let id = ValueRef::Int(at.position as i64 % 3);
+            sink.emit(Change { event, table: 1, operation: Operation::Add, cells: &[cell(0, id), cell(1, number)] })?;
+            let most = [cell(0, id), cell(2, number)];
+            sink.emit(Change { event, table: 1, operation: Operation::Maximum, cells: &most })?;
+        }
+        Ok(())
+    }
+}
+
+fn cell(column: u16, value: ValueRef<'_>) -> Cell<'_> {
+    Cell { column, value }
+}
+
+/// Events of seven streams.
+fn streams(number: usize) -> EventBatch {
+    let streams: Vec<String> = (0..7).map(|stream| format!("s-{stream}")).collect();
+    let base = events(number);
+    let renamed = base.iter().enumerate().map(|(index, event)| EventRef { stream: &streams[index % 7], ..event });
+    renamed.collect()
+}
+
+/// Builds with several shards, which share the events by their streams.
+fn built(script: &Arc<Vec<i64>>, shards: u32, cuts: &[usize]) -> Vec<FoldedShard> {
+    let batch = streams(script.len());
+    let shard = |number: u32| {
+        let own: EventBatch = batch.iter().filter(|event| partition_of(event.stream, shards) == number).collect();
+        let plugin = Box::new(Adding(Arc::clone(script)));
+        let mut shard = BulkShard::new(by_stream(), plugin, settings(FailurePolicy::Halt), shards as usize);
+        feed(&mut shard, &own, cuts).unwrap();
+        shard.finish().0
+    };
+    (0..shards).map(shard).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn shards_come_to_what_one_does(
+        script in proptest::collection::vec(-100..100_i64, 1..60),
+        shards in 2..5_u32,
+        cuts in proptest::collection::vec(1..12_usize, 0..8),
+    ) {
+        let script = Arc::new(script);
+        for table in 0..2 {
+            let one = rows(&by_stream(), built(&script, 1, &[]), table);
+            prop_assert_eq!(rows(&by_stream(), built(&script, shards, &cuts), table), one);
+        }
+    }
+}
+
+#[test]
+fn an_overflow_that_only_all_shards_reach_is_refused() {
+    let script = Arc::new(vec![3_000; 42]);
+    let mut merged = merge(&by_stream(), built(&script, 3, &[])).swap_remove(1);
+    assert_eq!(merged.next(10).unwrap_err().code, "value-out-of-domain");
+    // One shard alone names the event.
+    let plugin = Box::new(Adding(Arc::clone(&script)));
+    let mut shard = BulkShard::new(by_stream(), plugin, settings(FailurePolicy::Skip), 1);
+    feed(&mut shard, &streams(42), &[5]).unwrap();
+    let (folded, letters) = shard.finish();
+    assert_eq!(letters[0].position, 31);
+    assert!(letters.iter().all(|letter| letter.reason == DeadLetterReason::Skipped));
+    let sums = rows(&by_stream(), vec![folded], 1);
+    assert!(sums.iter().all(|row| row[1] == Value::Int(30_000)), "{sums:?}");
+}
+
+/// Keeps a counter in a call: what it writes depends on how events are cut.
+struct Counting;
+
+impl Plugin for Counting {
+    fn apply(
+        &mut self,
+        batch: &EventBatch,
+        range: std::ops::Range<usize>,
+        sink: &mut dyn Sink,
+    ) -> Result<(), ApplyError> {
+        for (count, event) in range.enumerate() {
+            let id = ValueRef::Int(batch.get(event).position as i64);
+            let cells = [cell(0, id), cell(1, ValueRef::Int(0)), cell(2, ValueRef::Int(count as i64))];
+            sink.emit(Change { event, table: 0, operation: Operation::Upsert, cells: &cells })?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_component_that_depends_on_batches_is_stopped() {
+    let mut shard = BulkShard::new(manifest(), Box::new(Counting), settings(FailurePolicy::Skip), 1);
+    let ended = feed(&mut shard, &events(4), &[]);
+    let Err(RunError::Fatal(failure)) = ended else { panic!("{ended:?}") };
+    assert_eq!(failure.code, "depends-on-batches");
+    assert!(failure.message.contains("table things has (2, 0, 1"), "{}", failure.message);
+}
+
+#[test]
+fn memory_is_counted_and_what_is_undone_counts_no_more() {
+    let script: Vec<Vec<Act>> = (0..100)
+        .map(|id| vec![Act::Change(Operation::Upsert, vec![(0, id % 10), (1, 0), (4, 1)])])
+        .chain([vec![Act::Change(Operation::Upsert, vec![(0, 77), (1, 0)]), Act::Trap]])
+        .collect();
+    let plugin = Box::new(Scripted(Arc::new(script)));
+    let mut shard = BulkShard::new(manifest(), plugin, settings(FailurePolicy::Skip), 1);
+    let batch = events(101);
+    feed(&mut shard, &(0..10).map(|index| batch.get(index)).collect(), &[]).unwrap();
+    let (ten, rows) = (shard.bytes(), shard.rows());
+    assert!(rows == 10 && ten > 10 * 150, "{ten} bytes in {rows} rows");
+    feed(&mut shard, &(10..100).map(|index| batch.get(index)).collect(), &[]).unwrap();
+    assert_eq!(shard.bytes(), ten, "the same rows again");
+    feed(&mut shard, &std::iter::once(batch.get(100)).collect(), &[]).unwrap();
+    assert!(shard.bytes() < ten + 150, "only the key that was touched is left of what was undone");
+}
