@@ -114,7 +114,7 @@ impl Step {
         match self {
             Step::InsertIfAbsent { .. } | Step::Become { .. } => {}
             Step::Patch { cells, .. } | Step::Extreme { cells, .. } => {
-                cells.iter().for_each(|(column, _)| name(*column))
+                cells.iter().for_each(|(column, _)| name(*column));
             }
             Step::Sum { sums, .. } => sums.iter().for_each(|sum| name(sum.column)),
         }

@@ -190,7 +190,7 @@ impl BulkTable {
             match (undo, &mut content) {
                 (Undo::Row { row, .. }, content) => *content = Content::Row(row.clone()),
                 (Undo::Cell { column, value, .. }, Content::Row(Some(row))) => {
-                    row[usize::from(*column)] = value.clone()
+                    row[usize::from(*column)] = value.clone();
                 }
                 (Undo::Step { place, step: Some(step), .. }, Content::Open(_, steps)) => steps[*place] = step.clone(),
                 (Undo::Step { place, step: None, .. }, Content::Open(_, steps)) => steps.truncate(*place),
