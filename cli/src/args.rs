@@ -124,6 +124,12 @@ pub(crate) struct Flags {
     /// Most events in one batch [default: 20000]
     #[arg(long, value_name = "EVENTS")]
     pub(crate) batch: Option<usize>,
+    /// Memory for the rows of a build, in MiB [default: a quarter of the machine's]
+    #[arg(long, value_name = "MIB")]
+    pub(crate) memory: Option<usize>,
+    /// Most events a second that a build reads [default: as fast as it goes]
+    #[arg(long, value_name = "EVENTS_PER_SECOND")]
+    pub(crate) throttle: Option<u64>,
     /// Build all projections anew whose log is not the one that the store holds now
     #[arg(long)]
     pub(crate) accept_new_log: bool,

@@ -66,6 +66,8 @@ pub(super) struct HostSection {
     pub(super) batch: usize,
     pub(super) cache_mib: usize,
     pub(super) keep_previous: usize,
+    pub(super) memory_mib: Option<usize>,
+    pub(super) throttle: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -128,7 +130,7 @@ impl PluginSection {
 
 impl Default for HostSection {
     fn default() -> HostSection {
-        HostSection { batch: 20_000, cache_mib: 128, keep_previous: 1 }
+        HostSection { batch: 20_000, cache_mib: 128, keep_previous: 1, memory_mib: None, throttle: None }
     }
 }
 

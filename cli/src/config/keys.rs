@@ -15,7 +15,7 @@ enum Takes {
 }
 
 /// Every key but the targets, which users name. `host.keep-previous` is `REEL_HOST_KEEP_PREVIOUS` in the environment.
-const KEYS: [(&str, Takes); 24] = [
+const KEYS: [(&str, Takes); 26] = [
     ("listen", Takes::Text),
     ("data", Takes::Text),
     ("store", Takes::Secret),
@@ -31,6 +31,8 @@ const KEYS: [(&str, Takes); 24] = [
     ("host.keep-previous", Takes::Number),
     ("archive.url", Takes::Text),
     ("archive.events-per-second", Takes::Number),
+    ("host.memory-mib", Takes::Number),
+    ("host.throttle", Takes::Number),
     ("limits.event-bytes", Takes::Number),
     ("limits.commit-bytes", Takes::Number),
     ("plugin.fuel", Takes::Number),

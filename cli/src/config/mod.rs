@@ -45,6 +45,10 @@ pub(crate) struct Config {
     pub(crate) batch: usize,
     /// Bytes of rows that each generation keeps at hand.
     pub(crate) cache_bytes: usize,
+    /// Bytes of rows that a build may hold; nothing = a quarter of the machine's memory.
+    pub(crate) memory_bytes: Option<usize>,
+    /// Most events a second that a build reads; nothing = as fast as it goes.
+    pub(crate) throttle: Option<u64>,
     /// Generations kept for a rollback.
     pub(crate) keep_previous: usize,
     /// Where history is sealed, if anywhere.
@@ -125,6 +129,11 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
     if batch == 0 {
         return Err(CliError::Usage("configuration: host.batch must be at least 1".into()));
     }
+    let memory = flags.memory.or(file.host.memory_mib);
+    let throttle = flags.throttle.or(file.host.throttle);
+    if memory == Some(0) || throttle == Some(0) {
+        return Err(CliError::Usage("configuration: host.memory-mib and host.throttle must be at least 1".into()));
+    }
     let in_file = || file.token.map(|given| given.text("token")).transpose();
     let token = flags.token.clone().map_or_else(in_file, |token| Ok(Some(token)))?.map(Secret);
     if !listen.ip().is_loopback() && token.is_none() {
@@ -146,6 +155,8 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
         drain: Duration::from_secs(file.drain_seconds),
         batch,
         cache_bytes: file.host.cache_mib << 20,
+        memory_bytes: memory.map(|mebibytes| mebibytes << 20),
+        throttle,
         keep_previous: file.host.keep_previous,
         archive: file.archive.checked(&data)?,
         limits: file.limits.checked()?,

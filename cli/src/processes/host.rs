@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reel_event_log::EventStore;
-use reel_host::{Host, HostConfig, HostError, Hosts, Targets};
+use reel_host::{BuildConfig, Host, HostConfig, HostError, Hosts, Targets};
 use reel_plugin::{Engine, EngineConfig};
 use reel_read_model::Target;
 
@@ -33,7 +33,15 @@ pub(super) async fn start(
         ..EngineConfig::default()
     })
     .map_err(|error| CliError::caused("the WebAssembly engine cannot be started", error))?;
+    let for_this_machine = BuildConfig::for_this_machine();
+    let build = BuildConfig {
+        memory_bytes: config.memory_bytes.unwrap_or(for_this_machine.memory_bytes),
+        throttle: config.throttle,
+        batch: config.batch.min(for_this_machine.batch),
+        ..for_this_machine
+    };
     let host_config = HostConfig {
+        build,
         most_events: config.batch,
         cache_bytes: config.cache_bytes,
         keep_previous: config.keep_previous,

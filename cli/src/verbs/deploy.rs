@@ -22,7 +22,11 @@ struct Status {
     condition: String,
     position: u64,
     head: u64,
+    phase: Option<String>,
+    rows: u64,
+    rows_to_load: Option<u64>,
     events_per_second: Option<f64>,
+    rows_per_second: Option<f64>,
     problem: Option<Problem>,
     outcome: Option<String>,
 }
@@ -103,6 +107,21 @@ async fn make(
     }
 }
 
+impl Status {
+    /// Events while they are folded or applied; rows while they are loaded.
+    fn show(&self, bar: &indicatif::ProgressBar) {
+        let at = self.phase.as_deref().unwrap_or(&self.state);
+        let (done, of, rate) = match (at, self.rows_to_load) {
+            ("loading" | "indexing", Some(rows)) => (self.rows, rows, self.rows_per_second.map(|rate| (rate, "rows"))),
+            _ => (self.position, self.head, self.events_per_second.map(|rate| (rate, "events"))),
+        };
+        let rate = rate.map_or_else(String::new, |(rate, what)| format!(", {rate:.0} {what}/s"));
+        bar.set_length(of);
+        bar.set_position(done);
+        bar.set_message(format!("{} {at}{rate}", self.generation));
+    }
+}
+
 fn parse(answer: &Value) -> Result<Status, CliError> {
     serde_json::from_value(answer.clone())
         .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
@@ -111,17 +130,14 @@ fn parse(answer: &Value) -> Result<Status, CliError> {
 /// Waits until the generation is `wanted`, or cannot get there.
 async fn wait(client: &Client, made: &Status, wanted: &str) -> Result<Value, CliError> {
     let path = format!("/admin/v1/projections/{}", escape(&made.generation));
-    let bar = print::progress(Some(made.head), "{msg} {bar:30} {human_pos}/{human_len} events, {eta} to go");
+    let bar = print::progress(Some(made.head), "{msg} {bar:30} {human_pos}/{human_len}, {eta} to go");
     loop {
         let request = client.request(Method::GET, &path, &[("target", Some(&made.target))]);
         let answers: Vec<Value> = client.json(request).await?;
         let answer =
             answers.into_iter().next().ok_or_else(|| CliError::NotFound(format!("{} is gone", made.generation)))?;
         let status = parse(&answer)?;
-        bar.set_length(status.head);
-        bar.set_position(status.position);
-        let rate = status.events_per_second.map_or_else(String::new, |rate| format!(", {rate:.0} events/s"));
-        bar.set_message(format!("{} {}{rate}", status.generation, status.state));
+        status.show(&bar);
         let reached = status.state == wanted || (wanted == "ready" && status.state == "live");
         if reached {
             bar.finish_and_clear();

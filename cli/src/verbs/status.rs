@@ -58,12 +58,14 @@ pub(crate) fn show(answers: &[Value]) -> Result<(), CliError> {
             vec![
                 text("generation"),
                 text("target"),
-                text("state"),
+                answer["phase"].as_str().map_or_else(|| text("state"), |phase| format!("{} ({phase})", text("state"))),
                 text("condition"),
                 number(&answer["position"]),
                 number(&answer["lagEvents"]),
                 format!("{:.1} s", answer["lagSeconds"].as_f64().unwrap_or(0.0)),
-                number(&answer["eventsPerSecond"]),
+                answer["rowsPerSecond"]
+                    .as_f64()
+                    .map_or_else(|| number(&answer["eventsPerSecond"]), |rows| format!("{rows:.0} rows")),
                 eta,
                 text("digest").chars().take(12).collect(),
             ]

@@ -33,7 +33,7 @@ pub use failure::{Failure, RunError, chain};
 pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};
 pub use policy::RunSettings;
 pub use ports::{ApplyError, Checkpoint, Plugin, ReadModel, ReadModelError, Sink, Source, SourceError};
-pub use progress::{Progress, ProgressNow};
+pub use progress::{Phase, Progress, ProgressNow};
 pub use run::{Orders, Retry, run};
 pub use settings::{SettingsError, check_settings};
 pub use shard::ShardParts;

@@ -2,16 +2,42 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-/// Counters of one shard since its loop began.
+/// What a generation is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// A build reads history and folds it in memory.
+    Folding,
+    /// A build writes its rows.
+    Loading,
+    /// A build makes keys, indexes and statistics: nothing moves that could be counted, and nothing is wrong.
+    Indexing,
+    /// Events are applied as they come.
+    Following,
+}
+
+/// When a phase began, and at which counts.
+#[derive(Debug, Clone, Copy)]
+struct Begun {
+    phase: Phase,
+    at: Instant,
+    events: u64,
+    rows: u64,
+    moved: Instant,
+}
+
+/// Counters of one shard since its loop began, or of a build.
 #[derive(Debug)]
 pub struct Progress {
     position: watch::Sender<u64>,
     head: AtomicU64,
     events: AtomicU64,
     rows: AtomicU64,
+    rows_to_load: AtomicU64,
+    begun: Mutex<Begun>,
     waiting: Mutex<Option<String>>,
     commits: watch::Sender<u64>,
 }
@@ -27,6 +53,18 @@ pub struct ProgressNow {
     pub events: u64,
     /// Rows written since the loop began.
     pub rows: u64,
+    /// What it is at.
+    pub phase: Phase,
+    /// For how long.
+    pub in_phase: Duration,
+    /// Events applied in this phase.
+    pub phase_events: u64,
+    /// Rows written in this phase.
+    pub phase_rows: u64,
+    /// Rows that a build has to write; 0 where that is not known.
+    pub rows_to_load: u64,
+    /// For how long nothing moved.
+    pub idle: Duration,
     /// What it waits for, where something is wrong that may pass.
     pub waiting: Option<String>,
 }
@@ -41,6 +79,8 @@ impl Progress {
             head: AtomicU64::new(position),
             events: AtomicU64::new(0),
             rows: AtomicU64::new(0),
+            rows_to_load: AtomicU64::new(0),
+            begun: Mutex::new(Begun::now(Phase::Following, 0, 0)),
             waiting: Mutex::new(None),
         }
     }
@@ -54,11 +94,19 @@ impl Progress {
     #[must_use]
     pub fn now(&self) -> ProgressNow {
         let position = *self.position.borrow();
+        let begun = *self.begun();
+        let (events, rows) = (self.events.load(Ordering::Relaxed), self.rows.load(Ordering::Relaxed));
         ProgressNow {
+            phase: begun.phase,
+            in_phase: begun.at.elapsed(),
+            phase_events: events - begun.events,
+            phase_rows: rows - begun.rows,
+            rows_to_load: self.rows_to_load.load(Ordering::Relaxed),
+            idle: begun.moved.elapsed(),
             position,
             head: self.head.load(Ordering::Relaxed).max(position),
-            events: self.events.load(Ordering::Relaxed),
-            rows: self.rows.load(Ordering::Relaxed),
+            events,
+            rows,
             waiting: self.waiting.lock().expect("nobody panics while holding it").clone(),
         }
     }
@@ -69,14 +117,43 @@ impl Progress {
         self.position.subscribe()
     }
 
-    pub(crate) fn saw_head(&self, head: u64) {
+    /// Notes how far the log reaches.
+    pub fn saw_head(&self, head: u64) {
         self.head.fetch_max(head, Ordering::Relaxed);
+    }
+
+    /// Another phase begins.
+    pub fn enter(&self, phase: Phase) {
+        let (events, rows) = (self.events.load(Ordering::Relaxed), self.rows.load(Ordering::Relaxed));
+        *self.begun() = Begun::now(phase, events, rows);
+    }
+
+    /// A build has folded `events` more, up to `position`; nothing of it is in the tables yet.
+    pub fn folded(&self, position: u64, events: u64) {
+        self.events.fetch_add(events, Ordering::Relaxed);
+        self.position.send_replace(position);
+        self.moving();
+    }
+
+    /// A build has this many rows to write.
+    pub fn to_load(&self, rows: u64) {
+        self.rows_to_load.store(rows, Ordering::Relaxed);
+    }
+
+    /// A build has written `rows` more.
+    pub fn loaded(&self, rows: u64) {
+        self.rows.fetch_add(rows, Ordering::Relaxed);
+        self.moving();
+    }
+
+    fn begun(&self) -> std::sync::MutexGuard<'_, Begun> {
+        self.begun.lock().expect("nobody panics while holding it")
     }
 
     pub(crate) fn committed(&self, position: u64, events: u64, rows: u64) {
         self.events.fetch_add(events, Ordering::Relaxed);
         self.rows.fetch_add(rows, Ordering::Relaxed);
-        *self.waiting.lock().expect("nobody panics while holding it") = None;
+        self.moving();
         self.position.send_replace(position);
         self.commits.send_modify(|commits| *commits += 1);
     }
@@ -87,7 +164,16 @@ impl Progress {
         *self.waiting.lock().expect("nobody panics while holding it") = Some(why.into());
     }
 
-    pub(crate) fn moving(&self) {
+    /// Whatever it waited for is there.
+    pub fn moving(&self) {
+        self.begun().moved = Instant::now();
         *self.waiting.lock().expect("nobody panics while holding it") = None;
+    }
+}
+
+impl Begun {
+    fn now(phase: Phase, events: u64, rows: u64) -> Begun {
+        let at = Instant::now();
+        Begun { phase, at, events, rows, moved: at }
     }
 }

@@ -8,6 +8,8 @@ use reel_event_log::relay::state::RelayState;
 use reel_event_log::topic::kafka::TopicUrl;
 use reel_projector::Manifest;
 
+use crate::build::BuildConfig;
+
 /// A check of manifests that the host cannot do itself: the grammar of named queries belongs to the read API.
 pub type ManifestCheck = fn(&Manifest) -> Result<(), String>;
 
@@ -57,6 +59,8 @@ pub struct HostConfig {
     pub topic: Topic,
     /// Whether other hosts may have the same read databases.
     pub hosts: Hosts,
+    /// How generations are built.
+    pub build: BuildConfig,
     /// Sealed history, which builds read first.
     pub archive: Option<Archive>,
     /// Further checks of a manifest at deploy.
@@ -64,7 +68,7 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// 20,000 events a batch, 128 MiB of rows, one previous generation; the only host, tailing the store.
+    /// 20,000 events a batch, 128 MiB of rows, one previous generation; the only host, tailing the store; builds as this machine allows.
     #[must_use]
     pub fn new(check_manifest: ManifestCheck) -> HostConfig {
         HostConfig {
@@ -73,6 +77,7 @@ impl HostConfig {
             keep_previous: 1,
             topic: Topic::Store,
             hosts: Hosts::One,
+            build: BuildConfig::for_this_machine(),
             archive: None,
             check_manifest,
         }

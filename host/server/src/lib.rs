@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod archive;
+pub mod build;
 mod config;
 mod dead_letters;
 mod deploy;
@@ -23,6 +24,7 @@ mod status;
 mod watch;
 
 pub use archive::{ArchivePruned, ArchiveStatus, ArchiveVerified, Mend};
+pub use build::{Build, BuildConfig, BuildError, Built};
 pub use config::{HostConfig, Hosts, KafkaTopic, ManifestCheck, Topic};
 pub use deploy::{Deployed, Deployment, Outcome};
 pub use error::HostError;

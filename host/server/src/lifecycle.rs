@@ -1,4 +1,4 @@
-//! A generation's way from build to live: watches how far its loop has come, and moves it on.
+//! A generation's way from catch-up to live: watches how far its loop has come, and moves it on.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,16 +32,14 @@ struct Way(Run);
 
 impl Way {
     async fn go(&self) -> Result<(), CatalogError> {
-        use GenerationState::{Build, CatchUp, Ready};
+        use GenerationState::{CatchUp, Ready};
         let Way(Run { host, target, generation, .. }) = self;
         let mut state = self.state().await?;
-        for (from, to) in [(Build, CatchUp), (CatchUp, Ready)] {
-            if state == from {
-                let position = self.reach_head().await?;
-                target.set_state(generation.id, from, to).await?;
-                tracing::info!(state = ?to, position, "moved on");
-                state = to;
-            }
+        if state == CatchUp {
+            let position = self.reach_head().await?;
+            target.set_state(generation.id, CatchUp, Ready).await?;
+            tracing::info!(state = ?Ready, position, "moved on");
+            state = Ready;
         }
         if state == Ready && generation.promotion == Promotion::Automatic {
             promote(host, target, generation).await?;

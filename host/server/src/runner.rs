@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use reel_event_log::topic::Tail;
 use reel_projector::{
@@ -13,6 +13,7 @@ use reel_read_model::{CatalogError, Condition, Generation, GenerationState, Targ
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::build::{Build, BuildError, Built, Plugins};
 use crate::host::Host;
 use crate::lease::Lease;
 use crate::lifecycle;
@@ -25,7 +26,6 @@ const LEASE_ASKED: Duration = Duration::from_millis(500);
 /// A generation that runs.
 pub(crate) struct Runner {
     pub(crate) progress: Arc<Progress>,
-    pub(crate) started: Instant,
     pub(crate) retries: mpsc::Sender<Retry>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -39,7 +39,7 @@ impl Runner {
         let orders = Orders { stop: stopped, retries: retry };
         let run = Run { host, target, generation, progress: Arc::clone(&progress) };
         let task = tokio::spawn(run.until_stopped(orders));
-        Runner { progress, started: Instant::now(), retries, stop, task }
+        Runner { progress, retries, stop, task }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -105,6 +105,9 @@ impl Run {
 
     /// Runs the generation once, until it is told to stop or something is in the way.
     async fn attempt(&self, orders: &mut Orders) -> Result<(), Ended> {
+        if self.state().await? == GenerationState::Build && self.build(&mut orders.stop).await? == Built::Stopped {
+            return Ok(());
+        }
         if let Some(topic) = self.host.shared_topic(&self.generation) {
             return self.share(topic, orders).await;
         }
@@ -154,6 +157,44 @@ impl Run {
         ended.map_err(Ended::from)
     }
 
+    /// Fills the generation from history, under its lease.
+    async fn build(&self, stop: &mut watch::Receiver<bool>) -> Result<Built, Ended> {
+        let Some(lease) = self.leased(stop).await? else { return Ok(Built::Stopped) };
+        let built = self.build_now(stop).await;
+        lease.release().await;
+        built
+    }
+
+    async fn build_now(&self, stop: &mut watch::Receiver<bool>) -> Result<Built, Ended> {
+        if self.state().await? != GenerationState::Build {
+            // Another host has built it while this one waited for the lease.
+            return Ok(Built::Whole);
+        }
+        let config = &self.host.inner.config;
+        let build = Build {
+            store: Arc::clone(&self.host.inner.store),
+            archive: config.archive.clone(),
+            target: Arc::clone(&self.target),
+            generation: self.generation.clone(),
+            checkpoint: self.take_over().await?,
+            plugins: self.plugins().await?,
+            // What an earlier build of it put aside is none of this one's.
+            settings: RunSettings { parked: HashSet::new(), ..self.settings().await? },
+            progress: Arc::clone(&self.progress),
+            config: config.build.clone(),
+        };
+        build.run(stop).await.map_err(|error| match error {
+            BuildError::Run(error) => error.into(),
+            BuildError::Passing(why) => Ended::Passing(why),
+        })
+    }
+
+    async fn state(&self) -> Result<GenerationState, Ended> {
+        let all = self.target.generations().await.map_err(passing)?;
+        let own = all.into_iter().find(|generation| generation.id == self.generation.id);
+        own.map(|generation| generation.state).ok_or_else(|| Ended::Passing("the generation was dropped".into()))
+    }
+
     /// Fences whoever ran the generation before.
     async fn take_over(&self) -> Result<Checkpoint, Ended> {
         let checkpoints = self.target.take(self.generation.id).await.map_err(passing)?;
@@ -161,15 +202,25 @@ impl Run {
     }
 
     pub(crate) async fn plugin(&self) -> Result<Box<dyn Plugin>, Ended> {
+        self.plugins().await?().map_err(Ended::Broken)
+    }
+
+    /// What makes the generation's code, once for each worker.
+    async fn plugins(&self) -> Result<Plugins, Ended> {
         let digest = &self.generation.digest;
         let component = self.target.component(digest).await.map_err(passing)?;
         let Some(component) = component else {
-            return Err(broken(format!("the catalog has lost component {digest}: deploy it again")));
+            return Err(Ended::Broken(broken(format!("the catalog has lost component {digest}: deploy it again"))));
         };
-        let (engine, settings) = (self.host.inner.engine.clone(), self.generation.settings.clone());
-        let loaded = tokio::task::spawn_blocking(move || engine.load(&component.bytes)?.instantiate_plugin(&settings));
-        let plugin = loaded.await.expect("loading does not panic, and nobody aborts it");
-        plugin.map(|plugin| Box::new(plugin) as Box<dyn Plugin>).map_err(|error| broken(chain(&error)))
+        let engine = self.host.inner.engine.clone();
+        let loaded = tokio::task::spawn_blocking(move || engine.load(&component.bytes));
+        let loaded = loaded.await.expect("loading does not panic, and nobody aborts it");
+        let loaded = loaded.map_err(|error| Ended::Broken(broken(chain(&error))))?;
+        let settings = self.generation.settings.clone();
+        Ok(Arc::new(move || {
+            let plugin = loaded.instantiate_plugin(&settings);
+            plugin.map(|plugin| Box::new(plugin) as Box<dyn Plugin>).map_err(|error| broken(chain(&error)))
+        }))
     }
 
     pub(crate) async fn settings(&self) -> Result<RunSettings, Ended> {
@@ -248,8 +299,8 @@ pub(crate) fn passing(error: CatalogError) -> Ended {
     Ended::Passing(chain(&error))
 }
 
-fn broken(message: String) -> Ended {
-    Ended::Broken(Failure { position: None, stream: None, kind: None, code: "component".into(), message })
+fn broken(message: String) -> Failure {
+    Failure { position: None, stream: None, kind: None, code: "component".into(), message }
 }
 
 /// A task that ends with whoever started it.

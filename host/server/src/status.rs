@@ -1,11 +1,10 @@
 //! What a host says of its generations: where each stands, how far behind it is, how fast it moves.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use reel_event_log::{EventStore, ReadLimit};
-use reel_projector::{ProgressNow, chain};
-use reel_read_model::{Condition, Generation, Target};
+use reel_projector::{Phase, ProgressNow, chain};
+use reel_read_model::{Condition, Generation, GenerationState, Target};
 use serde::Serialize;
 
 use crate::dead_letters::now;
@@ -28,6 +27,8 @@ pub struct GenerationStatus {
     pub target: String,
     /// `build`, `catch-up`, `ready`, `live`, `previous`, `failed`, `cancelled`.
     pub state: &'static str,
+    /// What it is at while it runs: `folding`, `loading`, `indexing` in a build, then `catching-up`; nothing once it is current.
+    pub phase: Option<&'static str>,
     /// `running`, `paused`, `halted`.
     pub condition: &'static str,
     /// The last position whose changes are in the tables.
@@ -42,10 +43,16 @@ pub struct GenerationStatus {
     pub events: u64,
     /// Rows written since its loop began.
     pub rows: u64,
-    /// Events a second since its loop began; only while it is behind.
+    /// Rows that its build has to write, once that is known.
+    pub rows_to_load: Option<u64>,
+    /// Events a second in this phase; only while it is behind.
     pub events_per_second: Option<f64>,
-    /// Seconds until it has caught up, at that rate.
+    /// Rows a second, while a build writes them.
+    pub rows_per_second: Option<f64>,
+    /// Seconds until the phase ends, at that rate.
     pub eta_seconds: Option<f64>,
+    /// For how long nothing moved, in seconds, where something should.
+    pub idle_seconds: Option<f64>,
     /// What it waits for, or why it halted.
     pub problem: Option<Problem>,
     /// Digest of its component.
@@ -118,33 +125,40 @@ impl Host {
     ) -> Result<GenerationStatus, HostError> {
         let running = self.running(target, generation);
         let position = match &running {
-            // A shared generation stands where its last shard does, whichever host runs that.
-            Some((now, _)) if now.position > 0 && self.shared_topic(generation).is_none() => now.position,
+            // A shared generation stands where its last shard does, whichever host runs that; but for its build, which one host does.
+            Some(now)
+                if now.position > 0 && (now.phase != Phase::Following || self.shared_topic(generation).is_none()) =>
+            {
+                now.position
+            }
             _ => self.stored_position(target, generation).await?,
         };
         let head = *self.inner.store.watch().borrow();
         let lag_events = head.saturating_sub(position);
         let (condition, halted) = describe(&generation.condition);
-        let waiting = running.as_ref().and_then(|(now, _)| now.waiting.clone());
-        let waiting = waiting.map(|message| Problem { code: "waiting".into(), message, position: None, stream: None });
-        let events_per_second =
-            running.as_ref().filter(|_| lag_events > 0).and_then(|(now, since)| rate(now.events, *since));
+        let pace = running.as_ref().map(|now| Pace::of(now, generation.state, lag_events)).unwrap_or_default();
+        let waiting = running.as_ref().and_then(|now| now.waiting.clone());
+        let waiting = waiting.map(|message| problem("waiting", message));
         Ok(GenerationStatus {
             generation: title(generation),
             projection: generation.projection.clone(),
             number: generation.number,
             target: target.name().into(),
             state: generation.state.as_str(),
+            phase: pace.phase,
             condition,
             position,
             head: head.max(position),
             lag_events,
             lag_seconds: if lag_events == 0 { 0.0 } else { age_behind(&*self.inner.store, position).await },
-            events: running.as_ref().map_or(0, |(now, _)| now.events),
-            rows: running.as_ref().map_or(0, |(now, _)| now.rows),
-            events_per_second,
-            eta_seconds: events_per_second.map(|rate| lag_events as f64 / rate),
-            problem: halted.or(waiting),
+            events: running.as_ref().map_or(0, |now| now.events),
+            rows: running.as_ref().map_or(0, |now| now.rows),
+            rows_to_load: running.as_ref().map(|now| now.rows_to_load).filter(|rows| *rows > 0),
+            events_per_second: pace.events_per_second,
+            rows_per_second: pace.rows_per_second,
+            eta_seconds: pace.eta_seconds,
+            idle_seconds: pace.idle_seconds,
+            problem: halted.or(waiting).or_else(|| pace.stalled()),
             digest: generation.digest.clone(),
             version: generation.manifest.version.clone(),
             tables: generation.manifest.tables.iter().map(|table| table.name.clone()).collect(),
@@ -153,10 +167,10 @@ impl Host {
         })
     }
 
-    fn running(&self, target: &Arc<dyn Target>, generation: &Generation) -> Option<(ProgressNow, Instant)> {
+    fn running(&self, target: &Arc<dyn Target>, generation: &Generation) -> Option<ProgressNow> {
         let runners = self.runners();
         let runner = runners.get(&(target.name().to_owned(), generation.id)).filter(|runner| !runner.is_finished())?;
-        Some((runner.progress.now(), runner.started))
+        Some(runner.progress.now())
     }
 
     async fn stored_position(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<u64, HostError> {
@@ -180,9 +194,59 @@ fn describe(condition: &Condition) -> (&'static str, Option<Problem>) {
     }
 }
 
-fn rate(events: u64, since: Instant) -> Option<f64> {
-    let seconds = since.elapsed().as_secs_f64();
-    (events > 0 && seconds > 0.0).then(|| events as f64 / seconds)
+/// How long nothing may move before that is a problem.
+const STALLED: f64 = 30.0;
+
+/// What a running generation is at, how fast it goes, and how long it will take.
+#[derive(Debug, Default)]
+struct Pace {
+    phase: Option<&'static str>,
+    events_per_second: Option<f64>,
+    rows_per_second: Option<f64>,
+    eta_seconds: Option<f64>,
+    idle_seconds: Option<f64>,
+}
+
+impl Pace {
+    fn of(now: &ProgressNow, state: GenerationState, lag_events: u64) -> Pace {
+        let phase = match now.phase {
+            Phase::Folding => Some("folding"),
+            Phase::Loading => Some("loading"),
+            Phase::Indexing => Some("indexing"),
+            Phase::Following if state == GenerationState::CatchUp || lag_events > 0 => Some("catching-up"),
+            Phase::Following => None,
+        };
+        let idle_seconds =
+            phase.filter(|_| now.phase != Phase::Indexing && lag_events > 0).map(|_| now.idle.as_secs_f64());
+        let seconds = now.in_phase.as_secs_f64();
+        let per_second = |count: u64| (count > 0 && seconds > 0.0).then(|| count as f64 / seconds);
+        let eta = |left: u64, rate: Option<f64>| rate.map(|rate| left as f64 / rate);
+        if now.phase == Phase::Loading {
+            let rows_per_second = per_second(now.phase_rows);
+            let eta_seconds = eta(now.rows_to_load.saturating_sub(now.phase_rows), rows_per_second);
+            let idle_seconds = Some(now.idle.as_secs_f64());
+            return Pace { phase, rows_per_second, eta_seconds, idle_seconds, ..Pace::default() };
+        }
+        let events_per_second = per_second(now.phase_events).filter(|_| lag_events > 0);
+        Pace {
+            phase,
+            events_per_second,
+            eta_seconds: eta(lag_events, events_per_second),
+            idle_seconds,
+            ..Pace::default()
+        }
+    }
+
+    /// It runs, is behind, waits for nothing that it knows of, and does not move.
+    fn stalled(&self) -> Option<Problem> {
+        let idle = self.idle_seconds.filter(|idle| *idle > STALLED)?;
+        let phase = self.phase.unwrap_or_default();
+        Some(problem("not-moving", format!("nothing has moved for {idle:.0} s while {phase}: see the log of the host")))
+    }
+}
+
+fn problem(code: &str, message: String) -> Problem {
+    Problem { code: code.into(), message, position: None, stream: None }
 }
 
 /// Seconds since the first event behind `position` was recorded. A store that does not answer makes no status fail.

@@ -1,0 +1,115 @@
+//! The threads of a build: each folds the streams that hash to it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reel_event_log::history::Portion;
+use reel_events::{EventBatch, LogPoint};
+use reel_projector::ports::DeadLetter;
+use reel_projector::{BulkShard, FoldedShard, Progress, RunError};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::{Build, Folded};
+
+/// Batches that wait for a worker.
+const WAITING: usize = 4;
+
+/// All workers of one attempt.
+pub(super) struct Workers {
+    workers: Vec<Worker>,
+    progress: Arc<Progress>,
+}
+
+struct Worker {
+    batches: mpsc::Sender<Order>,
+    bytes: Arc<AtomicUsize>,
+    task: JoinHandle<Result<(FoldedShard, Vec<DeadLetter>), RunError>>,
+}
+
+enum Order {
+    Fold(EventBatch, LogPoint),
+    /// There is no more: put the rows in order.
+    Finish,
+}
+
+impl Workers {
+    pub(super) fn start(build: &Build, number: usize) -> Result<Workers, RunError> {
+        let worker = |_| {
+            let plugin = (build.plugins)().map_err(RunError::Fatal)?;
+            let manifest = Arc::clone(&build.generation.manifest);
+            Ok(Worker::start(BulkShard::new(manifest, plugin, build.settings.clone(), number)))
+        };
+        let workers = (0..number).map(worker).collect::<Result<_, RunError>>()?;
+        Ok(Workers { workers, progress: Arc::clone(&build.progress) })
+    }
+
+    pub(super) fn number(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// About how many bytes their rows take.
+    pub(super) fn bytes(&self) -> usize {
+        self.workers.iter().map(|worker| worker.bytes.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Shares a portion out; false where a worker has stopped. The others get theirs all the same: so of several events at fault
+    /// the first is found, whichever worker comes to its own sooner.
+    pub(super) async fn take(&mut self, portion: Portion) -> bool {
+        let (through, events) = (portion.through, portion.events() as u64);
+        let mut all = true;
+        for (worker, batch) in self.workers.iter().zip(portion.batches) {
+            all &= worker.batches.send(Order::Fold(batch, through)).await.is_ok();
+        }
+        self.progress.folded(through.position, events);
+        all
+    }
+
+    /// Waits for all of them. Of several failures the first in the log counts.
+    pub(super) async fn finish(self, through: LogPoint) -> Result<Folded, RunError> {
+        let mut folded = Folded { shards: Vec::new(), aside: Vec::new(), through };
+        let mut failures = Vec::new();
+        for worker in &self.workers {
+            // One that stopped already says why below.
+            let _ = worker.batches.send(Order::Finish).await;
+        }
+        for worker in self.workers {
+            match worker.task.await.expect("a worker neither panics nor is it aborted") {
+                Ok((shard, mut aside)) => {
+                    folded.shards.push(shard);
+                    folded.aside.append(&mut aside);
+                }
+                Err(error) => failures.push(error),
+            }
+        }
+        folded.aside.sort_by_key(|letter| letter.position);
+        failures.into_iter().min_by_key(place).map_or(Ok(folded), Err)
+    }
+}
+
+/// The position at fault; what no event is at fault for comes first.
+fn place(error: &RunError) -> Option<u64> {
+    match error {
+        RunError::Halted(failure) | RunError::Fatal(failure) => failure.position,
+        RunError::Superseded(_) => None,
+    }
+}
+
+impl Worker {
+    fn start(mut shard: BulkShard) -> Worker {
+        let (batches, mut orders) = mpsc::channel(WAITING);
+        let bytes = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&bytes);
+        let task = tokio::task::spawn_blocking(move || {
+            loop {
+                match orders.blocking_recv() {
+                    Some(Order::Fold(batch, through)) => shard.apply(batch, through)?,
+                    Some(Order::Finish) => return Ok(shard.finish()),
+                    None => return Err(RunError::Superseded("the build was given up".into())),
+                }
+                counted.store(shard.bytes(), Ordering::Relaxed);
+            }
+        });
+        Worker { batches, bytes, task }
+    }
+}
