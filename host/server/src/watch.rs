@@ -114,7 +114,13 @@ impl Seen {
         let more = |now: u64, before: u64| if now < before { now } else { now - before };
         let mut standing =
             Standing { events: more(events, before.events), rows: more(rows, before.rows), ..Standing::default() };
-        let idle = status.lag_events == 0 || status.condition != "running";
+        // A long index build moves nothing that could be counted; a build that loads has read everything already.
+        let nothing_to_do = match status.phase {
+            Some("indexing") => true,
+            Some("loading") => false,
+            _ => status.lag_events == 0,
+        };
+        let idle = nothing_to_do || status.condition != "running";
         if idle || (position, events, rows) != (before.position, before.events, before.rows) {
             *before = fresh;
             return standing;
@@ -156,6 +162,7 @@ mod tests {
             number: 2,
             target: "default".into(),
             state: "build",
+            phase: Some("folding"),
             condition,
             position,
             head: position + lag_events,
@@ -163,8 +170,11 @@ mod tests {
             lag_seconds: 0.0,
             events,
             rows: events,
+            rows_to_load: None,
             events_per_second: None,
+            rows_per_second: None,
             eta_seconds: None,
+            idle_seconds: None,
             problem: None,
             digest: String::new(),
             version: String::new(),
@@ -199,6 +209,8 @@ mod tests {
             let standing = seen.look(&status(5, 5, lag, condition), start + Duration::from_secs(seconds));
             assert!(!standing.stalled, "{seconds}");
         }
+        let indexing = || GenerationStatus { phase: Some("indexing"), ..status(5, 5, 9, "running") };
+        assert!(![3_100, 3_900].into_iter().any(|at| seen.look(&indexing(), start + Duration::from_secs(at)).stalled));
         // A loop that began anew counts from zero.
         let standing = seen.look(&status(7, 2, 0, "running"), start + Duration::from_secs(4_000));
         assert_eq!(standing.events, 2);
