@@ -13,9 +13,9 @@ mod process;
 mod rebuild;
 mod reel;
 mod report;
+mod sealed;
 mod social;
 mod store;
-mod timed;
 mod workload;
 
 use std::io::Write;

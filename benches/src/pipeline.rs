@@ -13,7 +13,6 @@ use reel_projector::{
 use tokio::sync::{mpsc, watch};
 
 use crate::error::BenchError;
-use crate::timed::{Spent, Timed, TimedReadModel};
 
 /// What a run is made of.
 pub(crate) struct Parts {
@@ -28,21 +27,13 @@ pub(crate) struct Parts {
     pub(crate) cache_bytes: usize,
 }
 
-/// How a run went.
-pub(crate) struct Went {
-    pub(crate) elapsed: Duration,
-    pub(crate) rows: u64,
-    pub(crate) spent: Arc<Spent>,
-}
-
-/// Runs the loop until `head` is committed.
-pub(crate) async fn run_to(head: u64, parts: Parts) -> Result<Went, BenchError> {
-    let spent = Arc::new(Spent::default());
+/// Runs the loop until `head` is committed: how long that takes.
+pub(crate) async fn run_to(head: u64, parts: Parts) -> Result<Duration, BenchError> {
     let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
     let shard = ShardParts {
         manifest: parts.manifest,
-        plugin: Box::new(Timed::new(parts.plugin, &spent)),
-        read_model: Arc::new(TimedReadModel::new(parts.read_model, &spent)),
+        plugin: parts.plugin,
+        read_model: parts.read_model,
         number: 0,
         shards: 1,
         checkpoint: parts.checkpoint,
@@ -55,13 +46,12 @@ pub(crate) async fn run_to(head: u64, parts: Parts) -> Result<Went, BenchError> 
         parked: HashSet::new(),
         most_events: parts.batch,
     };
-    let source = Box::new(Timed::new(parts.source, &spent));
     let (stop, stopped) = watch::channel(false);
     // Nobody retries; a channel whose sender lives on stays silent.
     let (_retry, retries) = mpsc::channel(1);
     let mut orders = Orders { stop: stopped, retries };
     let began = Instant::now();
-    let running = reel_projector::run(shard, source, settings, &mut orders);
+    let running = reel_projector::run(shard, parts.source, settings, &mut orders);
     tokio::pin!(running);
     let mut position = progress.watch();
     tokio::select! {
@@ -71,7 +61,7 @@ pub(crate) async fn run_to(head: u64, parts: Parts) -> Result<Went, BenchError> 
     let elapsed = began.elapsed();
     stop.send_replace(true);
     running.await.map_err(BenchError::doing("ending the loop"))?;
-    Ok(Went { elapsed, rows: progress.now().rows, spent })
+    Ok(elapsed)
 }
 
 fn ended_early(ended: Result<(), RunError>) -> BenchError {

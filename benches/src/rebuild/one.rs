@@ -1,35 +1,36 @@
 //! One rebuild, measured from within its own process.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use clap::Args;
-use reel_event_log::EventStore;
-use reel_event_log::topic::Tail;
-use reel_events::{LogId, LogPoint};
-use reel_host::LogSource;
+use reel_event_log::archive::Archive;
+use reel_event_log::history::{History, Sharing, Span, Wanted};
+use reel_event_log::{EventStore, ReadLimit};
+use reel_host::{Build, BuildConfig};
 use reel_projector::ports::FailurePolicy;
-use reel_projector::{Checkpoint, Manifest, ReadModel};
-use reel_read_model::target::DropScope;
-use reel_read_model::{Component, Generation, NewGeneration, Promotion, Target};
+use reel_projector::{Checkpoint, Manifest, Plugin, Progress, RunSettings};
+use reel_read_model::{Generation, Target};
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
-use super::{Kind, Tuning};
+use super::watched::{Phases, Timed, phases};
+use super::{From, Kind, Tuning, place};
 use crate::error::BenchError;
-use crate::held::Held;
-use crate::pipeline::{Parts, Went, run_to};
 use crate::posts::{Posts, Runs};
 use crate::process::{peak_mebibytes, processor_seconds};
-use crate::store;
-
-/// The name that the projection has in a target: no one else's.
-const PROJECTION: &str = "reel-bench-posts";
+use crate::{sealed, store};
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
     #[arg(long, value_enum)]
     target: Kind,
+    #[arg(long, value_enum)]
+    source: From,
     #[arg(long, value_enum)]
     runs: Runs,
     #[arg(long)]
@@ -52,12 +53,12 @@ pub(crate) struct Measured {
     pub(super) rows: u64,
     pub(super) peak_mib: Option<u64>,
     pub(super) cpu_seconds: Option<f64>,
-    pub(super) source: f64,
+    pub(super) read: f64,
     pub(super) plugin: f64,
-    pub(super) commit: f64,
-    pub(super) look_up: f64,
-    pub(super) rows_looked_up: u64,
-    pub(super) commits: u64,
+    pub(super) folding: f64,
+    pub(super) loading: f64,
+    pub(super) indexing: f64,
+    pub(super) rows_alone: f64,
 }
 
 impl Measured {
@@ -67,114 +68,125 @@ impl Measured {
     }
 }
 
-/// Where the rows go, and what is to be done about it in the end.
-struct Place {
-    read_model: Arc<dyn ReadModel>,
-    checkpoint: Checkpoint,
-    in_target: Option<(Arc<dyn Target>, Generation)>,
-    _files: tempfile::TempDir,
+/// What is built from.
+#[derive(Clone)]
+struct Log {
+    store: Arc<dyn EventStore>,
+    archive: Option<Archive>,
 }
 
 /// Rebuilds once, and prints what was measured as JSON.
 pub(crate) async fn one(one: One) -> Result<(), BenchError> {
     let posts = Posts::load(Some(&one.component))?;
     let store: Arc<dyn EventStore> = Arc::new(store::open(&one.store)?);
-    let head = store.head().await.map_err(BenchError::doing("reading the event store"))?.position;
-    let place = place(&one, &posts, store.log_id()).await?;
-    let parts = Parts {
-        manifest: Arc::clone(posts.loaded.manifest()),
-        plugin: posts.plugin(one.runs)?,
-        source: Box::new(LogSource::new(Tail::from_start(store))),
-        read_model: Arc::clone(&place.read_model),
-        checkpoint: place.checkpoint,
-        batch: one.tuning.batch,
-        cache_bytes: one.tuning.cache_mib << 20,
+    let archive = match one.source {
+        From::Archive => Some(sealed::open(&sealed::beside(&one.store))?),
+        From::Store => None,
     };
-    let before = processor_seconds();
-    let went = run_to(head, parts).await?;
-    let cpu_seconds = processor_seconds().zip(before).map(|(after, before)| after - before);
-    let measured = serde_json::to_string(&measured(head, &went, cpu_seconds)).expect("plain data");
-    writeln!(std::io::stdout(), "{measured}").map_err(BenchError::doing("writing to standard output"))?;
-    let Some((target, generation)) = place.in_target else { return Ok(()) };
-    target
-        .drop_generation(generation.id, DropScope::Projection)
-        .await
-        .map_err(BenchError::doing("dropping what was built"))
+    let log = Log { store, archive };
+    let read = read(&log, config(&one.tuning)).await?;
+    let files = one.store.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+    let files = files.map_err(BenchError::doing("making a temporary directory"))?;
+    let target = place::open(one.target, files.path(), (one.postgres.as_ref(), one.mysql.as_ref())).await?;
+    let measured = Measured { read, ..rebuild(&one, posts, log, &target).await? };
+    let measured = serde_json::to_string(&measured).expect("plain data");
+    writeln!(std::io::stdout(), "{measured}").map_err(BenchError::doing("writing to standard output"))
 }
 
-fn measured(events: u64, went: &Went, cpu_seconds: Option<f64>) -> Measured {
-    Measured {
-        events,
-        seconds: went.elapsed.as_secs_f64(),
-        rows: went.rows,
-        peak_mib: peak_mebibytes(),
-        cpu_seconds,
-        source: went.spent.source().as_secs_f64(),
-        plugin: went.spent.plugin().as_secs_f64(),
-        commit: went.spent.commit().as_secs_f64(),
-        look_up: went.spent.read().as_secs_f64(),
-        rows_looked_up: went.spent.rows_read(),
-        commits: went.spent.commits(),
+fn config(tuning: &Tuning) -> BuildConfig {
+    let host = BuildConfig::for_this_machine();
+    BuildConfig {
+        batch: tuning.batch.unwrap_or(host.batch),
+        workers: tuning.workers.unwrap_or(host.workers),
+        memory_bytes: tuning.memory_mib.map_or(host.memory_bytes, |mebibytes| mebibytes << 20),
+        ..host
     }
 }
 
-async fn place(one: &One, posts: &Posts, log: LogId) -> Result<Place, BenchError> {
-    let files = one.store.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
-    let files = files.map_err(BenchError::doing("making a temporary directory"))?;
-    let manifest = posts.loaded.manifest();
-    let url = match one.target {
-        Kind::Memory => {
-            let checkpoint = Checkpoint { log, point: LogPoint::START, layout: 1, epoch: 1 };
-            let read_model = Arc::new(Held::new(Arc::clone(manifest), checkpoint));
-            return Ok(Place { read_model, checkpoint, in_target: None, _files: files });
-        }
-        Kind::Sqlite => format!("sqlite:{}", files.path().join("read.db").display()),
-        Kind::Postgres => {
-            let missing = "rebuilding into PostgreSQL needs --postgres URL or REEL_TEST_POSTGRES";
-            one.postgres.clone().ok_or_else(|| BenchError::Failed(missing.into()))?
-        }
-        Kind::MySql => {
-            let missing = "rebuilding into MySQL needs --mysql URL or REEL_TEST_MYSQL";
-            one.mysql.clone().ok_or_else(|| BenchError::Failed(missing.into()))?
-        }
+/// Seconds that reading all of history takes, shared out as for a build.
+async fn read(log: &Log, config: BuildConfig) -> Result<f64, BenchError> {
+    let portion = ReadLimit { events: config.batch * config.workers, bytes: 16 << 20 };
+    let span = Span { after: 0, until: None, portion };
+    let wanted = Wanted { sharing: Sharing::Each(config.workers as u32), ..Wanted::default() };
+    let doing = "reading history";
+    let began = Instant::now();
+    let opened = History::open(Arc::clone(&log.store), log.archive.clone(), span, wanted).await;
+    let mut history = opened.map_err(BenchError::doing(doing))?;
+    while history.next().await.map_err(BenchError::doing(doing))?.is_some() {}
+    Ok(began.elapsed().as_secs_f64())
+}
+
+async fn rebuild(one: &One, posts: Posts, log: Log, target: &Arc<dyn Target>) -> Result<Measured, BenchError> {
+    let manifest = Manifest::clone(posts.loaded.manifest());
+    let bare = without_indexes(manifest.clone());
+    let manifest = if one.tuning.without_indexes { bare.clone() } else { manifest };
+    let id = log.store.log_id();
+    let made = place::generation(&**target, &posts, manifest, id).await?;
+    let posts = Arc::new(posts);
+    let mut measured = built(one, (&posts, log), target, &made).await?;
+    let rows = place::rows(&**target, &made.0).await?;
+    measured.rows = rows.iter().map(Vec::len).sum::<usize>() as u64;
+    place::drop_generation(&**target, &made.0).await?;
+    let (generation, checkpoint) = place::generation(&**target, &posts, bare, id).await?;
+    let began = Instant::now();
+    place::load(&**target, (&generation, checkpoint), &rows).await?;
+    measured.rows_alone = began.elapsed().as_secs_f64();
+    place::drop_generation(&**target, &generation).await?;
+    Ok(measured)
+}
+
+/// Builds the generation as a host does.
+async fn built(
+    one: &One,
+    (posts, log): (&Arc<Posts>, Log),
+    target: &Arc<dyn Target>,
+    (generation, checkpoint): &(Generation, Checkpoint),
+) -> Result<Measured, BenchError> {
+    let head = log.store.head().await.map_err(BenchError::doing("reading the event store"))?.position;
+    let nanoseconds = Arc::new(AtomicU64::new(0));
+    let (of, runs, spent) = (Arc::clone(posts), one.runs, Arc::clone(&nanoseconds));
+    let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
+    let build = Build {
+        store: log.store,
+        archive: log.archive,
+        target: Arc::clone(target),
+        generation: generation.clone(),
+        checkpoint: *checkpoint,
+        plugins: Arc::new(move || {
+            let plugin = of.plugin(runs).expect("it was made before");
+            Ok(Box::new(Timed { plugin, nanoseconds: Arc::clone(&spent) }) as Box<dyn Plugin>)
+        }),
+        settings: RunSettings {
+            on_failure: FailurePolicy::Halt,
+            let_go: HashSet::new(),
+            parked: HashSet::new(),
+            most_events: 20_000,
+        },
+        progress: Arc::clone(&progress),
+        config: config(&one.tuning),
     };
-    let target = reel_read_model::open("bench", &url).await.map_err(BenchError::doing("opening the read database"))?;
-    let generation = generation(&*target, (one, posts), log).await?;
-    let checkpoints = target.take(generation.id).await.map_err(BenchError::doing("taking the generation"))?;
-    let checkpoint =
-        *checkpoints.first().ok_or_else(|| BenchError::Failed("a new generation has no checkpoint".into()))?;
-    Ok(Place {
-        read_model: target.read_model(&generation),
-        checkpoint,
-        in_target: Some((target, generation)),
-        _files: files,
+    let (_go_on, mut stop) = watch::channel(false);
+    let (before, began, mut spent) = (processor_seconds(), Instant::now(), Phases::default());
+    tokio::select! {
+        built = build.run(&mut stop) => built.map(drop).map_err(BenchError::doing("building"))?,
+        () = phases(&progress, &mut spent) => {}
+    }
+    Ok(Measured {
+        events: head,
+        seconds: began.elapsed().as_secs_f64(),
+        rows: 0,
+        peak_mib: peak_mebibytes(),
+        cpu_seconds: processor_seconds().zip(before).map(|(after, before)| after - before),
+        read: 0.0,
+        plugin: nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
+        folding: spent.folding,
+        loading: spent.loading,
+        indexing: spent.indexing,
+        rows_alone: 0.0,
     })
 }
 
-/// A new generation of the projection; one that an earlier run left behind goes.
-async fn generation(target: &dyn Target, (one, posts): (&One, &Posts), log: LogId) -> Result<Generation, BenchError> {
-    let catalog = "making a generation in the read database";
-    let old = target.generations().await.map_err(BenchError::doing(catalog))?;
-    for old in old.into_iter().filter(|generation| generation.projection == PROJECTION) {
-        target.drop_generation(old.id, DropScope::Projection).await.map_err(BenchError::doing(catalog))?;
-    }
-    let digest = posts.loaded.digest().to_owned();
-    let component =
-        Component { digest: digest.clone(), manifest: posts.loaded.manifest_json().into(), bytes: posts.bytes.clone() };
-    target.put_component(&component).await.map_err(BenchError::doing(catalog))?;
-    let mut manifest = Manifest::clone(posts.loaded.manifest());
-    if one.tuning.without_indexes {
-        manifest.tables.iter_mut().for_each(|table| table.indexes.clear());
-    }
-    let new = NewGeneration {
-        projection: PROJECTION.into(),
-        digest,
-        manifest: Arc::new(manifest),
-        settings: "{}".into(),
-        on_failure: FailurePolicy::Halt,
-        promotion: Promotion::Manual,
-        log,
-        shards: 1,
-    };
-    target.create_generation(new).await.map_err(BenchError::doing(catalog))
+fn without_indexes(mut manifest: Manifest) -> Manifest {
+    manifest.tables.iter_mut().for_each(|table| table.indexes.clear());
+    manifest
 }
