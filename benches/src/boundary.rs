@@ -128,7 +128,7 @@ async fn measure(posts: &Posts, runs: Runs, through: Through, batches: &[EventBa
                 batch: events,
                 cache_bytes: 4 << 30,
             };
-            run_to(events as u64, parts).await?.elapsed
+            run_to(events as u64, parts).await?
         }
     };
     Ok(elapsed.as_secs_f64() * 1e9 / events as f64)
