@@ -47,12 +47,12 @@ async fn a_database_that_comes_back_is_caught_up_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_build_goes_on_where_the_database_left_it() {
+async fn a_build_outlives_a_database_that_goes_away() {
     let Some(database) = Postgres::new().await else { return println!("passed over: REEL_TEST_POSTGRES is not set") };
     let mut gate = Gate::to(database.address()).await;
     let data = tempfile::tempdir().unwrap();
     let target = database.url_through(&gate.address.to_string());
-    let reel = Up::on(data.path()).target(Some(&target)).with(&["--batch", "100"]).start().await;
+    let reel = Up::on(data.path()).target(Some(&target)).with(&["--batch", "100", "--throttle", "8000"]).start().await;
     reel.ok(&["import", history::file().to_str().unwrap()]).await;
     let ran = reel.deploy_only(&example("git-tree"), &[]).await;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -63,6 +63,11 @@ async fn a_build_goes_on_where_the_database_left_it() {
         gate.open().await;
         assert_ne!(before["position"], history::EVENTS, "the outage was to fall into the build");
     }
+    // And once more where the rows are to be loaded: then it is built again.
+    reel.until_status("git-tree", |status| status["position"].as_u64() >= Some(28_000)).await;
+    gate.shut().await;
+    until("it says that it tries again", async || reel.log().contains("trying again").then_some(())).await;
+    gate.open().await;
     reel.until_status("git-tree", |status| status["state"] == "live").await;
     let mut rows = reel.query("git-tree", "files", "select=path,blob,mode").await;
     rows.sort_by(|a, b| a["path"].as_str().cmp(&b["path"].as_str()));
