@@ -55,6 +55,14 @@ pub enum TopicFault {
         /// Which topic.
         url: String,
     },
+    /// It is not the one that it was: look at it again.
+    #[error("the topic {url} has another number of partitions now: {partitions}")]
+    Changed {
+        /// Which topic.
+        url: String,
+        /// How many it has.
+        partitions: u32,
+    },
     /// Reading or writing it is not permitted: a person must look.
     #[error("the broker refuses the topic {url}")]
     Refused {

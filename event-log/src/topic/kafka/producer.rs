@@ -250,12 +250,14 @@ async fn watch(producer: Arc<ThreadedProducer<Arrivals>>, shared: Arc<Shared>, p
         tokio::time::sleep(LOOK).await;
         let (asked, topic) = (Arc::clone(&producer), shared.url.topic().to_owned());
         let found = tokio::task::spawn_blocking(move || admin::partitions_of(asked.client(), &topic)).await;
+        let url = shared.url.to_string();
         match found {
             Ok(Ok(found)) if found == partitions => {}
-            Ok(Err(error)) if !matches!(TopicFault::of(&shared.url, error.clone()), TopicFault::Missing { .. }) => {
-                tracing::debug!(topic = %shared.url, %error, "the topic could not be looked at");
-            }
-            Ok(Ok(_) | Err(_)) => return shared.fail(TopicFault::Missing { url: shared.url.to_string() }),
+            Ok(Ok(partitions)) => return shared.fail(TopicFault::Changed { url, partitions }),
+            Ok(Err(error)) => match TopicFault::of(&shared.url, error) {
+                missing @ TopicFault::Missing { .. } => return shared.fail(missing),
+                fault => tracing::debug!(%fault, "the topic could not be looked at"),
+            },
             Err(_) => return,
         }
     }
