@@ -39,7 +39,7 @@ async fn a_variable_that_is_misspelt_is_named() {
     let ran = Up::on(data.path()).variable("REEL_BATCH", "7").ends().await;
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(ran.stderr.contains("REEL_BATCH") && ran.stderr.contains("REEL_HOST_BATCH"), "{}", ran.stderr);
-    let ran = Up::on(data.path()).with(&["--store", "mongodb://user:secret@host/db"]).ends().await;
+    let ran = Up::on(data.path()).with(&["--store", "redis://user:secret@host/db"]).ends().await;
     assert_eq!(ran.code, 2, "{}", ran.stderr);
     assert!(!ran.stderr.contains("secret"), "{}", ran.stderr);
     let ran = Up::on(data.path()).target(Some("oracle://user:secret@host/db")).ends().await;
