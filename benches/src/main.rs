@@ -2,6 +2,7 @@
 
 mod archive;
 mod boundary;
+mod catch_up;
 mod deploy;
 mod error;
 mod held;
@@ -43,6 +44,7 @@ enum What {
     Boundary(boundary::Boundary),
     Archive(archive::Archive),
     Rebuild(rebuild::Rebuild),
+    CatchUp(catch_up::CatchUp),
     Latency(latency::Latency),
     Deploy(deploy::Deploy),
     /// One rebuild in a process of its own, for `rebuild`
@@ -73,6 +75,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
         What::Boundary(boundary) => boundary::run(boundary).await?,
         What::Archive(archive) => archive::run(archive).await?,
         What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
+        What::CatchUp(options) => catch_up::run(options).await?,
         What::Latency(latency) => latency::run(latency).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,
         What::RebuildOne(one) => return rebuild::one(one).await,

@@ -37,7 +37,8 @@ pub(crate) fn open(path: &Path) -> Result<SqliteStore, BenchError> {
     SqliteStore::open(path, Limits::default()).map_err(BenchError::doing("opening the event store"))
 }
 
-async fn fill(store: &dyn EventStore, size: Size, seed: u64) -> Result<f64, BenchError> {
+/// Fills the store, and says at how many events a second.
+pub(crate) async fn fill(store: &dyn EventStore, size: Size, seed: u64) -> Result<f64, BenchError> {
     let mut social = Social::new(size, seed);
     let began = Instant::now();
     loop {

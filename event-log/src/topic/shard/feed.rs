@@ -18,8 +18,6 @@ use crate::topic::tail::verify;
 const SILENCE: Duration = Duration::from_secs(2);
 /// Bytes of events in one batch at most.
 const BATCH_BYTES: usize = 16 << 20;
-/// Events that are read from history at once.
-const CHUNK: u64 = 5_000;
 
 /// Which shard, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -273,8 +271,7 @@ impl ShardFeed {
     async fn fill(&mut self, through: u64, most: usize) -> Result<(), TopicError> {
         let at = self.machine.at().position;
         let room = (most - self.taken.len()) as u64;
-        let wanted = (through - at).min(CHUNK.max(room));
-        let limit = ReadLimit { events: wanted as usize, bytes: BATCH_BYTES };
+        let limit = ReadLimit { events: (through - at).min(room) as usize, bytes: BATCH_BYTES };
         let read = self.store.read(at, limit).await;
         let events = read.map_err(|source| self.failed(source))?;
         let Some(last) = events.len().checked_sub(1) else {

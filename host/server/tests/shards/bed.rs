@@ -3,10 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use reel_event_log::relay::state::{RelayState, SqliteRelayState};
 use reel_event_log::relay::{Pace, Relay, RelayConfig};
 use reel_event_log::topic::kafka::TopicUrl;
-use reel_event_log::{EventStore, Limits, SqliteStore};
+use reel_event_log::{EventStore, Limits, ReadLimit, SqliteStore};
+use reel_events::cloud_events::kafka::{self, Placement};
+use reel_events::{EventRef, partition_of};
 use reel_host::{Deployment, Host, HostConfig, Hosts, KafkaTopic, ProjectionRef, Targets, Topic};
 use reel_plugin::{Engine, EngineConfig};
 use reel_projector::{Value, ports::FailurePolicy};
@@ -49,7 +55,57 @@ impl Bed {
         Some(bed)
     }
 
-    fn start_relay(&mut self, partitions: u32) {
+    pub(crate) async fn stop_relay(&mut self) {
+        if let Some(relay) = self.relay.take() {
+            relay.stop().await;
+        }
+    }
+
+    pub(crate) async fn delete_topic(&self) {
+        let deleted = self.admin().delete_topics(&[self.topic.url.topic()], &AdminOptions::new()).await.unwrap();
+        deleted.into_iter().for_each(|deleted| drop(deleted.unwrap()));
+    }
+
+    pub(crate) async fn grow_topic(&self, partitions: usize) {
+        let grown = NewPartitions::new(self.topic.url.topic(), partitions);
+        let done = self.admin().create_partitions([&grown], &AdminOptions::new()).await.unwrap();
+        done.into_iter().for_each(|done| drop(done.unwrap()));
+    }
+
+    fn admin(&self) -> AdminClient<DefaultClientContext> {
+        self.topic.url.configure(&[]).create().unwrap()
+    }
+
+    /// A message without any header.
+    pub(crate) async fn produce_noise(&self, partition: u32) {
+        self.produce(partition, ("noise", "noise"), OwnedHeaders::new()).await;
+    }
+
+    /// An event behind the log's end that nobody appended, as a relay would have written it.
+    pub(crate) async fn forge(&self, stream: &str, partitions: u32) {
+        let head = self.store.head().await.unwrap().position;
+        let partition = partition_of(stream, partitions);
+        let log = self.store.read(0, ReadLimit::events(100_000)).await.unwrap();
+        let own = log.iter().filter(|event| partition_of(event.stream, partitions) == partition);
+        let last = own.last().unwrap();
+        let event = EventRef { position: head + 1, version: last.version + 1, id: Uuid::now_v7(), ..last };
+        let event = EventRef { stream, kind: "post-liked", payload: "{}", ..event };
+        let placement = Placement { log: self.store.log_id(), previous: last.position, layout: 1 };
+        let mut headers = OwnedHeaders::new();
+        kafka::write(event, placement, |key, value| {
+            headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
+        });
+        self.produce(partition, (stream, event.payload), headers).await;
+    }
+
+    async fn produce(&self, partition: u32, (key, payload): (&str, &str), headers: OwnedHeaders) {
+        let producer: FutureProducer = self.topic.url.configure(&[]).create().unwrap();
+        let record = FutureRecord::to(self.topic.url.topic()).partition(partition as i32);
+        let record = record.key(key).payload(payload).headers(headers);
+        producer.send(record, Duration::from_secs(10)).await.unwrap();
+    }
+
+    pub(crate) fn start_relay(&mut self, partitions: u32) {
         let config =
             RelayConfig { topic: self.topic.url.clone(), partitions, name: "test".to_owned(), pace: Pace::default() };
         let state = Arc::clone(&self.topic.relay);
@@ -85,9 +141,8 @@ impl Bed {
         for host in hosts {
             host.stop().await;
         }
-        if let Some(relay) = self.relay.take() {
-            relay.stop().await;
-        }
+        self.stop_relay().await;
+        self.delete_topic().await;
         admin(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.database)).await;
     }
 }

@@ -8,3 +8,5 @@ mod bed;
 mod hosts;
 mod operations;
 mod posts;
+mod topics;
+mod zombies;
