@@ -12,12 +12,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rdkafka::{
-    ClientContext, Message as _,
+    ClientContext, Message as _, Offset, TopicPartitionList,
     config::RDKafkaLogLevel,
-    consumer::{BaseConsumer, Consumer, ConsumerContext, Rebalance, base_consumer::PartitionQueue},
+    consumer::{BaseConsumer, Consumer, ConsumerContext, base_consumer::PartitionQueue},
     error::KafkaError,
     message::{BorrowedMessage, Headers},
+    topic_partition_list::TopicPartitionListElem,
+    types::RDKafkaRespErr,
 };
+use reel_events::Timestamp;
 use reel_events::cloud_events::kafka::{self, Message};
 use tokio::sync::mpsc;
 
@@ -26,6 +29,10 @@ use crate::topic::shard::{Carries, Mark, Partition, Piece};
 
 /// How long the group waits for shards that are taken away to end behind their batch. Who is late is fenced by the checkpoint.
 const GRACE: Duration = Duration::from_secs(3);
+/// How far clocks may be apart before a partition begins too late, and history has to make up for it.
+const MARGIN_MS: i64 = 60_000;
+/// How long the broker may take to say where partitions begin; else they begin at their start.
+const ASKED: Duration = Duration::from_secs(5);
 /// How often threads look whether they are to end.
 const LOOK: Duration = Duration::from_millis(100);
 /// Messages and bytes of one piece, and how many pieces wait for a shard: what bounds memory.
@@ -64,14 +71,16 @@ pub struct Member {
 }
 
 impl Member {
-    /// Joins the group `group` for the topic at `url`.
+    /// Joins the group `group` for the topic at `url`. Partitions of which the group has read nothing yet begin with what was published
+    /// since about `since`, or with all there is: what is older was seen, and what is missed shows as a hole.
     ///
     /// # Errors
     /// Where the URL's settings are not librdkafka's. A broker that is away is waited for.
-    pub fn join(url: &TopicUrl, group: &str) -> Result<Member, KafkaError> {
+    pub fn join(url: &TopicUrl, group: &str, since: Option<Timestamp>) -> Result<Member, KafkaError> {
         let (sender, moves) = mpsc::unbounded_channel();
         let context = Context {
             topic: url.topic().to_owned(),
+            since: since.map(|since| since.micros() / 1_000 - MARGIN_MS).filter(|since| *since > 0),
             moves: sender,
             consumer: OnceLock::new(),
             readers: Mutex::default(),
@@ -160,6 +169,8 @@ fn poll(consumer: &BaseConsumer<Context>) {
 
 struct Context {
     topic: String,
+    /// Milliseconds since the epoch.
+    since: Option<i64>,
     moves: mpsc::UnboundedSender<Move>,
     consumer: OnceLock<Weak<BaseConsumer<Context>>>,
     readers: Mutex<HashMap<i32, Reader>>,
@@ -241,20 +252,46 @@ impl ClientContext for Context {
     }
 }
 
+/// Where partitions begin of which the group has read nothing yet.
+fn begin(consumer: &BaseConsumer<Context>, assigned: &mut TopicPartitionList, since: i64) -> Result<(), KafkaError> {
+    let committed = consumer.committed_offsets(assigned.clone(), ASKED)?;
+    let topic = &consumer.context().topic;
+    let mut unread = TopicPartitionList::new();
+    for place in committed.elements().iter().filter(|place| place.offset() == Offset::Invalid) {
+        unread.add_partition_offset(topic, place.partition(), Offset::Offset(since))?;
+    }
+    if unread.count() == 0 {
+        return Ok(());
+    }
+    for place in consumer.offsets_for_times(unread, ASKED)?.elements() {
+        assigned.set_partition_offset(topic, place.partition(), place.offset())?;
+    }
+    Ok(())
+}
+
 impl ConsumerContext for Context {
-    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        let numbers = |list: &rdkafka::TopicPartitionList| -> Vec<i32> {
-            list.elements().iter().map(rdkafka::topic_partition_list::TopicPartitionListElem::partition).collect()
-        };
-        match rebalance {
-            Rebalance::Assign(list) => numbers(list).into_iter().for_each(|partition| self.give(partition)),
-            Rebalance::Revoke(list) => {
-                let partitions = numbers(list);
-                if !partitions.is_empty() {
-                    self.take_away(&partitions);
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let numbers: Vec<i32> = partitions.elements().iter().map(TopicPartitionListElem::partition).collect();
+        let done = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                numbers.into_iter().for_each(|partition| self.give(partition));
+                if let Some(since) = self.since
+                    && let Err(error) = begin(consumer, partitions, since)
+                {
+                    tracing::debug!(%error, "kafka: partitions begin at their start");
                 }
+                consumer.incremental_assign(partitions)
             }
-            Rebalance::Error(error) => tracing::debug!(%error, "kafka: the group could not be rearranged"),
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                if !numbers.is_empty() {
+                    self.take_away(&numbers);
+                }
+                consumer.incremental_unassign(partitions)
+            }
+            _ => consumer.unassign(),
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, "kafka: the group could not be rearranged");
         }
     }
 }

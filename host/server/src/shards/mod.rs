@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reel_event_log::ReadLimit;
 use reel_event_log::relay::state::Layout;
 use reel_event_log::topic::kafka::consumer::{Member, Move};
 use reel_event_log::topic::shard::{Ends, Partition};
-use reel_events::partition_of;
+use reel_events::{Timestamp, partition_of};
 use reel_projector::{Checkpoint, Orders, Retry, chain};
 use reel_read_model::CatalogError;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -37,7 +38,8 @@ impl Run {
     /// Runs this host's part of the generation's shards until it is told to stop.
     pub(crate) async fn share(&self, topic: &KafkaTopic, orders: &mut Orders) -> Result<(), Ended> {
         let checkpoints = self.in_layout(topic).await?;
-        let mut group = Group::join(self.clone(), topic.clone(), &checkpoints)?;
+        let since = self.since(&checkpoints).await;
+        let mut group = Group::join(self.clone(), topic.clone(), (&checkpoints, since))?;
         let ended = group.until_stopped(orders).await;
         group.leave().await;
         ended
@@ -55,6 +57,14 @@ impl Run {
             return Ok(checkpoints);
         }
         self.target.relayout(id, &checkpoints, newest.from, newest.partitions).await.map_err(passing)
+    }
+
+    /// When the last event was recorded that every shard has applied; nothing where there is none, or the store does not say.
+    async fn since(&self, checkpoints: &[Checkpoint]) -> Option<Timestamp> {
+        let lowest = checkpoints.iter().map(|checkpoint| checkpoint.point.position).min()?;
+        let before = lowest.checked_sub(1)?;
+        let read = self.host.inner.store.read(before, ReadLimit::events(1)).await.ok()?;
+        (!read.is_empty()).then(|| Timestamp::from_micros(read.get(0).recorded_at))
     }
 
     fn group_name(&self) -> String {
@@ -92,8 +102,12 @@ struct Group {
 }
 
 impl Group {
-    fn join(run: Run, topic: KafkaTopic, checkpoints: &[Checkpoint]) -> Result<Group, Ended> {
-        let member = Member::join(&topic.url, &run.group_name())
+    fn join(
+        run: Run,
+        topic: KafkaTopic,
+        (checkpoints, since): (&[Checkpoint], Option<Timestamp>),
+    ) -> Result<Group, Ended> {
+        let member = Member::join(&topic.url, &run.group_name(), since)
             .map_err(|error| Ended::Passing(format!("the topic {} cannot be consumed: {error}", topic.url)))?;
         Ok(Group {
             run,
