@@ -37,7 +37,7 @@ pub(crate) async fn seal(store: &dyn EventStore, folder: &Path) -> Result<(), Be
             after = event.position;
             if builder.is_full() {
                 let full = std::mem::replace(&mut builder, SegmentBuilder::new(log, after + 1));
-                archive.put(full.seal(0)).await.map_err(BenchError::doing("writing a segment"))?;
+                archive.put(full.seal(1)).await.map_err(BenchError::doing("writing a segment"))?;
             }
         }
     }

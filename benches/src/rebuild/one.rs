@@ -16,9 +16,9 @@ use reel_projector::ports::FailurePolicy;
 use reel_projector::{Checkpoint, Manifest, Plugin, Progress, RunSettings};
 use reel_read_model::{Generation, Target};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
-use super::watched::{Phases, Timed, phases};
+use super::watched::{Timed, phases};
 use super::{From, Kind, Tuning, place};
 use crate::error::BenchError;
 use crate::posts::{Posts, Runs};
@@ -166,14 +166,16 @@ async fn built(
         config: config(&one.tuning),
     };
     let (_go_on, mut stop) = watch::channel(false);
-    let (before, began, mut spent) = (processor_seconds(), Instant::now(), Phases::default());
-    tokio::select! {
-        built = build.run(&mut stop) => built.map(drop).map_err(BenchError::doing("building"))?,
-        () = phases(&progress, &mut spent) => {}
-    }
+    let (end, ended) = oneshot::channel();
+    let watched = tokio::spawn(phases(progress, ended));
+    let (before, began) = (processor_seconds(), Instant::now());
+    build.run(&mut stop).await.map(drop).map_err(BenchError::doing("building"))?;
+    let seconds = began.elapsed().as_secs_f64();
+    drop(end);
+    let spent = watched.await.map_err(BenchError::doing("watching the build"))?;
     Ok(Measured {
         events: head,
-        seconds: began.elapsed().as_secs_f64(),
+        seconds,
         rows: 0,
         peak_mib: peak_mebibytes(),
         cpu_seconds: processor_seconds().zip(before).map(|(after, before)| after - before),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use reel_events::EventBatch;
 use reel_projector::{ApplyError, Phase, Plugin, Progress, Sink};
+use tokio::sync::oneshot;
 
 /// A projection's code with a stopwatch: what it takes with the host's checks and the fold of what it emits.
 pub(super) struct Timed {
@@ -32,11 +33,14 @@ pub(super) struct Phases {
     pub(super) indexing: f64,
 }
 
-/// Looks at a build's progress until it is dropped by whoever waits for the build.
-pub(super) async fn phases(progress: &Progress, into: &mut Phases) {
+/// Looks at a build's progress until `ended` closes. A task of its own: a build may block its own for a while.
+pub(super) async fn phases(progress: Arc<Progress>, mut ended: oneshot::Receiver<()>) -> Phases {
+    let mut into = Phases::default();
     let mut last = Instant::now();
     loop {
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        if tokio::time::timeout(Duration::from_millis(2), &mut ended).await.is_ok() {
+            return into;
+        }
         let (now, phase) = (Instant::now(), progress.now().phase);
         let seconds = (now - last).as_secs_f64();
         match phase {
