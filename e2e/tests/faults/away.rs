@@ -52,7 +52,7 @@ async fn a_build_outlives_a_database_that_goes_away() {
     let mut gate = Gate::to(database.address()).await;
     let data = tempfile::tempdir().unwrap();
     let target = database.url_through(&gate.address.to_string());
-    let reel = Up::on(data.path()).target(Some(&target)).with(&["--batch", "100", "--throttle", "8000"]).start().await;
+    let reel = Up::on(data.path()).target(Some(&target)).with(&["--batch", "100", "--throttle", "3000"]).start().await;
     reel.ok(&["import", history::file().to_str().unwrap()]).await;
     let ran = reel.deploy_only(&example("git-tree"), &[]).await;
     assert_eq!(ran.code, 0, "{}", ran.stderr);
@@ -64,7 +64,7 @@ async fn a_build_outlives_a_database_that_goes_away() {
         assert_ne!(before["position"], history::EVENTS, "the outage was to fall into the build");
     }
     // And once more where the rows are to be loaded: then it is built again.
-    reel.until_status("git-tree", |status| status["position"].as_u64() >= Some(28_000)).await;
+    reel.until_status("git-tree", |status| status["position"].as_u64() >= Some(22_000)).await;
     gate.shut().await;
     until("it says that it tries again", async || reel.log().contains("trying again").then_some(())).await;
     gate.open().await;
