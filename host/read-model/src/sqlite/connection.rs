@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, DropBehavior, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
 
@@ -105,11 +105,32 @@ impl Reader {
     pub(super) fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
         self.connection.as_mut().expect("taken only by drop").transaction_with_behavior(TransactionBehavior::Deferred)
     }
+
+    /// Begins to read one moment of the data with `work`; [`Reader::held`] reads on in it, until this is dropped.
+    pub(super) fn hold<T, O>(
+        &mut self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
+    ) -> Result<T, SqliteFault<O>> {
+        blocking(|| {
+            let mut transaction = self.begin()?;
+            transaction.set_drop_behavior(DropBehavior::Ignore);
+            work(&transaction)
+        })
+    }
+
+    /// Reads on in the moment that [`Reader::hold`] began.
+    pub(super) fn held<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+        blocking(|| work(self.connection.as_ref().expect("taken only by drop")))
+    }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         let connection = self.connection.take().expect("taken only here");
+        if !connection.is_autocommit() && connection.execute_batch(dialect::END_READING).is_err() {
+            // The moment that it holds would be the next reader's: better to open another one.
+            return;
+        }
         self.database.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod examine;
 mod generations;
 mod load;
 mod reader;
+mod snapshot;
 mod values;
 mod writer;
 
@@ -195,8 +196,9 @@ impl Target for Sqlite {
         Ok(Box::new(load))
     }
 
-    async fn snapshot(&self, _generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
-        unimplemented!("OWNER: inspect helper")
+    async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
+        let begun = snapshot::begin(&self.database, generation).await;
+        Ok(Box::new(begun.map_err(|fault| self.told(fault, "beginning to read all of a generation"))?))
     }
 
     async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {

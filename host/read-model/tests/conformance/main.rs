@@ -56,9 +56,10 @@ on_every_adapter! {
     flips: behind_flipped_already_and_back, views_show_what_is_live, readers_of_the_old_one_are_told, a_view_of_ones_own_in_the_way;
     queries: filters_orders_and_limits_are_as_in_memory, like_is_the_same_everywhere, a_long_answer_comes_in_pieces,
         an_answer_nobody_reads;
+    snapshots: all_rows_of_one_moment, keys_of_every_type_in_pieces;
 }
 
-/// Cases of one adapter: those of its own, and those of a port that the others do not have yet.
+/// Cases of one adapter's own.
 mod only_mysql {
     macro_rules! cases {
         ($($module:ident: $($case:ident),+;)+) => {$($(
@@ -72,6 +73,5 @@ mod only_mysql {
     cases! {
         mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone,
             killed_sessions_are_replaced;
-        snapshots: all_rows_of_one_moment, keys_of_every_type_in_pieces;
     }
 }

@@ -195,6 +195,30 @@ pub(in crate::postgres) fn select_for_update(id: GenerationId, table: &Table) ->
     .into()
 }
 
+/// Keeps a table from being dropped until the transaction ends.
+pub(in crate::postgres) fn hold(id: GenerationId, table: &Table) -> Sql {
+    format!("SELECT 1 FROM {} LIMIT 0", physical(id, table)).into()
+}
+
+/// The first rows in the order of the key; the argument is how many.
+pub(in crate::postgres) fn first(id: GenerationId, table: &Table) -> Sql {
+    format!("{} ORDER BY {} LIMIT $1", select_all(id, table), named(table, &table.key).join(", ")).into()
+}
+
+/// The rows behind a key in the order of the key; the arguments are the key, and how many.
+pub(in crate::postgres) fn next(id: GenerationId, table: &Table) -> Sql {
+    let key = named(table, &table.key).join(", ");
+    let kinds = table.key_columns().map(|column| transported(column.kind));
+    let marks: Vec<String> = kinds.enumerate().map(|(place, kind)| format!("${}::{kind}", place + 1)).collect();
+    let (all, limit) = (select_all(id, table), marks.len() + 1);
+    format!("{all} WHERE ({key}) > ({}) ORDER BY {key} LIMIT ${limit}", marks.join(", ")).into()
+}
+
+fn select_all(id: GenerationId, table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+    format!("SELECT {} FROM {}", columns.join(", "), physical(id, table))
+}
+
 /// `unnest($1::text[], …) AS k(c0, …)`
 fn arrays(table: &Table, columns: &[u16]) -> String {
     let names: Vec<String> = (0..columns.len()).map(|place| format!("c{place}")).collect();

@@ -20,6 +20,9 @@ pub(super) const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA cache_size = 
 /// Settings of the connections that read.
 pub(super) const READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
 
+/// Ends what was read of one moment of the data.
+pub(super) const END_READING: &str = "ROLLBACK";
+
 /// From here on a commit is on the disk before it is acknowledged.
 pub(super) const FULL: &str = "PRAGMA synchronous = FULL";
 

@@ -13,6 +13,7 @@ fn statements_are_reviewed() {
         said.extend([tables::insert(id, table, 2), tables::analyze(id, table)]);
         said.extend(tables::create_indexes(id, number, table));
         said.extend([tables::upsert(id, table), tables::delete(id, table), tables::select(id, table)]);
+        said.extend([tables::first(id, table), tables::next(id, table)]);
         let view = tables::view_name("shop", table);
         said.extend([tables::create_view(&view, id, table), tables::drop_view(&view)]);
     }

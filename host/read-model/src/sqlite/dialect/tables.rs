@@ -127,6 +127,24 @@ pub(in crate::sqlite) fn select(id: GenerationId, table: &Table) -> String {
     format!("SELECT {} FROM {} WHERE {}", columns.join(", "), physical(id, table), equal(table, &table.key))
 }
 
+/// The first rows in the order of the key; the argument is how many.
+pub(in crate::sqlite) fn first(id: GenerationId, table: &Table) -> String {
+    format!("{} ORDER BY {} LIMIT ?1", select_all(id, table), named(table, &table.key).join(", "))
+}
+
+/// The rows behind a key in the order of the key; the arguments are the key, and how many.
+pub(in crate::sqlite) fn next(id: GenerationId, table: &Table) -> String {
+    let key = named(table, &table.key).join(", ");
+    let marks: Vec<String> = (1..=table.key.len()).map(|number| format!("?{number}")).collect();
+    let (all, limit) = (select_all(id, table), marks.len() + 1);
+    format!("{all} WHERE ({key}) > ({}) ORDER BY {key} LIMIT ?{limit}", marks.join(", "))
+}
+
+fn select_all(id: GenerationId, table: &Table) -> String {
+    let columns: Vec<String> = table.columns.iter().map(|column| quote(&column.name)).collect();
+    format!("SELECT {} FROM {}", columns.join(", "), physical(id, table))
+}
+
 fn equal(table: &Table, columns: &[u16]) -> String {
     let terms: Vec<String> =
         named(table, columns).iter().enumerate().map(|(place, name)| format!("{name} IS ?{}", place + 1)).collect();
