@@ -77,6 +77,10 @@ pub(crate) enum Verb {
     Status(Status),
     /// Ask the read API: rows of a table, or of a named query
     Query(Query),
+    /// Compare two generations of a projection, or one in two read databases: exit code 1 where they differ
+    Diff(Diff),
+    /// Print a digest of each table, equal for equal rows on every database
+    Fingerprint(Named),
     /// Events that could not be applied, and what to do with them
     #[command(subcommand)]
     DeadLetters(DeadLetters),
@@ -265,6 +269,27 @@ pub(crate) struct Query {
     pub(crate) query: Option<String>,
     #[command(flatten)]
     pub(crate) target: InTarget,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The first: a projection (its live generation), or one of its generations (posts@1)
+    #[arg(value_name = "HERE")]
+    pub(crate) here: String,
+    /// The second; may be left out with --other-target, where it is the same in another read database
+    #[arg(value_name = "THERE", required_unless_present = "other_target")]
+    pub(crate) there: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: InTarget,
+    /// The read database of the second, where it is another one than that of the first
+    #[arg(long, value_name = "NAME")]
+    pub(crate) other_target: Option<String>,
+    /// Show at most so many differing rows of each table, spread evenly
+    #[arg(long, value_name = "ROWS")]
+    pub(crate) sample: Option<u64>,
+    /// Compare them as they are, though one has come further in the log than the other
+    #[arg(long)]
+    pub(crate) any_position: bool,
 }
 
 #[derive(Debug, Subcommand)]

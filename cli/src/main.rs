@@ -11,6 +11,7 @@ mod logs;
 mod metrics;
 mod print;
 mod processes;
+mod report;
 mod secure;
 mod verbs;
 
@@ -74,6 +75,8 @@ async fn talk(verb: Verb, common: &Common) -> Result<(), CliError> {
         Verb::List(which) => verbs::status::list(&client, &which).await,
         Verb::Status(status) => verbs::status::status(&client, &status).await,
         Verb::Query(query) => verbs::query::run(&client, &query).await,
+        Verb::Diff(diff) => verbs::diff::run(&client, &diff).await,
+        Verb::Fingerprint(named) => verbs::fingerprint::run(&client, &named).await,
         Verb::DeadLetters(letters) => verbs::dead_letters::run(&client, &letters).await,
         Verb::Doctor(doctor) => verbs::doctor::run(&client, &with_token(doctor, common)).await,
         Verb::Archive(verb) => verbs::archive::run(&client, &verb).await,

@@ -6,7 +6,7 @@
 //!
 //! A path names the live generation (`posts`) or one of them (`posts@2`). `target` (or the header `Reel-Target`) names another
 //! read database than the default one. `Accept`: an array of objects (`application/json`), one object
-//! (`application/vnd.pgrst.object+json`) or `text/csv`; how values are written: [`json`].
+//! (`application/vnd.pgrst.object+json`) or `text/csv`; how values are written: [`reel_projector::json`].
 //!
 //! `Range: 0-24` (unit `items`) works beside `limit` and `offset`: it counts within what these two leave. `Content-Range` is given
 //! whenever the answer is short or counted; `Prefer: count=exact` counts, 206 says that there are more rows than these, 416 that
@@ -24,7 +24,6 @@ mod error;
 mod fixture;
 pub mod grammar;
 mod http;
-pub mod json;
 pub mod named;
 mod query_error;
 pub mod resolve;

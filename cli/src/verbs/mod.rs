@@ -3,8 +3,10 @@
 pub(crate) mod archive;
 pub(crate) mod dead_letters;
 pub(crate) mod deploy;
+pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod export;
+pub(crate) mod fingerprint;
 pub(crate) mod import;
 pub(crate) mod operate;
 pub(crate) mod plugin;

@@ -12,6 +12,7 @@ mod failure;
 #[cfg(test)]
 mod fixture;
 mod fold;
+pub mod json;
 pub mod key;
 pub mod manifest;
 pub mod memory;

@@ -36,6 +36,11 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// Rows were not read.
+    pub(crate) fn reading(error: ReadModelError) -> HostError {
+        HostError::catalog("reading rows", error.into())
+    }
+
     /// What became of a catalog call.
     pub(crate) fn catalog(action: &'static str, error: CatalogError) -> HostError {
         match error {

@@ -12,6 +12,7 @@ mod dead_letters;
 mod deploy;
 mod error;
 mod host;
+pub mod inspect;
 mod lease;
 mod lifecycle;
 mod metered;

@@ -6,14 +6,12 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use reel_projector::json::{RowWriter, write_plain};
 use reel_projector::{ReadModelError, Row};
 use tokio::sync::mpsc;
 
 use super::request::{Counted, Format};
-use crate::{
-    error::{ReadError, chain},
-    json::{RowWriter, write_plain},
-};
+use crate::error::{ReadError, chain};
 
 /// How many bytes are gathered before an answer is streamed, and the size of its pieces.
 const PIECE: usize = 256 * 1024;

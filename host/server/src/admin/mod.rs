@@ -2,6 +2,7 @@
 
 mod answers;
 mod archive;
+mod inspect;
 mod routes;
 
 pub use routes::router;

@@ -34,6 +34,7 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/retry", post(retry))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(discard))
         .merge(super::archive::routes())
+        .merge(super::inspect::routes())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(COMPONENT_BYTES))
         .with_state(host)
@@ -44,8 +45,8 @@ pub(super) type Answer<T> = Result<Json<T>, Problem>;
 /// Which target is meant.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct InTarget {
-    target: Option<String>,
+pub(super) struct InTarget {
+    pub(super) target: Option<String>,
 }
 
 /// How something is to be deployed.
@@ -84,7 +85,7 @@ impl HowToDeploy {
     }
 }
 
-fn reference(text: &str) -> Result<ProjectionRef, Problem> {
+pub(super) fn reference(text: &str) -> Result<ProjectionRef, Problem> {
     text.parse().map_err(|error: crate::reference::ReferenceError| Problem::bad_request(error.to_string()))
 }
 

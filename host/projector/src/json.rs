@@ -17,8 +17,8 @@
 
 use std::io::Write;
 
+use crate::value::Value;
 use reel_events::Timestamp;
-use reel_projector::Value;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -74,7 +74,7 @@ pub fn write_value(value: &Value, out: &mut Vec<u8>) {
 }
 
 /// Writes one value as bare text, without quotes or escapes; NULL is empty.
-pub(crate) fn write_plain(value: &Value, out: &mut Vec<u8>) {
+pub fn write_plain(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => {}
         Value::Boolean(value) => write_display(value, out),
@@ -118,7 +118,7 @@ fn write_hex(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// Writes a JSON string: only `"`, `\` and control characters are escaped.
-pub(crate) fn write_string(text: &str, out: &mut Vec<u8>) {
+pub fn write_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\')) {

@@ -1,0 +1,193 @@
+//! Looking into what is there: generations held against each other, digests of tables, rows that somebody changed by hand; on every
+//! database, and across them.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "this is a test; clippy exempts only the functions marked as one"
+)]
+
+use std::path::{Path, PathBuf};
+
+use reel_e2e::database::{MySql, Postgres};
+use reel_e2e::reel::{Reel, Up};
+use reel_e2e::{components, history};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// Where somebody changes rows behind Reel's back.
+enum ByHand {
+    Sqlite(PathBuf),
+    Postgres(String),
+}
+
+impl ByHand {
+    /// Runs statements; `TABLE` in them stands for the table `posts` of the second generation.
+    async fn run(&self, statements: &[String]) {
+        for statement in statements {
+            match self {
+                ByHand::Sqlite(file) => {
+                    let connection = rusqlite::Connection::open(file).unwrap();
+                    connection.execute(&statement.replace("TABLE", "_g2_posts"), []).unwrap();
+                }
+                ByHand::Postgres(url) => {
+                    let mut connection = PgConnection::connect(url).await.unwrap();
+                    let statement = AssertSqlSafe(statement.replace("TABLE", "reel_data.g2_posts"));
+                    sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
+                    connection.close().await.unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Some posts, with their ids in order.
+async fn posts(reel: &Reel) -> Vec<String> {
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        let post = json!({ "author": "ann", "message": format!("number {number}") });
+        let made = reel.command(Method::POST, "/posts", &post).await;
+        ids.push(made["id"].as_str().unwrap().to_owned());
+        let liked = format!("/posts/{}/likes", ids[number]);
+        reel.command(Method::POST, &liked, &json!({ "actor": "ben" })).await;
+    }
+    ids.sort();
+    ids
+}
+
+/// The lines of `reel diff --json`, and its exit code.
+async fn diff(reel: &Reel, arguments: &[&str]) -> (Vec<Value>, i32) {
+    let ran = reel.run(&[&["diff", "--json"], arguments].concat()).await;
+    println!("{}{}", ran.stdout, ran.stderr);
+    (ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect(), ran.code)
+}
+
+async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
+    let reel = Up::on(data).target(target.as_deref()).start().await;
+    let ids = posts(&reel).await;
+    reel.deploy(&components::example("posts"), &[]).await;
+    reel.ok(&["replay", "posts", "--wait", "--no-promote"]).await;
+    let (same, code) = diff(&reel, &["posts@1", "posts@2"]).await;
+    assert_eq!((same.len(), code, &same[0]["equal"]), (1, 0, &json!(true)), "{same:?}");
+    assert_eq!(same[0]["tables"][0]["equal"], 9);
+    let before = [reel.json(&["fingerprint", "posts@1"]).await, reel.json(&["fingerprint", "posts@2"]).await];
+    assert_eq!(before[0][0]["tables"], before[1][0]["tables"]);
+
+    let (changed, gone, new) = (&ids[2], &ids[5], "zzz");
+    by_hand
+        .run(&[
+            format!("UPDATE TABLE SET likes = 77, message = 'mine' WHERE id = '{changed}'"),
+            format!("UPDATE TABLE SET id = '{new}' WHERE id = '{gone}'"),
+        ])
+        .await;
+    let (lines, code) = diff(&reel, &["posts@1", "posts@2"]).await;
+    assert_eq!(code, 1);
+    let table = &lines[0]["tables"][0];
+    let counts = ["equal", "differing", "onlyHere", "onlyThere"].map(|member| table[member].as_u64().unwrap());
+    assert_eq!((counts, &lines[0]["equal"], lines.len()), ([7, 1, 1, 1], &json!(false), 4), "{lines:?}");
+    let keys: Vec<&Value> = lines[1..].iter().map(|line| &line["key"]["id"]).collect();
+    assert_eq!(keys, [&json!(changed), &json!(gone), &json!(new)]);
+    assert_eq!(lines[1]["columns"], json!(["message", "likes"]));
+    assert_eq!((&lines[1]["here"]["likes"], &lines[1]["there"]["likes"]), (&json!(1), &json!(77)));
+    assert_eq!((&lines[2]["there"], &lines[3]["here"]), (&Value::Null, &Value::Null));
+    let (sample, _) = diff(&reel, &["posts@1", "posts@2", "--sample", "1"]).await;
+    assert_eq!(sample.len(), 2, "{sample:?}");
+    let shown = reel.run(&["diff", "posts@1", "posts@2"]).await;
+    assert!(shown.stdout.contains(&format!("~ posts {{\"id\":\"{changed}\"}}  message \"number")), "{}", shown.stdout);
+    assert!(shown.stderr.contains("posts@1 in default and posts@2 in default differ"), "{}", shown.stderr);
+    let after = reel.json(&["fingerprint", "posts@2"]).await;
+    assert_eq!(after[0]["tables"][0]["rows"], 9);
+    assert_ne!(after[0]["tables"][0]["digest"], before[1][0]["tables"][0]["digest"]);
+    assert_eq!(after[0]["tables"][1], before[1][0]["tables"][1], "the other table is as it was");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_differ_are_named_on_sqlite() {
+    let data = tempfile::tempdir().unwrap();
+    changed_by_hand(data.path(), None, ByHand::Sqlite(data.path().join("read.sqlite"))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_differ_are_named_on_postgres() {
+    let Some(database) = Postgres::new().await else { return println!("passed over: REEL_TEST_POSTGRES is not set") };
+    let data = tempfile::tempdir().unwrap();
+    changed_by_hand(data.path(), Some(database.url()), ByHand::Postgres(database.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn equal_rows_have_equal_fingerprints_on_every_database() {
+    let (postgres, mysql) = (Postgres::new().await, MySql::new().await);
+    let data = tempfile::tempdir().unwrap();
+    let file = format!("default=sqlite:{}", data.path().join("read.sqlite").display());
+    let mut up = Up::on(data.path()).with(&["--target", &file]);
+    let urls = [("pg", postgres.as_ref().map(Postgres::url)), ("my", mysql.as_ref().map(MySql::url))];
+    let others: Vec<(&str, String)> = urls.into_iter().filter_map(|(name, url)| Some((name, url?))).collect();
+    for (name, url) in &others {
+        up = up.with(&["--target", &format!("{name}={url}")]);
+    }
+    let reel = up.start().await;
+    reel.ok(&["import", history::file().to_str().unwrap()]).await;
+    let component = components::example("git-tree");
+    reel.deploy(&component, &[]).await;
+    let first = reel.json(&["fingerprint", "git-tree"]).await.remove(0);
+    assert_eq!(first["tables"][0]["rows"], history::tree().len());
+    assert_eq!(first["shards"][0]["position"], history::EVENTS);
+    for (name, _) in &others {
+        reel.deploy(&component, &["--target", name]).await;
+        let other = reel.json(&["fingerprint", "git-tree", "--target", name]).await.remove(0);
+        assert_eq!((&other["tables"], &other["shards"]), (&first["tables"], &first["shards"]), "{name}");
+        let (lines, code) = diff(&reel, &["git-tree", "--other-target", name]).await;
+        assert_eq!((lines.len(), code), (1, 0), "{name}");
+    }
+    if others.is_empty() {
+        println!("passed over: neither REEL_TEST_POSTGRES nor REEL_TEST_MYSQL is set");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_shape_is_compared_as_far_as_it_goes() {
+    let data = tempfile::tempdir().unwrap();
+    let reel = Up::on(data.path()).start().await;
+    posts(&reel).await;
+    reel.deploy(&components::example("posts"), &[]).await;
+    let component = components::example("posts-v2");
+    reel.ok(&["replay", "posts", "--wait", "--with", component.to_str().unwrap()]).await;
+    let (lines, code) = diff(&reel, &["posts@1", "posts@2"]).await;
+    assert_eq!((code, lines.len()), (1, 1), "{lines:?}");
+    let table = |name: &str| {
+        let tables = lines[0]["tables"].as_array().unwrap();
+        tables.iter().find(|table| table["table"] == name).unwrap().clone()
+    };
+    assert_eq!((&table("posts")["equal"], &table("posts")["differing"]), (&json!(9), &json!(0)));
+    assert!(table("posts")["columnsOnlyThere"].as_array().unwrap().contains(&json!("score")));
+    assert_eq!(table("authors")["notCompared"], "only posts@2 in default has it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_looked_into_is_said() {
+    let data = tempfile::tempdir().unwrap();
+    let reel = Up::on(data.path()).start().await;
+    reel.deploy(&components::example("posts"), &[]).await;
+    for (arguments, code, said) in [
+        (&["fingerprint", "nothing"][..], 3, "there is no projection nothing"),
+        (&["fingerprint", "posts@7"], 3, "there is no generation posts@7; there are: posts@1"),
+        (&["fingerprint", "posts", "--target", "x"], 3, "there is no target x; there are: default"),
+        (&["diff", "posts@1", "posts@2"], 3, "there is no generation posts@2"),
+        (&["diff", "posts", "--other-target", "x"], 3, "there is no target x"),
+        (&["diff", "posts"], 2, "THERE"),
+    ] {
+        let ran = reel.run(arguments).await;
+        assert_eq!(ran.code, code, "{arguments:?}: {}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{arguments:?}: {}", ran.stderr);
+    }
+    // What has come further than the other: waited for, then named.
+    reel.ok(&["replay", "posts", "--wait", "--no-promote"]).await;
+    reel.ok(&["pause", "posts@2"]).await;
+    posts(&reel).await;
+    let ran = reel.run(&["diff", "posts@1", "posts@2"]).await;
+    assert_eq!(ran.code, 4, "{}", ran.stderr);
+    assert!(ran.stderr.contains("posts@2 in default at position 0"), "{}", ran.stderr);
+    let (lines, code) = diff(&reel, &["posts@1", "posts@2", "--any-position"]).await;
+    assert_eq!((code, &lines[0]["tables"][0]["onlyHere"]), (1, &json!(9)));
+}
