@@ -43,8 +43,16 @@ async fn the_life_of_a_post() {
         "post-removed {}".to_owned(),
     ];
     assert_eq!(service.told().await, expected);
-    let actors: Vec<String> = service.events().await.iter().map(|event| event.metadata.to_string()).collect();
-    assert_eq!((actors[0].as_str(), actors[2].as_str()), (r#"{"actor":"Ada"}"#, ""));
+    let metadata = |event: &reel_events::Event| -> serde_json::Map<String, serde_json::Value> {
+        serde_json::from_str(event.metadata.as_str()).unwrap()
+    };
+    let said: Vec<Vec<String>> =
+        service.events().await.iter().map(|event| metadata(event).keys().cloned().collect()).collect();
+    assert_eq!(
+        (&said[0], &said[2]),
+        (&vec!["actor".to_owned(), "traceparent".into()], &vec!["traceparent".to_owned()])
+    );
+    assert_eq!(metadata(&service.events().await[0])["actor"], "Ada");
 }
 
 #[tokio::test]

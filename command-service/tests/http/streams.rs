@@ -15,7 +15,8 @@ async fn events_are_appended_as_they_are() {
             {{"id":"{id}","type":"order-placed","schema":2,"data":{{ "b" : 1e2, "a" : -0 }},"metadata":{{"actor":"Bob","x":1}}}},
             {{"type":"order-paid","data":null}}]}}"#
     );
-    let headers = [("reel-actor", "Ada"), ("reel-correlation", "c")];
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let headers = [("reel-actor", "Ada"), ("reel-correlation", "c"), ("traceparent", trace)];
     let answer = service.ask("POST", ORDER, &body, &headers).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.json()["version"], 2);
@@ -23,8 +24,10 @@ async fn events_are_appended_as_they_are() {
     let events = service.events().await;
     assert_eq!((events[0].id.to_string().as_str(), events[0].schema, events[1].schema), (id, 2, 1));
     assert_eq!(service.told().await, [r#"order-placed {"b":100.0,"a":0}"#, "order-paid null"]);
-    assert_eq!(events[0].metadata.as_str(), r#"{"actor":"Bob","x":1,"correlation":"c"}"#);
-    assert_eq!(events[1].metadata.as_str(), r#"{"actor":"Ada","correlation":"c"}"#);
+    let own = format!(r#"{{"actor":"Bob","x":1,"correlation":"c","traceparent":"{trace}"}}"#);
+    assert_eq!(events[0].metadata.as_str(), own);
+    let from_headers = format!(r#"{{"actor":"Ada","correlation":"c","traceparent":"{trace}"}}"#);
+    assert_eq!(events[1].metadata.as_str(), from_headers);
 }
 
 #[tokio::test]

@@ -68,7 +68,9 @@ async fn a_command_is_followed_to_its_rows_by_its_trace() {
     let position = made.body["position"].clone();
     let lines = until("both ends are logged", async || {
         let lines: Vec<Value> = reel.log().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-        let of_trace: Vec<Value> = lines.into_iter().filter(|line| line["trace"] == trace).collect();
+        let mut of_trace: Vec<Value> = lines.into_iter().filter(|line| line["trace"] == trace).collect();
+        // Two tasks write them, in whichever order.
+        of_trace.sort_by_key(|line| line["message"] == "applied");
         (of_trace.len() == 2).then_some(of_trace)
     })
     .await;

@@ -157,17 +157,27 @@ impl Run {
         ended.map_err(Ended::from)
     }
 
-    /// Fills the generation from history, under its lease.
+    /// Fills the generation from history, under its lease. Whoever waits for that looks whether another host has built it meanwhile:
+    /// that one may keep the lease for good, to move the generation on.
     async fn build(&self, stop: &mut watch::Receiver<bool>) -> Result<Built, Ended> {
-        let Some(lease) = self.leased(stop).await? else { return Ok(Built::Stopped) };
-        let built = self.build_now(stop).await;
-        lease.release().await;
-        built
+        while self.state().await? == GenerationState::Build {
+            let holder = self.host.inner.holder;
+            if let Some(lease) = Lease::take(&self.target, self.generation.id, holder).await.map_err(passing)? {
+                let built = self.build_now(stop).await;
+                lease.release().await;
+                return built;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LEASE_ASKED) => {}
+                () = asked(stop) => return Ok(Built::Stopped),
+            }
+        }
+        Ok(Built::Whole)
     }
 
     async fn build_now(&self, stop: &mut watch::Receiver<bool>) -> Result<Built, Ended> {
         if self.state().await? != GenerationState::Build {
-            // Another host has built it while this one waited for the lease.
+            // Another host has built it between the look and the lease.
             return Ok(Built::Whole);
         }
         let config = &self.host.inner.config;

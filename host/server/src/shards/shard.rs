@@ -82,9 +82,11 @@ impl ShardTask {
 pub(super) async fn retry_apart(run: Run, (number, shards): (u32, u32), retry: Retry) {
     let Retry { events, stream, positions, reply } = retry;
     let (answered, answer) = oneshot::channel();
-    let (reins, mut orders) = reins();
+    let (reins, orders) = reins();
     let inner = Retry { events, stream, positions, reply: answered };
-    let applied = async {
+    // The orders go with it: where it ends before it took the question, whoever asked hears that.
+    let applied = async move {
+        let mut orders = orders;
         let parts = parts(&run, (number, shards)).await?;
         let settings = run.settings().await?;
         drive(&run, parts, Box::new(Nothing), (settings, &mut orders)).await
