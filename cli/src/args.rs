@@ -81,6 +81,8 @@ pub(crate) enum Verb {
     Diff(Diff),
     /// Print a digest of each table, equal for equal rows on every database
     Fingerprint(Named),
+    /// Hold the rows against a new fold of the log: exit code 1 where somebody changed one, or one breaks what is declared
+    Verify(Named),
     /// Events that could not be applied, and what to do with them
     #[command(subcommand)]
     DeadLetters(DeadLetters),

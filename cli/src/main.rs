@@ -77,6 +77,7 @@ async fn talk(verb: Verb, common: &Common) -> Result<(), CliError> {
         Verb::Query(query) => verbs::query::run(&client, &query).await,
         Verb::Diff(diff) => verbs::diff::run(&client, &diff).await,
         Verb::Fingerprint(named) => verbs::fingerprint::run(&client, &named).await,
+        Verb::Verify(named) => verbs::verify::run(&client, &named).await,
         Verb::DeadLetters(letters) => verbs::dead_letters::run(&client, &letters).await,
         Verb::Doctor(doctor) => verbs::doctor::run(&client, &with_token(doctor, common)).await,
         Verb::Archive(verb) => verbs::archive::run(&client, &verb).await,

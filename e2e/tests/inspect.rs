@@ -53,6 +53,8 @@ async fn posts(reel: &Reel) -> Vec<String> {
         reel.command(Method::POST, &liked, &json!({ "actor": "ben" })).await;
     }
     ids.sort();
+    let comment = json!({ "author": "ben", "text": "so it is" });
+    reel.command(Method::POST, &format!("/posts/{}/comments", ids[5]), &comment).await;
     ids
 }
 
@@ -73,6 +75,12 @@ async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
     assert_eq!(same[0]["tables"][0]["equal"], 9);
     let before = [reel.json(&["fingerprint", "posts@1"]).await, reel.json(&["fingerprint", "posts@2"]).await];
     assert_eq!(before[0][0]["tables"], before[1][0]["tables"]);
+
+    let verified = reel.json(&["verify", "posts@2"]).await;
+    assert_eq!(
+        (verified.len(), &verified[0]["sound"], &verified[0]["tables"][0]["rows"]),
+        (1, &json!(true), &json!(9))
+    );
 
     let (changed, gone, new) = (&ids[2], &ids[5], "zzz");
     by_hand
@@ -96,6 +104,27 @@ async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
     let shown = reel.run(&["diff", "posts@1", "posts@2"]).await;
     assert!(shown.stdout.contains(&format!("~ posts {{\"id\":\"{changed}\"}}  message \"number")), "{}", shown.stdout);
     assert!(shown.stderr.contains("posts@1 in default and posts@2 in default differ"), "{}", shown.stderr);
+    let found = reel.run(&["verify", "posts@2", "--json"]).await;
+    let lines: Vec<Value> = found.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((found.code, lines.len()), (1, 5), "{}{}", found.stdout, found.stderr);
+    let rows = lines[..3].iter().map(|line| (line["key"]["id"].as_str().unwrap(), &line["columns"]));
+    let columns = json!(["message", "likes"]);
+    assert_eq!(
+        rows.collect::<Vec<_>>(),
+        [(changed.as_str(), &columns), (gone.as_str(), &Value::Null), (new, &Value::Null)]
+    );
+    assert_eq!((&lines[0]["stored"]["likes"], &lines[0]["folded"]["likes"]), (&json!(77), &json!(1)));
+    assert_eq!(
+        (&lines[3]["line"], &lines[3]["table"], &lines[3]["key"]["post"]),
+        (&json!("broken"), &json!("comments"), &json!(gone))
+    );
+    assert_eq!(lines[3]["rule"], "reference of (post) to posts: there is no such row");
+    let tables = &lines[4]["tables"];
+    let counts = ["rows", "changed", "missing", "surplus"].map(|member| tables[0][member].as_u64().unwrap());
+    assert_eq!((counts, &tables[1]["broken"], &lines[4]["sound"]), ([9, 1, 1, 1], &json!(1), &json!(false)));
+    let shown = reel.run(&["verify", "posts@2"]).await;
+    assert!(shown.stdout.contains("likes is 77, should be 1"), "{}", shown.stdout);
+    assert_eq!(reel.run(&["verify", "posts@1"]).await.code, 0, "nobody touched the other one");
     let after = reel.json(&["fingerprint", "posts@2"]).await;
     assert_eq!(after[0]["tables"][0]["rows"], 9);
     assert_ne!(after[0]["tables"][0]["digest"], before[1][0]["tables"][0]["digest"]);
@@ -137,6 +166,8 @@ async fn equal_rows_have_equal_fingerprints_on_every_database() {
         reel.deploy(&component, &["--target", name]).await;
         let other = reel.json(&["fingerprint", "git-tree", "--target", name]).await.remove(0);
         assert_eq!((&other["tables"], &other["shards"]), (&first["tables"], &first["shards"]), "{name}");
+        let verified = reel.json(&["verify", "git-tree", "--target", name]).await.remove(0);
+        assert_eq!((&verified["sound"], &verified["tables"][0]["rows"]), (&json!(true), &first["tables"][0]["rows"]));
         let (lines, code) = diff(&reel, &["git-tree", "--other-target", name]).await;
         assert_eq!((lines.len(), code), (1, 0), "{name}");
     }
@@ -173,6 +204,7 @@ async fn what_cannot_be_looked_into_is_said() {
         (&["fingerprint", "nothing"][..], 3, "there is no projection nothing"),
         (&["fingerprint", "posts@7"], 3, "there is no generation posts@7; there are: posts@1"),
         (&["fingerprint", "posts", "--target", "x"], 3, "there is no target x; there are: default"),
+        (&["verify", "posts@7"], 3, "there is no generation posts@7"),
         (&["diff", "posts@1", "posts@2"], 3, "there is no generation posts@2"),
         (&["diff", "posts", "--other-target", "x"], 3, "there is no target x"),
         (&["diff", "posts"], 2, "THERE"),

@@ -47,7 +47,8 @@ struct Table {
     not_compared: Option<String>,
 }
 
-type Values<'a> = BTreeMap<String, &'a RawValue>;
+/// A row: its columns, each value as the host wrote it.
+pub(crate) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
 /// A row that differs.
 #[derive(Deserialize)]

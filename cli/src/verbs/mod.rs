@@ -12,3 +12,4 @@ pub(crate) mod operate;
 pub(crate) mod plugin;
 pub(crate) mod query;
 pub(crate) mod status;
+pub(crate) mod verify;

@@ -1,6 +1,7 @@
 //! One generation at work: its loop in a task of its own, and what happens when the loop ends.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -284,6 +285,16 @@ impl Run {
                 self.target.set_state(self.generation.id, from, state).await
             }
             _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ended::Again => f.write_str("the catalog has changed"),
+            Ended::Passing(why) => f.write_str(why),
+            Ended::Halted(failure) | Ended::Broken(failure) => failure.fmt(f),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::inspect::{DiffRequest, Fingerprint, Positions, Report, Which};
 pub(super) fn routes() -> Router<Host> {
     Router::new()
         .route("/admin/v1/projections/{projection}/fingerprint", get(fingerprint))
+        .route("/admin/v1/projections/{projection}/verify", get(verify))
         .route("/admin/v1/diff", get(diff))
 }
 
@@ -32,6 +33,15 @@ async fn fingerprint(
 ) -> Answer<Fingerprint> {
     let which = Which { wanted: reference(&name)?, target: which.target };
     host.fingerprint(&which).await.map(Json).map_err(problem)
+}
+
+async fn verify(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+) -> Result<Response, Problem> {
+    let which = Which { wanted: reference(&name)?, target: which.target };
+    host.verify(&which).await.map(lines).map_err(problem)
 }
 
 /// Which two generations to compare.

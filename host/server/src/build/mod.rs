@@ -238,7 +238,7 @@ impl Pace {
 }
 
 /// What the projection handles.
-fn kinds(manifest: &Arc<Manifest>) -> Kinds {
+pub(crate) fn kinds(manifest: &Arc<Manifest>) -> Kinds {
     if manifest.kinds.contains(&KindPattern::All) {
         return Kinds::All;
     }

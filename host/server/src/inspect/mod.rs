@@ -3,11 +3,13 @@
 //!
 //! Not here: how a moment of a generation is read (`read-model`), what an event makes of a row (`projector`).
 
+mod declared;
 mod diff;
 mod digest;
 mod fingerprint;
 mod ordered;
 mod report;
+mod verify;
 
 use std::sync::Arc;
 
@@ -23,6 +25,7 @@ use crate::reference::ProjectionRef;
 pub use diff::{DiffRequest, DiffSummary, Positions, SideSummary, TableDiff};
 pub use fingerprint::{Fingerprint, TableFingerprint};
 pub use report::{Line, Report};
+pub use verify::{TableVerified, Verified};
 
 /// Which generation, and where: nothing = the default read database; the live one, else the newest.
 #[derive(Debug, Clone)]

@@ -33,6 +33,11 @@ impl<'a> Keyed<'a> {
     pub(super) fn new(pages: impl Pages + 'a, table: &Table) -> Keyed<'a> {
         Keyed { pages: Box::new(pages), key: table.key.clone() }
     }
+
+    /// The next rows; none behind the last.
+    pub(super) async fn page(&mut self) -> Result<Vec<Row>, HostError> {
+        self.pages.page().await
+    }
 }
 
 /// The rows of table number `number`, from the first. A database that sorts keys in another order than ours has its rows put in order in
@@ -156,7 +161,7 @@ impl<'a> Side<'a> {
 
     async fn fill(&mut self) -> Result<(), HostError> {
         if self.rows.is_empty() && !self.ended {
-            self.rows = self.keyed.pages.page().await?.into();
+            self.rows = self.keyed.page().await?.into();
             self.ended = self.rows.is_empty();
             self.encode();
         }

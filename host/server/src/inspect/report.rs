@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::DiffSummary;
 use super::ordered::key_of;
+use super::{DiffSummary, Verified};
 use crate::error::HostError;
 
 /// Lines that wait for whoever reads.
@@ -36,6 +36,40 @@ pub enum Line {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         columns: Vec<String>,
     },
+    /// How far the log is folded.
+    Progress {
+        /// Up to here.
+        position: u64,
+        /// Of so far.
+        until: u64,
+    },
+    /// A row that is not what the log makes.
+    Differs {
+        /// Its table.
+        table: String,
+        /// Its key: an object of the key's columns.
+        key: Box<RawValue>,
+        /// The row as the read database has it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stored: Option<Box<RawValue>>,
+        /// The row as the log makes it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        folded: Option<Box<RawValue>>,
+        /// The columns that differ, where both have it.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        columns: Vec<String>,
+    },
+    /// A row that does not keep what the manifest declares.
+    Broken {
+        /// Its table.
+        table: String,
+        /// Its key: an object of the key's columns.
+        key: Box<RawValue>,
+        /// What it breaks.
+        rule: String,
+    },
+    /// What was found in all: the last line of a `verify`.
+    Verified(Verified),
 }
 
 /// The lines of a report, the last of which may say why it broke off. Whoever drops it ends the work.
