@@ -60,9 +60,9 @@ pub(crate) enum Verb {
     /// Build a projection anew: with the plugin that is deployed, or through another one
     Replay(Replay),
     /// Make a ready generation live
-    Promote(Named),
+    Promote(Promote),
     /// Make the generation that was live before live again
-    Rollback(Named),
+    Rollback(Rollback),
     /// Stop a projection behind the batch it is at
     Pause(Named),
     /// Start a projection that was paused, or has halted
@@ -239,6 +239,24 @@ pub(crate) struct Named {
     pub(crate) projection: String,
     #[command(flatten)]
     pub(crate) target: InTarget,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// How many generations that were live before stay current for a rollback; older ones are dropped [default: host.keep-previous]
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rollback {
+    #[command(flatten)]
+    pub(crate) named: Named,
+    /// Also to a generation that has stopped: readers go back to where it stopped
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Clone, Args)]

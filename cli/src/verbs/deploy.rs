@@ -90,7 +90,11 @@ async fn make(
     if client.output == Output::Text {
         let what = match status.outcome.as_deref() {
             Some("unchanged") => {
-                format!("{} is the same component with the same settings: nothing to do", status.generation)
+                let state = if status.condition == "running" { &status.state } else { &status.condition };
+                format!(
+                    "{} is the same component with the same settings, and is {state}: nothing to do",
+                    status.generation
+                )
             }
             _ => format!("{} is being built from history ({} events)", status.generation, status.head),
         };
@@ -131,6 +135,7 @@ fn parse(answer: &Value) -> Result<Status, CliError> {
 async fn wait(client: &Client, made: &Status, wanted: &str) -> Result<Value, CliError> {
     let path = format!("/admin/v1/projections/{}", escape(&made.generation));
     let bar = print::progress(Some(made.head), "{msg} {bar:30} {human_pos}/{human_len}, {eta} to go");
+    let mut said = String::new();
     loop {
         let request = client.request(Method::GET, &path, &[("target", Some(&made.target))]);
         let answers: Vec<Value> = client.json(request).await?;
@@ -147,6 +152,10 @@ async fn wait(client: &Client, made: &Status, wanted: &str) -> Result<Value, Cli
             bar.finish_and_clear();
             let why = status.problem.map_or(status.state, |problem| problem.message);
             return Err(CliError::Failed(format!("{} stopped: {why}", status.generation)));
+        }
+        if let Some(problem) = status.problem.filter(|problem| problem.message != said) {
+            bar.suspend(|| print::note(&format!("{} waits: {}", status.generation, problem.message)));
+            said = problem.message;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }

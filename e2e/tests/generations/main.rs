@@ -10,3 +10,5 @@
 mod flips;
 mod kills;
 mod place;
+mod targets;
+mod verbs;

@@ -78,16 +78,10 @@ impl Host {
     pub async fn replay(&self, projection: &ProjectionRef, deployment: Deployment) -> Result<Deployed, HostError> {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
-        let named = self.named(&target, projection).await?;
-        let model = named
-            .iter()
-            .find(|g| g.state == GenerationState::Live)
-            .or(named.last())
-            .expect("named finds at least one")
-            .clone();
+        let (home, model) = self.model(&target, projection).await?;
         let bytes = match deployment.component.clone() {
             Some(bytes) => bytes,
-            None => self.component_of(&target, &model).await?,
+            None => self.component_of(&home, &model).await?,
         };
         let (loaded, bytes) = self.load(bytes).await?;
         let inherited = (loaded.digest() == model.digest || loaded.manifest().settings.is_some())
@@ -95,6 +89,29 @@ impl Host {
         let settings = settings_of(&loaded, deployment.settings.as_deref().or(inherited))?;
         let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
         self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
+    }
+
+    /// What is built again, and the read database that has it: the target's own, else that of the first other target which has the
+    /// projection.
+    async fn model(
+        &self,
+        target: &Arc<dyn Target>,
+        projection: &ProjectionRef,
+    ) -> Result<(Arc<dyn Target>, Generation), HostError> {
+        let others = self.inner.targets.iter().filter(|other| other.name() != target.name());
+        let mut missing = None;
+        for home in std::iter::once(target).chain(others) {
+            match self.named(home, projection).await {
+                Ok(named) => {
+                    let live = named.iter().find(|g| g.state == GenerationState::Live);
+                    let model = live.or(named.last()).expect("named finds at least one").clone();
+                    return Ok((Arc::clone(home), model));
+                }
+                Err(error @ HostError::NotFound(_)) => drop(missing.get_or_insert(error)),
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missing.expect("a target was asked"))
     }
 
     /// Builds anew what was built from another log, or from more of it than the store holds now.

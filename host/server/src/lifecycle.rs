@@ -20,11 +20,15 @@ const TRIED: Duration = Duration::from_secs(10);
 /// Moves a generation on until it is live, or ready and waits for an operator.
 pub(crate) async fn follow(run: Run) {
     let way = Way(run);
-    let mut wait = Duration::from_millis(20);
+    let (mut wait, mut troubled) = (Duration::from_millis(20), false);
     while let Err(error) = way.go().await {
-        tracing::warn!(error = chain(&error), "the generation cannot be moved on yet");
+        way.0.progress.waiting(&format!("it cannot be moved on yet: {}", chain(&error)));
+        troubled = true;
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(2));
+    }
+    if troubled {
+        way.0.progress.moving();
     }
 }
 
@@ -42,7 +46,7 @@ impl Way {
             state = Ready;
         }
         if state == Ready && generation.promotion == Promotion::Automatic {
-            promote(host, target, generation).await?;
+            promote(host, target, generation, Flip::default()).await?;
         }
         Ok(())
     }
@@ -72,25 +76,47 @@ impl Way {
     }
 }
 
+/// What an operator says of a flip.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Flip {
+    /// What becomes of it where the new generation is behind the live one.
+    pub(crate) behind: IfBehind,
+    /// How many generations that were live before are kept; nothing = as configured.
+    pub(crate) keep: Option<usize>,
+}
+
+impl Default for Flip {
+    fn default() -> Flip {
+        Flip { behind: IfBehind::Refuse, keep: None }
+    }
+}
+
 /// Makes a ready generation live, and drops those that were live too long ago.
 pub(crate) async fn promote(
     host: &Host,
     target: &Arc<dyn Target>,
     generation: &Generation,
+    how: Flip,
 ) -> Result<(), CatalogError> {
     let _one_at_a_time = host.inner.operations.lock().await;
-    flip(host, target, generation).await?;
+    flip(host, target, generation, how.behind).await?;
     tracing::info!(projection = %generation.projection, number = generation.number, "live");
-    drop_old(host, target, &generation.projection).await
+    let keep = how.keep.unwrap_or(host.inner.config.keep_previous);
+    drop_old(host, target, &generation.projection, keep).await
 }
 
 /// Flips readers to `generation`. Where commands keep arriving, the two may miss each other again and again: then the live one is
 /// held still until the new one has passed it.
-pub(crate) async fn flip(host: &Host, target: &Arc<dyn Target>, generation: &Generation) -> Result<(), CatalogError> {
+async fn flip(
+    host: &Host,
+    target: &Arc<dyn Target>,
+    generation: &Generation,
+    wanted: IfBehind,
+) -> Result<(), CatalogError> {
     let live = target.live(&generation.projection).await?;
     let behind = match &live {
         Some(live) if !host.log_holds(target, live).await? => IfBehind::Force,
-        _ => IfBehind::Refuse,
+        _ => wanted,
     };
     let mut held = None;
     let (mut tries, began) = (0, Instant::now());
@@ -124,11 +150,11 @@ fn still_behind(generation: &Generation, at: u64, live: u64) -> CatalogError {
     }
 }
 
-async fn drop_old(host: &Host, target: &Arc<dyn Target>, projection: &str) -> Result<(), CatalogError> {
+async fn drop_old(host: &Host, target: &Arc<dyn Target>, projection: &str, keep: usize) -> Result<(), CatalogError> {
     let mut previous: Vec<_> = target.generations().await?;
     previous.retain(|g| g.projection == projection && g.state == GenerationState::Previous);
     previous.sort_by_key(|g| std::cmp::Reverse(g.promoted_at));
-    for old in previous.into_iter().skip(host.inner.config.keep_previous) {
+    for old in previous.into_iter().skip(keep) {
         host.stop_generation(target, old.id).await;
         target.drop_generation(old.id, reel_read_model::target::DropScope::Generation).await?;
         tracing::info!(projection, number = old.number, "dropped: it was live too long ago");

@@ -2,19 +2,26 @@
 
 use std::sync::Arc;
 
-use reel_read_model::{Condition, Generation, GenerationState, Target, target::DropScope};
+use reel_read_model::target::{DropScope, IfBehind};
+use reel_read_model::{Condition, Generation, GenerationState, Target};
 
 use crate::error::HostError;
 use crate::host::Host;
-use crate::lifecycle;
+use crate::lifecycle::{self, Flip};
 use crate::reference::ProjectionRef;
 
 impl Host {
-    /// Makes a generation live: the one named, or the newest that is ready.
+    /// Makes a generation live: the one named, or the newest that is ready. `keep` = how many that were live before stay; nothing = as
+    /// configured.
     ///
     /// # Errors
     /// [`HostError::Conflict`] where none is ready.
-    pub async fn promote(&self, wanted: &ProjectionRef, target: Option<&str>) -> Result<Generation, HostError> {
+    pub async fn promote(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        keep: Option<usize>,
+    ) -> Result<Generation, HostError> {
         use GenerationState::{Live, Previous, Ready};
         let target = Arc::clone(self.inner.targets.get(target)?);
         let named = self.named(&target, wanted).await?;
@@ -27,17 +34,24 @@ impl Host {
         };
         match chosen.state {
             Live => Err(HostError::Conflict(format!("{} is live already", title(chosen)))),
-            Ready | Previous if chosen.condition == Condition::Running => self.flip(&target, chosen).await,
+            Ready | Previous if chosen.condition == Condition::Running => {
+                self.flip(&target, chosen, Flip { keep, ..Flip::default() }).await
+            }
             Ready | Previous => Err(HostError::Conflict(format!("{} does not run: resume it first", title(chosen)))),
             state => Err(HostError::Conflict(format!("{} is in state {}, not ready", title(chosen), state.as_str()))),
         }
     }
 
-    /// Makes the generation that was live before live again.
+    /// Makes the generation that was live before live again. One that has stopped stays as old as it is: only by force.
     ///
     /// # Errors
     /// [`HostError::Conflict`] where there is none, or it has stopped and would be behind.
-    pub async fn rollback(&self, projection: &ProjectionRef, target: Option<&str>) -> Result<Generation, HostError> {
+    pub async fn rollback(
+        &self,
+        projection: &ProjectionRef,
+        target: Option<&str>,
+        behind: IfBehind,
+    ) -> Result<Generation, HostError> {
         let target = Arc::clone(self.inner.targets.get(target)?);
         let named = self.named(&target, &ProjectionRef { generation: None, ..projection.clone() }).await?;
         let previous = named.iter().filter(|g| g.state == GenerationState::Previous).max_by_key(|g| g.promoted_at);
@@ -47,11 +61,14 @@ impl Host {
                 states(&named)
             )));
         };
-        if previous.condition != Condition::Running {
-            let message = format!("{} does not run, so it would be behind: resume it first", title(previous));
+        if previous.condition != Condition::Running && behind == IfBehind::Refuse {
+            let message = format!(
+                "{} does not run, so readers would go back to where it stopped: resume it first, or say --force",
+                title(previous)
+            );
             return Err(HostError::Conflict(message));
         }
-        self.flip(&target, previous).await
+        self.flip(&target, previous, Flip { behind, keep: None }).await
     }
 
     /// Stops generations behind the batch they are at: the one named, or all of a projection.
@@ -62,10 +79,11 @@ impl Host {
         self.each(wanted, target, &Condition::Paused, "pausing").await
     }
 
-    /// Starts generations that were paused or have halted: the one named, or all of a projection.
+    /// Starts generations that were paused or have halted: the one named, or all of a projection that can run. A build begins again from
+    /// the log's start.
     ///
     /// # Errors
-    /// Where there is none, or the catalog does not answer.
+    /// Where there is none, the one named has failed for good, or the catalog does not answer.
     pub async fn resume(&self, wanted: &ProjectionRef, target: Option<&str>) -> Result<Vec<Generation>, HostError> {
         self.each(wanted, target, &Condition::Running, "resuming").await
     }
@@ -80,7 +98,7 @@ impl Host {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(target)?);
         let mut changed = Vec::new();
-        for mut generation in self.named(&target, wanted).await? {
+        for mut generation in able_to_run(self.named(&target, wanted).await?, wanted)? {
             if *condition != Condition::Running {
                 self.stop_generation(&target, generation.id).await;
             }
@@ -164,12 +182,35 @@ impl Host {
         Ok(())
     }
 
-    async fn flip(&self, target: &Arc<dyn Target>, generation: &Generation) -> Result<Generation, HostError> {
+    async fn flip(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        how: Flip,
+    ) -> Result<Generation, HostError> {
         let catalog = |error| HostError::catalog("flipping", error);
-        lifecycle::promote(self, target, generation).await.map_err(catalog)?;
+        lifecycle::promote(self, target, generation, how).await.map_err(catalog)?;
         let live = target.live(&generation.projection).await.map_err(catalog)?;
         live.ok_or_else(|| HostError::Conflict(format!("{} was dropped meanwhile", generation.projection)))
     }
+}
+
+/// Those of a projection that can be paused and resumed: what has failed keeps its evidence.
+fn able_to_run(mut named: Vec<Generation>, wanted: &ProjectionRef) -> Result<Vec<Generation>, HostError> {
+    use GenerationState::{Cancelled, Failed};
+    let is_over = |generation: &Generation| matches!(generation.state, Failed | Cancelled);
+    if let (Some(_), Some(over)) = (wanted.generation, named.iter().find(|generation| is_over(generation))) {
+        let message = format!(
+            "{over} is {state}, and cannot run: `reel replay {projection} --with FILE.wasm` builds another generation through a mended component, \
+             `reel drop {over}` removes this one",
+            state = over.state.as_str(),
+            projection = over.projection,
+            over = title(over),
+        );
+        return Err(HostError::Conflict(message));
+    }
+    named.retain(|generation| !is_over(generation));
+    Ok(named)
 }
 
 /// `posts@2`

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, Row, query, query_scalar};
 
 use super::catalog::{self, Outcome};
 use super::dialect::tables::Grant;
-use super::dialect::{SHORT_LOCKS, catalog as sql, tables};
+use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
 use super::error::{detail, is_depended_on};
 use crate::catalog::{
     Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
@@ -122,6 +122,7 @@ pub(super) async fn flip(
         query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *connection).await?;
     }
     catalog::promote(connection, &projection, to).await?;
+    query(SHORTER_LOCKS).execute(&mut *connection).await?;
     replace_views(connection, &next).await?;
     Ok(FlipOutcome::Flipped)
 }

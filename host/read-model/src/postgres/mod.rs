@@ -14,7 +14,7 @@ mod values;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -38,8 +38,8 @@ use connection::Database;
 use error::{PostgresFault, is_lock_timeout};
 use writer::Writer;
 
-/// How often a flip or a drop asks for its locks, and how long it leaves readers alone in between.
-const LOCK_ATTEMPTS: u32 = 40;
+/// For how long a flip or a drop asks for its locks, and how long it leaves readers alone in between.
+const LOCKS_ASKED: Duration = Duration::from_secs(30);
 const LOCK_PAUSE: Duration = Duration::from_millis(250);
 
 /// A read database on a PostgreSQL server.
@@ -82,15 +82,14 @@ impl Postgres {
         fault.told(&self.database.name, action)
     }
 
-    /// Runs `work` in a transaction for as long as it does not get its locks, a bounded number of times.
+    /// Runs `work` in a transaction for as long as it does not get its locks, for a bounded time.
     async fn with_locks<T: Send>(
         &self,
         action: &str,
         work: impl for<'c> Fn(&'c mut PgConnection) -> BoxFuture<'c, Outcome<T>> + Send + Sync,
     ) -> Result<T, CatalogError> {
-        let mut attempt = 0;
+        let deadline = Instant::now() + LOCKS_ASKED;
         loop {
-            attempt += 1;
             let attempted: Outcome<T> = async {
                 let mut transaction = self.database.write().await?;
                 let done = work(&mut transaction).await?;
@@ -99,8 +98,8 @@ impl Postgres {
             }
             .await;
             match attempted {
-                Err(Fault::Database(error)) if is_lock_timeout(&error) && attempt < LOCK_ATTEMPTS => {
-                    tracing::debug!(database = self.database.name, action, attempt, "waiting for locks");
+                Err(Fault::Database(error)) if is_lock_timeout(&error) && Instant::now() < deadline => {
+                    tracing::debug!(database = self.database.name, action, "waiting for locks");
                     tokio::time::sleep(LOCK_PAUSE).await;
                 }
                 done => return done.map_err(|fault| self.told(fault, action)),

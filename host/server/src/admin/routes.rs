@@ -6,6 +6,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use reel_problem::{Path, Problem, Query, method_not_allowed};
 use reel_projector::ports::FailurePolicy;
+use reel_read_model::target::IfBehind;
 use reel_read_model::{Generation, Promotion};
 use serde::Deserialize;
 
@@ -85,6 +86,22 @@ impl HowToDeploy {
     }
 }
 
+/// How something is to be promoted.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HowToPromote {
+    target: Option<String>,
+    keep: Option<usize>,
+}
+
+/// How to go back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HowToRollBack {
+    target: Option<String>,
+    force: Option<bool>,
+}
+
 pub(super) fn reference(text: &str) -> Result<ProjectionRef, Problem> {
     text.parse().map_err(|error: crate::reference::ReferenceError| Problem::bad_request(error.to_string()))
 }
@@ -135,18 +152,19 @@ async fn answer(host: &Host, target: Option<&str>, deployed: Deployed) -> Answer
 async fn promote(
     State(host): State<Host>,
     Path(name): Path<String>,
-    Query(which): Query<InTarget>,
+    Query(which): Query<HowToPromote>,
 ) -> Answer<GenerationStatus> {
-    let changed = host.promote(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
+    let changed = host.promote(&reference(&name)?, which.target.as_deref(), which.keep).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
 async fn rollback(
     State(host): State<Host>,
     Path(name): Path<String>,
-    Query(which): Query<InTarget>,
+    Query(which): Query<HowToRollBack>,
 ) -> Answer<GenerationStatus> {
-    let changed = host.rollback(&reference(&name)?, which.target.as_deref()).await.map_err(problem)?;
+    let behind = if which.force.unwrap_or(false) { IfBehind::Force } else { IfBehind::Refuse };
+    let changed = host.rollback(&reference(&name)?, which.target.as_deref(), behind).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 

@@ -1,7 +1,7 @@
 //! What an operator does at one host is done at all of them.
 
 use reel_projector::ports::FailurePolicy;
-use reel_read_model::{Condition, GenerationState, Promotion};
+use reel_read_model::{Condition, GenerationState, IfBehind, Promotion};
 
 use crate::bed::{Bed, deployment, in_state, named, reached, rows, until};
 use crate::posts::expected;
@@ -24,11 +24,11 @@ async fn acts_at_one_host_reach_the_other() {
     second.replay(&named("posts"), deployment(Promotion::Manual)).await.unwrap();
     in_state(&target, 2, GenerationState::Ready).await;
     bed.happen(50, 8..12).await;
-    let next = first.promote(&named("posts@2"), None).await.unwrap();
+    let next = first.promote(&named("posts@2"), None, None).await.unwrap();
     assert_eq!((next.number, &next.condition), (2, &Condition::Running));
     reached(&bed.store, &target, &next).await;
     assert_eq!(rows(&target, &next).await, expected(50, 12));
-    let back = second.rollback(&named("posts"), None).await.unwrap();
+    let back = second.rollback(&named("posts"), None, IfBehind::Refuse).await.unwrap();
     assert_eq!(back.number, 1);
 
     first.drop_projection(&named("posts"), None).await.unwrap();

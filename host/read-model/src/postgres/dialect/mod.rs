@@ -28,6 +28,10 @@ pub(super) const BEGIN_READING: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ RE
 /// In this transaction nobody is kept waiting for long while we wait for a lock.
 pub(super) const SHORT_LOCKS: &str = "SET LOCAL lock_timeout = '500ms'";
 
+/// From here on in this transaction, which holds the writers up already, a view that somebody reads is not waited for: the flip is tried
+/// again.
+pub(super) const SHORTER_LOCKS: &str = "SET LOCAL lock_timeout = '100ms'";
+
 /// In this transaction an index may be sorted in this much memory.
 pub(super) const INDEX_MEMORY: &str = "SET LOCAL maintenance_work_mem = '256MB'";
 
