@@ -228,6 +228,9 @@ pub(crate) struct Replay {
     /// Another component than the one that is deployed
     #[arg(long, value_name = "FILE.wasm")]
     pub(crate) with: Option<PathBuf>,
+    /// Only say what it would read and make, and about how long it would take
+    #[arg(long, conflicts_with_all = ["wait", "no_promote"])]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) how: How,
 }

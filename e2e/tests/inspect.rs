@@ -196,6 +196,31 @@ async fn another_shape_is_compared_as_far_as_it_goes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_a_replay_would_do_and_does_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let reel = Up::on(data.path()).start().await;
+    posts(&reel).await;
+    reel.command(Method::POST, "/todos", &json!({ "title": "Write", "owner": "ann" })).await;
+    reel.deploy(&components::example("posts"), &[]).await;
+    let component = components::example("posts-v2");
+    let with = ["replay", "posts", "--dry-run", "--with", component.to_str().unwrap()];
+    let planned = reel.json(&with).await.remove(0);
+    assert_eq!((&planned["head"], &planned["events"], &planned["counted"]), (&json!(20), &json!(19), &json!("all")));
+    let kind = |kind: &str, events: u64| json!({ "kind": kind, "events": events });
+    assert_eq!(planned["kinds"], json!([kind("post-created", 9), kind("post-liked", 9), kind("comment-added", 1)]));
+    let rows =
+        planned["tables"].as_array().unwrap().iter().map(|table| (table["table"].clone(), table["rows"].clone()));
+    let expected = [("posts", 9), ("comments", 1), ("authors", 2)].map(|(table, rows)| (json!(table), json!(rows)));
+    assert_eq!(rows.collect::<Vec<_>>(), expected);
+    assert!(planned["seconds"].as_f64().unwrap() > 0.0 && planned["problem"].is_null(), "{planned}");
+    let shown = reel.ok(&with).await;
+    assert!(shown.contains("reads 19 of 20 events"), "{shown}");
+    assert_eq!(reel.json(&["list"]).await.len(), 1, "nothing was made");
+    let nothing = reel.run(&["replay", "nothing", "--dry-run"]).await;
+    assert_eq!(nothing.code, 3, "{}", nothing.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_looked_into_is_said() {
     let data = tempfile::tempdir().unwrap();
     let reel = Up::on(data.path()).start().await;

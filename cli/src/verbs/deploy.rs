@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::dry_run;
 use crate::args::{Deploy, How, OnFailure, Replay};
 use crate::client::{Client, Output, escape};
 use crate::error::CliError;
@@ -45,6 +46,9 @@ pub(crate) async fn deploy(client: &Client, deploy: Deploy) -> Result<(), CliErr
 
 pub(crate) async fn replay(client: &Client, replay: Replay) -> Result<(), CliError> {
     let component = replay.with.as_deref().map(read).transpose()?;
+    if replay.dry_run {
+        return dry_run::run(client, &replay.projection, (parameters(&replay.how), component)).await;
+    }
     let path = format!("/admin/v1/projections/{}/replay", escape(&replay.projection));
     make(client, &path, (parameters(&replay.how), component), &replay.how).await
 }
@@ -61,7 +65,7 @@ fn read(file: &Path) -> Result<Vec<u8>, CliError> {
     Ok(bytes)
 }
 
-type Parameters = Vec<(&'static str, Option<String>)>;
+pub(super) type Parameters = Vec<(&'static str, Option<String>)>;
 
 fn parameters(how: &How) -> Parameters {
     let policy = how.on_failure.map(|policy| match policy {

@@ -5,6 +5,7 @@ pub(crate) mod dead_letters;
 pub(crate) mod deploy;
 pub(crate) mod diff;
 pub(crate) mod doctor;
+pub(crate) mod dry_run;
 pub(crate) mod export;
 pub(crate) mod fingerprint;
 pub(crate) mod import;

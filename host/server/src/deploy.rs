@@ -45,6 +45,15 @@ pub enum Outcome {
     Unchanged,
 }
 
+/// What a replay is made of.
+pub(crate) struct Intended {
+    /// What is deployed: the live generation, else the newest.
+    pub(crate) model: Generation,
+    pub(crate) loaded: LoadedComponent,
+    bytes: Vec<u8>,
+    pub(crate) settings: String,
+}
+
 impl Host {
     /// Deploys a component: a new generation, unless the same is live or on its way already.
     ///
@@ -78,7 +87,19 @@ impl Host {
     pub async fn replay(&self, projection: &ProjectionRef, deployment: Deployment) -> Result<Deployed, HostError> {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
-        let (home, model) = self.model(&target, projection).await?;
+        let Intended { model, loaded, bytes, settings } = self.intended(&target, projection, &deployment).await?;
+        let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
+        self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
+    }
+
+    /// What a replay is made of: what it is asked for, and the rest as it is deployed.
+    pub(crate) async fn intended(
+        &self,
+        target: &Arc<dyn Target>,
+        projection: &ProjectionRef,
+        deployment: &Deployment,
+    ) -> Result<Intended, HostError> {
+        let (home, model) = self.model(target, projection).await?;
         let bytes = match deployment.component.clone() {
             Some(bytes) => bytes,
             None => self.component_of(&home, &model).await?,
@@ -87,8 +108,7 @@ impl Host {
         let inherited = (loaded.digest() == model.digest || loaded.manifest().settings.is_some())
             .then_some(model.settings.as_str());
         let settings = settings_of(&loaded, deployment.settings.as_deref().or(inherited))?;
-        let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
-        self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
+        Ok(Intended { model, loaded, bytes, settings })
     }
 
     /// What is built again, and the read database that has it: the target's own, else that of the first other target which has the

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::answers::{DeadLetterAnswer, DeployedAnswer, problem};
 use crate::deploy::{Deployed, Deployment, Outcome};
 use crate::host::Host;
+use crate::inspect::DryRun;
 use crate::reference::ProjectionRef;
 use crate::status::GenerationStatus;
 
@@ -25,6 +26,7 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections", get(list).post(deploy))
         .route("/admin/v1/projections/{projection}", get(status).delete(remove))
         .route("/admin/v1/projections/{projection}/replay", post(replay))
+        .route("/admin/v1/projections/{projection}/dry-run", post(dry_run))
         .route("/admin/v1/projections/{projection}/promote", post(promote))
         .route("/admin/v1/projections/{projection}/rollback", post(rollback))
         .route("/admin/v1/projections/{projection}/pause", post(pause))
@@ -137,6 +139,16 @@ async fn replay(
     let component = (!component.is_empty()).then_some(component);
     let deployed = host.replay(&reference(&name)?, how.deployment(component)).await.map_err(problem)?;
     answer(&host, target.as_deref(), deployed).await
+}
+
+async fn dry_run(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(how): Query<HowToDeploy>,
+    component: Bytes,
+) -> Answer<DryRun> {
+    let component = (!component.is_empty()).then_some(component);
+    host.dry_run(&reference(&name)?, &how.deployment(component)).await.map(Json).map_err(problem)
 }
 
 async fn answer(host: &Host, target: Option<&str>, deployed: Deployed) -> Answer<DeployedAnswer> {

@@ -6,6 +6,7 @@
 mod declared;
 mod diff;
 mod digest;
+mod dry_run;
 mod fingerprint;
 mod ordered;
 mod report;
@@ -23,6 +24,7 @@ use crate::operate::title;
 use crate::reference::ProjectionRef;
 
 pub use diff::{DiffRequest, DiffSummary, Positions, SideSummary, TableDiff};
+pub use dry_run::{Counted, DryRun, KindCount, PlannedTable};
 pub use fingerprint::{Fingerprint, TableFingerprint};
 pub use report::{Line, Report};
 pub use verify::{TableVerified, Verified};
