@@ -173,6 +173,12 @@ async fn an_open_transaction_on_the_view_keeps_only_the_flip_waiting() {
         let reel = Arc::clone(&reel);
         tokio::spawn(async move { answer(reel.request(Method::POST, "/admin/v1/projections/posts@2/promote")).await })
     };
+    // Nor does anything else that an operator does.
+    let asked = Instant::now();
+    reel.deploy(&example("todos"), &[]).await;
+    println!("another projection is deployed within {:?} meanwhile", asked.elapsed());
+    assert!(asked.elapsed() < Duration::from_secs(15), "a deployment waited for {:?}", asked.elapsed());
+    assert!(!flip.is_finished(), "the view is held: {:?}", flip.await);
     let mut other = place.session().await.unwrap();
     let (began, mut slowest) = (Instant::now(), Duration::ZERO);
     while began.elapsed() < Duration::from_secs(3) {

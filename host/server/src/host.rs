@@ -72,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) runners: Mutex<HashMap<RunnerKey, Runner>>,
     /// One operation at a time: each looks at the catalog first, and then acts on what it saw.
     pub(crate) operations: tokio::sync::Mutex<()>,
+    /// One flip of a projection at a time. A flip may wait for long, for whoever reads a view: nothing else waits with it.
+    flips: Mutex<HashMap<ProjectionKey, Arc<tokio::sync::Mutex<()>>>>,
     /// How each generation moved, as far as it was looked at.
     pub(crate) seen: Seen,
     /// Who this host is where leases are held.
@@ -81,6 +83,9 @@ pub(crate) struct Inner {
 
 /// Which generation a runner runs: the target's name, and the number within it.
 pub(crate) type RunnerKey = (String, GenerationId);
+
+/// Whose flips are meant: the target's name, and the projection's.
+type ProjectionKey = (String, String);
 
 impl Host {
     /// A host that runs nothing yet.
@@ -100,6 +105,7 @@ impl Host {
             commits: watch::Sender::new(0),
             runners: Mutex::default(),
             operations: tokio::sync::Mutex::default(),
+            flips: Mutex::default(),
             seen: Seen::default(),
         };
         Host { inner: Arc::new(inner) }
@@ -216,6 +222,12 @@ impl Host {
             Topic::Kafka(topic) if generation.manifest.order == Order::ByStream => Some(topic),
             Topic::Kafka(_) | Topic::Store => None,
         }
+    }
+
+    /// What whoever flips a projection holds.
+    pub(crate) fn flips_of(&self, target: &Arc<dyn Target>, projection: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flips = self.inner.flips.lock().expect("nobody panics while holding it");
+        Arc::clone(flips.entry((target.name().to_owned(), projection.to_owned())).or_default())
     }
 
     /// Stops a generation behind the batch it is at; one that does not run is fine too.

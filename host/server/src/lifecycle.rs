@@ -98,11 +98,16 @@ pub(crate) async fn promote(
     generation: &Generation,
     how: Flip,
 ) -> Result<(), CatalogError> {
-    let _one_at_a_time = host.inner.operations.lock().await;
+    let flips = host.flips_of(target, &generation.projection);
+    let _one_at_a_time = flips.lock().await;
     flip(host, target, generation, how.behind).await?;
     tracing::info!(projection = %generation.projection, number = generation.number, "live");
     let keep = how.keep.unwrap_or(host.inner.config.keep_previous);
-    drop_old(host, target, &generation.projection, keep).await
+    if let Err(error) = drop_old(host, target, &generation.projection, keep).await {
+        // It is live all the same.
+        tracing::warn!(error = chain(&error), "older generations stay until the next promotion");
+    }
+    Ok(())
 }
 
 /// Flips readers to `generation`. Where commands keep arriving, the two may miss each other again and again: then the live one is
@@ -151,6 +156,7 @@ fn still_behind(generation: &Generation, at: u64, live: u64) -> CatalogError {
 }
 
 async fn drop_old(host: &Host, target: &Arc<dyn Target>, projection: &str, keep: usize) -> Result<(), CatalogError> {
+    let _one_at_a_time = host.inner.operations.lock().await;
     let mut previous: Vec<_> = target.generations().await?;
     previous.retain(|g| g.projection == projection && g.state == GenerationState::Previous);
     previous.sort_by_key(|g| std::cmp::Reverse(g.promoted_at));
