@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use reel_e2e::database::Postgres;
 use reel_e2e::reel::{Reel, Up};
 use rusqlite::OpenFlags;
-use sqlx::{Connection, PgConnection, query_as};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, query_as, raw_sql};
 use tempfile::TempDir;
 
 /// A data directory, and a database where the rows are not in it.
@@ -32,6 +32,14 @@ pub(crate) struct Entry {
     pub(crate) number: i64,
     pub(crate) state: String,
     pub(crate) promotion: String,
+}
+
+/// What sessions may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// As on a replica.
+    ReadOnly,
+    Writable,
 }
 
 const SQLITE_GENERATIONS: &str = "SELECT id, projection, number, state, promotion FROM reel_generation ORDER BY id";
@@ -65,6 +73,16 @@ impl Place {
         self.up().start().await
     }
 
+    /// What new sessions on the PostgreSQL database may do.
+    pub(crate) async fn set(&self, access: Access) {
+        let mut session = self.session().await.unwrap();
+        raw_sql("SET default_transaction_read_only = off").execute(&mut session).await.unwrap();
+        let name: (String,) = query_as("SELECT current_database()::text").fetch_one(&mut session).await.unwrap();
+        let read_only = if access == Access::ReadOnly { "on" } else { "off" };
+        let set = format!("ALTER DATABASE {} SET default_transaction_read_only = {read_only}", name.0);
+        raw_sql(AssertSqlSafe(set)).execute(&mut session).await.unwrap();
+    }
+
     /// A session on the PostgreSQL database; nothing on SQLite.
     pub(crate) async fn session(&self) -> Option<PgConnection> {
         let url = self.database.as_ref()?.url();
@@ -85,8 +103,8 @@ impl Place {
             "CREATE TABLE g1_posts_of_mine (id integer PRIMARY KEY); INSERT INTO g1_posts_of_mine VALUES (1), (2)";
         match self.session().await {
             Some(mut session) => {
-                sqlx::raw_sql("CREATE SCHEMA mine; SET search_path TO mine").execute(&mut session).await.unwrap();
-                sqlx::raw_sql(make).execute(&mut session).await.unwrap();
+                raw_sql("CREATE SCHEMA mine; SET search_path TO mine").execute(&mut session).await.unwrap();
+                raw_sql(make).execute(&mut session).await.unwrap();
             }
             None => rusqlite::Connection::open(self.file()).unwrap().execute_batch(make).unwrap(),
         }

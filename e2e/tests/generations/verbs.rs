@@ -1,12 +1,13 @@
 //! What an operator may tell generations to do, and what not: every refusal says why, and changes nothing.
 
 use reel_e2e::components::{example, unruly};
+use reel_e2e::deadline::until;
 use reel_e2e::reel::{Ran, Reel};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::raw_sql;
 
-use crate::place::Place;
+use crate::place::{Access, Place};
 
 const PANIC_AT_107: &str = r#"{"mode":"panic","at":107}"#;
 const BEHAVE: &str = r#"{"mode":"none"}"#;
@@ -175,4 +176,24 @@ async fn a_view_that_depends_on_ours_is_named_and_never_dropped() {
     raw_sql("DROP VIEW mine.liked").execute(&mut session).await.unwrap();
     let status = reel.until_status("posts@4", |status| status["state"] == "live").await;
     assert_eq!(status["problem"], Value::Null);
+}
+
+/// A replica says what it is, at the start and when something is deployed, and is used once it takes writes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_database_says_so_and_is_waited_for() {
+    let Some(place) = Place::postgres().await else { return };
+    place.set(Access::ReadOnly).await;
+    let reel = place.up().start_to_listen().await;
+    let says = "it is a replica, or set to be read only; give the URL of the primary";
+    until("the log says what is wrong", async || reel.log().contains(says).then_some(())).await;
+    place.set(Access::Writable).await;
+    until("it serves", async || reel.log().contains("serving ").then_some(())).await;
+    reel.deploy(&example("posts"), &[]).await;
+    reel.stop().await;
+    place.set(Access::ReadOnly).await;
+    let reel = place.start().await;
+    let refused = reel.deploy_only(&example("todos"), &[]).await;
+    assert_ne!(refused.code, 0);
+    assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    assert_eq!(reel.get("/read/v1/posts/posts").await.status, 200, "what is there can be read");
 }

@@ -20,7 +20,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use reel_events::LogId;
 use reel_projector::ports::DeadLetter;
-use reel_projector::{Checkpoint, ReadModel};
+use reel_projector::{Checkpoint, ReadModel, ReadModelError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -72,13 +72,28 @@ fn not_opened(name: &str, error: sqlx::Error) -> CatalogError {
         Some("42501") => unusable(format!(
             "{error}: the user needs the right to make schemas (GRANT CREATE ON DATABASE …), and those of Reel must be its own"
         )),
+        Some("25006") => read_only(name, &error),
         _ if error.severity() == Severity::Permanent => unusable(error.to_string()),
         _ => Fault::Database(error).told(name, "opening the database"),
     }
 }
 
+/// A replica may become the primary: so it is tried again, and says what it is meanwhile.
+fn read_only(name: &str, error: &sqlx::Error) -> CatalogError {
+    let server = error.as_database_error().map_or_else(|| error.to_string(), |error| error.message().to_owned());
+    let source = format!(
+        "it takes no writes ({server}): it is a replica, or set to be read only; give the URL of the primary, or make it writable"
+    );
+    ReadModelError::Unavailable { target: name.to_owned(), source: source.into() }.into()
+}
+
 impl Postgres {
     fn told(&self, fault: PostgresFault<CatalogError>, action: &str) -> CatalogError {
+        if let Fault::Database(error) = &fault
+            && error::code(error).as_deref() == Some("25006")
+        {
+            return read_only(&self.database.name, error);
+        }
         fault.told(&self.database.name, action)
     }
 
