@@ -231,6 +231,9 @@ pub(crate) struct Replay {
     /// Only say what it would read and make, and about how long it would take
     #[arg(long, conflicts_with_all = ["wait", "no_promote"])]
     pub(crate) dry_run: bool,
+    /// Build the rows as they stood then: up to a position, or to a time (2026-11-21T09:30:00Z). They stand still, and never go live
+    #[arg(long, value_name = "POSITION|TIME", conflicts_with = "dry_run")]
+    pub(crate) until: Option<String>,
     #[command(flatten)]
     pub(crate) how: How,
 }

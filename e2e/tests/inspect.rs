@@ -221,6 +221,58 @@ async fn a_dry_run_says_what_a_replay_would_do_and_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_generation_of_the_past_stands_still_there() {
+    let data = tempfile::tempdir().unwrap();
+    let reel = Up::on(data.path()).start().await;
+    posts(&reel).await;
+    reel.deploy(&components::example("posts"), &[]).await;
+    let then = reel.query("posts", "posts", "order=id").await;
+    let position = reel.get("/commands/v1/head").await.body["position"].as_u64().unwrap();
+    let export = reel.ok(&["export", "--after", &(position - 1).to_string()]).await;
+    let moment: Value = serde_json::from_str(export.lines().next().unwrap()).unwrap();
+    posts(&reel).await;
+    for (number, until) in [(2, position.to_string()), (3, moment["time"].as_str().unwrap().to_owned())] {
+        let ready = reel.json(&["replay", "posts", "--until", &until, "--wait"]).await.remove(0);
+        assert_eq!(
+            (&ready["state"], &ready["position"], &ready["until"]),
+            (&json!("ready"), &json!(position), &json!(position))
+        );
+        let name = format!("posts@{number}");
+        assert_eq!(reel.query(&name, "posts", "order=id").await, then, "{until}");
+        let refused = reel.run(&["promote", &name]).await;
+        assert_eq!(refused.code, 4, "{}", refused.stderr);
+        assert!(refused.stderr.contains("never goes live"), "{}", refused.stderr);
+    }
+    let refused = reel.run(&["promote", "posts"]).await;
+    assert_eq!(refused.code, 4, "none of these is one to promote: {}", refused.stderr);
+    posts(&reel).await;
+    assert_eq!(reel.query("posts@2", "posts", "order=id").await, then);
+    let status = reel.status("posts@2").await;
+    assert_eq!((&status["lagEvents"], &status["state"]), (&json!(0), &json!("ready")));
+    assert_eq!(reel.run(&["verify", "posts@2"]).await.code, 0);
+    assert_eq!(diff(&reel, &["posts@2", "posts@3"]).await.1, 0);
+    let unchanged = reel.json(&["deploy", components::example("posts").to_str().unwrap()]).await.remove(0);
+    assert_eq!((&unchanged["outcome"], &unchanged["generation"]), (&json!("unchanged"), &json!("posts@1")));
+    let head = reel.get("/commands/v1/head").await.body["position"].as_u64().unwrap();
+    let future = format!("position {} is not in the log, whose last position is {head}", head + 1);
+    for (until, code, said) in [
+        ((head + 1).to_string(), 4, future.as_str()),
+        ("0".to_owned(), 4, "position 0 is not in the log"),
+        ("1999-01-01T00:00:00Z".to_owned(), 4, "there is nothing before"),
+        ("yesterday".to_owned(), 1, "neither a position (4711) nor a time"),
+    ] {
+        let ran = reel.run(&["replay", "posts", "--until", &until]).await;
+        assert_eq!(ran.code, code, "{}", ran.stderr);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    }
+    let ended = reel.stop().await;
+    assert!(ended.success(), "{ended:?}");
+    let reel = Up::on(data.path()).start().await;
+    posts(&reel).await;
+    assert_eq!(reel.query("posts@2", "posts", "order=id").await, then, "after a restart");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_looked_into_is_said() {
     let data = tempfile::tempdir().unwrap();
     let reel = Up::on(data.path()).start().await;

@@ -152,6 +152,7 @@ impl Bed {
             settings: None,
             on_failure: Some(FailurePolicy::Halt),
             promotion: Promotion::Automatic,
+            until: None,
         };
         self.host.start().await.map_err(operating("starting the host"))?;
         let _ = self.host.drop_projection(&projection, None).await;

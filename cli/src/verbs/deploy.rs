@@ -50,7 +50,11 @@ pub(crate) async fn replay(client: &Client, replay: Replay) -> Result<(), CliErr
         return dry_run::run(client, &replay.projection, (parameters(&replay.how), component)).await;
     }
     let path = format!("/admin/v1/projections/{}/replay", escape(&replay.projection));
-    make(client, &path, (parameters(&replay.how), component), &replay.how).await
+    let mut parameters = parameters(&replay.how);
+    parameters.push(("until", replay.until.clone()));
+    // What shows the past is ready when it is built.
+    let how = How { no_promote: replay.how.no_promote || replay.until.is_some(), ..replay.how };
+    make(client, &path, (parameters, component), &how).await
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CliError> {

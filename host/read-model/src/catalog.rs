@@ -75,9 +75,25 @@ impl Word for FailurePolicy {
         &[(FailurePolicy::Halt, "halt"), (FailurePolicy::Skip, "skip"), (FailurePolicy::Park, "park")];
 }
 
-impl Word for Promotion {
-    const WORDS: &'static [(Self, &'static str)] =
-        &[(Promotion::Automatic, "automatic"), (Promotion::Manual, "manual")];
+impl Promotion {
+    /// What it is kept as: `automatic`, `manual`, `until 4711`.
+    pub(crate) fn word(self) -> String {
+        match self {
+            Promotion::Automatic => "automatic".to_owned(),
+            Promotion::Manual => "manual".to_owned(),
+            Promotion::Never { until } => format!("until {until}"),
+        }
+    }
+
+    fn read(word: &str) -> Result<Promotion, Unreadable> {
+        let until = word.strip_prefix("until ").and_then(|position| position.parse().ok());
+        match (word, until) {
+            ("automatic", _) => Ok(Promotion::Automatic),
+            ("manual", _) => Ok(Promotion::Manual),
+            (_, Some(until)) => Ok(Promotion::Never { until }),
+            _ => Err(Unreadable(format!("the catalog holds the unknown promotion {word:?}"))),
+        }
+    }
 }
 
 impl Word for DeadLetterReason {
@@ -417,6 +433,10 @@ mod tests {
             assert_eq!((GenerationState::read(word).unwrap(), state.word()), (*state, *word));
         }
         assert!(GenerationState::read("asleep").is_err());
+        for promotion in [Promotion::Automatic, Promotion::Manual, Promotion::Never { until: 4711 }] {
+            assert_eq!(Promotion::read(&promotion.word()).unwrap(), promotion);
+        }
+        assert!(Promotion::read("until then").is_err());
     }
 
     #[test]

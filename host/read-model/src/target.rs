@@ -240,6 +240,22 @@ pub enum Promotion {
     Automatic,
     /// When an operator says so.
     Manual,
+    /// Never: it shows the past, and stands still at this position.
+    Never {
+        /// The last position whose changes are in its rows.
+        until: u64,
+    },
+}
+
+impl Promotion {
+    /// Where the generation stands still, if it does.
+    #[must_use]
+    pub fn until(self) -> Option<u64> {
+        match self {
+            Promotion::Automatic | Promotion::Manual => None,
+            Promotion::Never { until } => Some(until),
+        }
+    }
 }
 
 /// Whether a generation runs.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use reel_event_log::{ReadLimit, StoreError};
+use reel_events::Timestamp;
 use reel_plugin::LoadedComponent;
 use reel_projector::{chain, manifest::Order, ports::FailurePolicy};
 use reel_read_model::{Component, Generation, GenerationState, NewGeneration, Promotion, Target};
@@ -9,6 +11,9 @@ use reel_read_model::{Component, Generation, GenerationState, NewGeneration, Pro
 use crate::error::HostError;
 use crate::host::Host;
 use crate::reference::ProjectionRef;
+
+/// Events that are read at once to find a time.
+const SCANNED: usize = 10_000;
 
 /// What an operator wants deployed.
 #[derive(Debug, Clone)]
@@ -25,6 +30,17 @@ pub struct Deployment {
     pub on_failure: Option<FailurePolicy>,
     /// Whether it goes live by itself.
     pub promotion: Promotion,
+    /// Only for a replay: a generation of the past, which stands still there and never goes live.
+    pub until: Option<Until>,
+}
+
+/// Up to where in the log a generation of the past goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// Up to and with this position.
+    Position(u64),
+    /// Up to and with the last position before the first event that was recorded later.
+    Time(Timestamp),
 }
 
 /// A generation, and whether it is a new one.
@@ -62,6 +78,9 @@ impl Host {
     pub async fn deploy(&self, deployment: Deployment) -> Result<Deployed, HostError> {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
+        if deployment.until.is_some() {
+            return Err(HostError::Refused("a deployment goes up to the present: replay it up to a position".into()));
+        }
         let bytes =
             deployment.component.clone().ok_or_else(|| HostError::Refused("a deployment needs a component".into()))?;
         let (loaded, bytes) = self.load(bytes).await?;
@@ -72,6 +91,7 @@ impl Host {
             g.digest == loaded.digest()
                 && g.settings == settings
                 && g.log == self.inner.store.log_id()
+                && g.promotion.until().is_none()
                 && is_on_its_way(g.state)
         });
         if let Some(same) = same {
@@ -88,8 +108,46 @@ impl Host {
         let _one_at_a_time = self.inner.operations.lock().await;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
         let Intended { model, loaded, bytes, settings } = self.intended(&target, projection, &deployment).await?;
+        let promotion = match deployment.until {
+            Some(until) => Promotion::Never { until: self.past(until).await? },
+            None => deployment.promotion,
+        };
+        let deployment = Deployment { promotion, ..deployment };
         let deployment = Deployment { on_failure: deployment.on_failure.or(Some(model.on_failure)), ..deployment };
         self.create(&target, (loaded, bytes), (model.projection, settings), &deployment).await
+    }
+
+    /// The position that is meant.
+    async fn past(&self, until: Until) -> Result<u64, HostError> {
+        let unavailable =
+            |error: StoreError| HostError::Unavailable { action: "reading the log", source: error.into() };
+        let head = self.inner.store.head().await.map_err(unavailable)?.position;
+        let time = match until {
+            Until::Position(position) if (1..=head).contains(&position) => return Ok(position),
+            Until::Position(position) => {
+                return Err(HostError::Conflict(format!(
+                    "position {position} is not in the log, whose last position is {head}: give one from 1 to {head}"
+                )));
+            }
+            Until::Time(time) => time,
+        };
+        let mut last = 0;
+        while last < head {
+            let page = self.inner.store.read(last, ReadLimit::events(SCANNED)).await.map_err(unavailable)?;
+            // Times need not rise where history was imported: what counts is the first event that is later.
+            let later = page.iter().find(|event| event.recorded_at > time.micros());
+            match later {
+                Some(event) if event.position == 1 => {
+                    let message =
+                        format!("the log's first event was recorded later than {time}: there is nothing before");
+                    return Err(HostError::Conflict(message));
+                }
+                Some(event) => return Ok(event.position - 1),
+                None if page.is_empty() => break,
+                None => last = page.get(page.len() - 1).position,
+            }
+        }
+        if last == 0 { Err(HostError::Conflict("the log is empty: there is no past".to_owned())) } else { Ok(last) }
     }
 
     /// What a replay is made of: what it is asked for, and the rest as it is deployed.
@@ -154,6 +212,7 @@ impl Host {
                     settings: None,
                     on_failure: None,
                     promotion: Promotion::Automatic,
+                    until: None,
                 };
                 self.replay(&ProjectionRef { projection: old.projection, generation: None }, deployment).await?;
             }

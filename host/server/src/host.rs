@@ -219,7 +219,12 @@ impl Host {
     /// store alone.
     pub(crate) fn shared_topic(&self, generation: &Generation) -> Option<&KafkaTopic> {
         match &self.inner.config.topic {
-            Topic::Kafka(topic) if generation.manifest.order == Order::ByStream => Some(topic),
+            // What stands still needs no topic.
+            Topic::Kafka(topic)
+                if generation.manifest.order == Order::ByStream && generation.promotion.until().is_none() =>
+            {
+                Some(topic)
+            }
             Topic::Kafka(_) | Topic::Store => None,
         }
     }

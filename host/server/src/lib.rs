@@ -27,7 +27,7 @@ mod watch;
 pub use archive::{ArchivePruned, ArchiveStatus, ArchiveVerified, Mend};
 pub use build::{Build, BuildConfig, BuildError, Built};
 pub use config::{HostConfig, Hosts, KafkaTopic, ManifestCheck, Topic};
-pub use deploy::{Deployed, Deployment, Outcome};
+pub use deploy::{Deployed, Deployment, Outcome, Until};
 pub use error::HostError;
 pub use host::{Host, Targets};
 pub use reference::{ProjectionRef, ReferenceError};

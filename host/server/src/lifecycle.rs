@@ -60,6 +60,7 @@ impl Way {
     async fn reach_head(&self) -> Result<u64, CatalogError> {
         let Way(Run { host, target, generation, .. }) = self;
         let head = *host.inner.store.watch().borrow();
+        let head = generation.promotion.until().map_or(head, |until| until.min(head));
         let mut commits = host.commits();
         loop {
             commits.mark_unchanged();

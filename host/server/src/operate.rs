@@ -27,11 +27,18 @@ impl Host {
         let named = self.named(&target, wanted).await?;
         let chosen = match wanted.generation {
             Some(_) => named.last(),
-            None => named.iter().rfind(|generation| generation.state == Ready),
+            None => named.iter().rfind(|g| g.state == Ready && g.promotion.until().is_none()),
         };
         let Some(chosen) = chosen else {
             return Err(HostError::Conflict(format!("no generation of {wanted} is ready; {}", states(&named))));
         };
+        if let Some(until) = chosen.promotion.until() {
+            return Err(HostError::Conflict(format!(
+                "{} shows the past, up to position {until}, and never goes live: replay {} without --until",
+                title(chosen),
+                chosen.projection
+            )));
+        }
         match chosen.state {
             Live => Err(HostError::Conflict(format!("{} is live already", title(chosen)))),
             Ready | Previous if chosen.condition == Condition::Running => {

@@ -139,9 +139,13 @@ impl Run {
         let plugin = self.plugin().await?;
         let settings = self.settings().await?;
         let tail = Tail::new(Arc::clone(&self.host.inner.store), checkpoint.log, checkpoint.point);
+        let source = LogSource::new(tail);
+        let source = match self.generation.promotion.until() {
+            Some(until) => source.until(checkpoint.point.position, until),
+            None => source,
+        };
         let names = (self.target.name(), self.generation.projection.as_str());
-        let (source, read_model) =
-            metered(names, Box::new(LogSource::new(tail)), self.target.read_model(&self.generation));
+        let (source, read_model) = metered(names, Box::new(source), self.target.read_model(&self.generation));
         let parts = ShardParts {
             manifest: Arc::clone(&self.generation.manifest),
             plugin,

@@ -33,8 +33,10 @@ pub struct GenerationStatus {
     pub condition: &'static str,
     /// The last position whose changes are in the tables.
     pub position: u64,
-    /// The log's last position.
+    /// The log's last position, or `until`.
     pub head: u64,
+    /// Where it stands still, if it shows the past (`replay --until`).
+    pub until: Option<u64>,
     /// Events it has not applied yet.
     pub lag_events: u64,
     /// Age of the oldest of them, in seconds; 0 where there is none.
@@ -134,6 +136,8 @@ impl Host {
             _ => self.stored_position(target, generation).await?,
         };
         let head = *self.inner.store.watch().borrow();
+        let until = generation.promotion.until();
+        let head = until.map_or(head, |until| until.min(head));
         let lag_events = head.saturating_sub(position);
         let (condition, halted) = describe(&generation.condition);
         let pace = running.as_ref().map(|now| Pace::of(now, generation.state, lag_events)).unwrap_or_default();
@@ -149,6 +153,7 @@ impl Host {
             condition,
             position,
             head: head.max(position),
+            until,
             lag_events,
             lag_seconds: if lag_events == 0 { 0.0 } else { age_behind(&*self.inner.store, position).await },
             events: running.as_ref().map_or(0, |now| now.events),

@@ -166,6 +166,7 @@ mod tests {
             condition,
             position,
             head: position + lag_events,
+            until: None,
             lag_events,
             lag_seconds: 0.0,
             events,

@@ -4,6 +4,7 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use reel_events::Timestamp;
 use reel_problem::{Path, Problem, Query, method_not_allowed};
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::target::IfBehind;
@@ -11,7 +12,7 @@ use reel_read_model::{Generation, Promotion};
 use serde::Deserialize;
 
 use super::answers::{DeadLetterAnswer, DeployedAnswer, problem};
-use crate::deploy::{Deployed, Deployment, Outcome};
+use crate::deploy::{Deployed, Deployment, Outcome, Until};
 use crate::host::Host;
 use crate::inspect::DryRun;
 use crate::reference::ProjectionRef;
@@ -61,6 +62,8 @@ struct HowToDeploy {
     settings: Option<String>,
     on_failure: Option<Policy>,
     promote: Option<bool>,
+    /// A position, or a time as RFC 3339 has it.
+    until: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -72,8 +75,9 @@ enum Policy {
 }
 
 impl HowToDeploy {
-    fn deployment(self, component: Option<Bytes>) -> Deployment {
-        Deployment {
+    fn deployment(self, component: Option<Bytes>) -> Result<Deployment, Problem> {
+        let until = self.until.as_deref().map(until).transpose()?;
+        Ok(Deployment {
             component: component.map(|bytes| bytes.to_vec()),
             name: self.name,
             target: self.target,
@@ -84,7 +88,8 @@ impl HowToDeploy {
                 Policy::Park => FailurePolicy::Park,
             }),
             promotion: if self.promote.unwrap_or(true) { Promotion::Automatic } else { Promotion::Manual },
-        }
+            until,
+        })
     }
 }
 
@@ -102,6 +107,17 @@ struct HowToPromote {
 struct HowToRollBack {
     target: Option<String>,
     force: Option<bool>,
+}
+
+/// `4711`, `2026-11-21T09:30:00Z`
+fn until(text: &str) -> Result<Until, Problem> {
+    if let Ok(position) = text.parse() {
+        return Ok(Until::Position(position));
+    }
+    let time = Timestamp::parse(text);
+    time.map(Until::Time).map_err(|_| {
+        Problem::bad_request(format!("until={text} is neither a position (4711) nor a time (2026-11-21T09:30:00Z)"))
+    })
 }
 
 pub(super) fn reference(text: &str) -> Result<ProjectionRef, Problem> {
@@ -125,7 +141,7 @@ async fn deploy(State(host): State<Host>, Query(how): Query<HowToDeploy>, compon
         return Err(Problem::bad_request("the body must be a WebAssembly component"));
     }
     let target = how.target.clone();
-    let deployed = host.deploy(how.deployment(Some(component))).await.map_err(problem)?;
+    let deployed = host.deploy(how.deployment(Some(component))?).await.map_err(problem)?;
     answer(&host, target.as_deref(), deployed).await
 }
 
@@ -137,7 +153,7 @@ async fn replay(
 ) -> Answer<DeployedAnswer> {
     let target = how.target.clone();
     let component = (!component.is_empty()).then_some(component);
-    let deployed = host.replay(&reference(&name)?, how.deployment(component)).await.map_err(problem)?;
+    let deployed = host.replay(&reference(&name)?, how.deployment(component)?).await.map_err(problem)?;
     answer(&host, target.as_deref(), deployed).await
 }
 
@@ -148,7 +164,7 @@ async fn dry_run(
     component: Bytes,
 ) -> Answer<DryRun> {
     let component = (!component.is_empty()).then_some(component);
-    host.dry_run(&reference(&name)?, &how.deployment(component)).await.map(Json).map_err(problem)
+    host.dry_run(&reference(&name)?, &how.deployment(component)?).await.map(Json).map_err(problem)
 }
 
 async fn answer(host: &Host, target: Option<&str>, deployed: Deployed) -> Answer<DeployedAnswer> {

@@ -186,7 +186,7 @@ impl Build {
 
     async fn history(&self, workers: usize, after: u64) -> Result<History, StoreError> {
         let portion = ReadLimit { events: self.config.batch * workers, bytes: 16 << 20 };
-        let span = Span { after, until: None, portion };
+        let span = Span { after, until: self.generation.promotion.until(), portion };
         let wanted = Wanted { kinds: kinds(&self.generation.manifest), sharing: Sharing::Each(workers as u32) };
         let history = History::open(Arc::clone(&self.store), self.archive.clone(), span, wanted).await?;
         self.progress.saw_head(history.end().position);

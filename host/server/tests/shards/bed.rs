@@ -173,6 +173,7 @@ pub(crate) fn deployment(promotion: Promotion) -> Deployment {
         settings: None,
         on_failure: Some(FailurePolicy::Halt),
         promotion,
+        until: None,
     }
 }
 
