@@ -60,6 +60,10 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
+/// How another producer's topic would be described. Reel reads its own topic only, and says so before librdkafka calls the
+/// setting unknown.
+const FOREIGN: &[&str] = &["foreign", "kind-field", "stream-field"];
+
 /// The longest name that Kafka takes.
 const LONGEST_TOPIC: usize = 249;
 
@@ -145,6 +149,9 @@ fn setting(pair: &str) -> Result<(String, String), TopicUrlError> {
     let (name, value) = pair.split_once('=').ok_or_else(|| refused(format!("setting {pair:?} has no value")))?;
     if OURS.contains(&name) {
         return Err(refused(format!("the setting {name} is Reel's own")));
+    }
+    if FOREIGN.contains(&name) {
+        return Err(refused(format!("{name}: a foreign topic cannot be read yet, only one that Reel's relay writes")));
     }
     Ok((name.to_owned(), decoded(value)?))
 }
@@ -244,6 +251,8 @@ mod tests {
             ("kafka://bob:%4@a:1/t", "two hexadecimal digits"),
             ("kafka://a:1/t?linger.ms", "setting \"linger.ms\" has no value"),
             ("kafka://a:1/t?acks=1", "the setting acks is Reel's own"),
+            ("kafka://a:1/t?foreign=cloudevents", "foreign: a foreign topic cannot be read yet"),
+            ("kafka://a:1/t?kind-field=type", "kind-field: a foreign topic cannot be read yet"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
