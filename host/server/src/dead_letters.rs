@@ -1,6 +1,7 @@
 //! Events that could not be applied, and what an operator decides about them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reel_event_log::ReadLimit;
 use reel_events::{EventBatch, StreamId, Timestamp};
@@ -18,6 +19,10 @@ use crate::reference::ProjectionRef;
 
 /// Dead letters are read in pages of this many.
 const PAGE: u32 = 1000;
+
+/// How often a generation's loop is asked that does not answer, and how long it is left alone in between: a rebalance takes some seconds.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(250);
 
 impl Host {
     /// Dead letters behind position `after`, in order, at most `limit`: of the generation named, or of the live (else the newest) one.
@@ -151,21 +156,42 @@ impl Host {
         self.through_the_loop(target, generation, (events, letter.stream.clone(), positions)).await
     }
 
-    /// Has the generation's own loop apply events and end dead letters, in one commit.
+    /// Has the generation's own loop apply events and end dead letters, in one commit. A loop that this host is about to start, or whose
+    /// shard changes hands, does not answer: then it is asked again, unless the dead letters have ended.
     async fn through_the_loop(
         &self,
         target: &Arc<dyn Target>,
         generation: &Generation,
         (events, stream, positions): (EventBatch, String, Vec<u64>),
     ) -> Result<(), HostError> {
-        let (reply, answer) = oneshot::channel();
-        let retry = Retry { events, stream, positions, reply };
+        let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));
+        if generation.condition != Condition::Running {
+            return Err(not_running());
+        }
+        for _ in 0..TRIES {
+            let (reply, answer) = oneshot::channel();
+            let retry = Retry { events: events.clone(), stream: stream.clone(), positions: positions.clone(), reply };
+            self.hand_over(target, generation, retry).await;
+            if let Ok(answer) = answer.await {
+                return answer
+                    .map_err(|failure: Failure| HostError::Conflict(format!("the stream stays parked: {failure}")));
+            }
+            tokio::time::sleep(PAUSE).await;
+            if self.letter(target, generation, positions[0]).await?.is_none() {
+                return Ok(());
+            }
+        }
+        Err(not_running())
+    }
+
+    /// Gives a retry to the generation's loop; where there is none, it is dropped, and whoever waits for the reply sees that.
+    async fn hand_over(&self, target: &Arc<dyn Target>, generation: &Generation, retry: Retry) {
         let sender =
             self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
-        let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));
-        sender.ok_or_else(not_running)?.send(retry).await.map_err(|_| not_running())?;
-        let answer = answer.await.map_err(|_| not_running())?;
-        answer.map_err(|failure: Failure| HostError::Conflict(format!("the stream stays parked: {failure}")))
+        if let Some(sender) = sender {
+            // A loop that has just ended drops it as well.
+            let _ = sender.send(retry).await;
+        }
     }
 
     /// The events of a stream at the positions named.
