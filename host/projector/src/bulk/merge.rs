@@ -51,7 +51,7 @@ impl MergedTable {
     }
 
     fn row(&mut self, table: &Table) -> Result<Option<Row>, Refusal> {
-        let keys = self.shards.iter_mut().enumerate().filter_map(|(number, shard)| Some((shard.first_key()?, number)));
+        let keys = self.shards.iter().enumerate().filter_map(|(number, shard)| Some((shard.first_key()?, number)));
         let Some(first) = keys.min().map(|(_, number)| number) else { return Ok(None) };
         let key: Box<[u8]> = self.shards[first].first_key().expect("it was the first").into();
         match self.shards[first].next().expect("it has a key") {

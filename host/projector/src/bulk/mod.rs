@@ -74,7 +74,7 @@ impl BulkShard {
         self.tables.bytes()
     }
 
-    /// How many rows it has, about: rows that a `delete-where` took count until they are swept out.
+    /// How many rows it has, about: rows that are gone count until they are swept out.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.tables.rows()

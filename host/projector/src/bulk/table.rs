@@ -17,7 +17,17 @@ const ROWS_A_REMOVAL: usize = 4;
 /// What an entry takes beside its row and the bytes of its key, about: itself, its place in the index, what allocations round up.
 const ENTRY_BYTES: usize = 96;
 
-/// Rows by key. A key that was ever touched keeps its entry.
+/// What an entry takes more when the rows are put in order in the end.
+const ORDER_BYTES: usize = size_of::<(u128, u32)>();
+
+/// What a step that is left open takes, about.
+const STEP_BYTES: usize = size_of::<Step>() + 64;
+
+/// Entries are looked through for rows that are gone when there are twice as many as there were left last time, and this many.
+const FEWEST_TO_SWEEP: usize = 16;
+
+/// Rows by key. The entry of a row that is gone stays until the next sweep, so that there are at most about twice as many entries
+/// as there were ever rows at once.
 #[derive(Default)]
 pub(super) struct BulkTable {
     index: HashTable<u32>,
@@ -25,6 +35,8 @@ pub(super) struct BulkTable {
     entries: Vec<Entry>,
     removals: Removals,
     bytes: usize,
+    /// How many entries the last sweep left.
+    left: usize,
 }
 
 struct Entry {
@@ -59,7 +71,7 @@ pub(super) enum Undo {
 
 impl BulkTable {
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.entries.len() * ORDER_BYTES
     }
 
     pub(super) fn rows(&self) -> usize {
@@ -137,7 +149,7 @@ impl BulkTable {
                 break;
             }
         }
-        self.bytes += size_of::<Step>() + 64;
+        self.bytes += STEP_BYTES;
         steps.push(step);
         Undo::Step { entry, place: steps.len() - 1, step: None }
     }
@@ -168,7 +180,10 @@ impl BulkTable {
                 let Content::Open(_, steps) = &mut self.entries[entry as usize].content else { return };
                 match step {
                     Some(step) => steps[place] = step,
-                    None => steps.truncate(place),
+                    None => {
+                        self.bytes -= STEP_BYTES * (steps.len() - place);
+                        steps.truncate(place);
+                    }
                 }
             }
             Undo::Removal => self.removals.take_back(),
@@ -200,37 +215,34 @@ impl BulkTable {
         content
     }
 
-    /// Drops the rows that removals took, where those have become many. Nothing may be undone across it.
+    /// Lets go of the rows that removals took and of the keys of rows that are gone, where there may be many. Nothing may be undone
+    /// across it.
     pub(super) fn sweep(&mut self) {
         let removals = self.removals.now() as usize;
-        if removals > MOST_REMOVALS.max(self.entries.len() / ROWS_A_REMOVAL) {
-            self.sweep_now();
+        let entries = self.entries.len();
+        if removals > MOST_REMOVALS.max(entries / ROWS_A_REMOVAL) || entries > FEWEST_TO_SWEEP.max(2 * self.left) {
+            self.take_all_removed();
+            self.let_go_of_vacant();
+            self.left = self.entries.len();
         }
     }
 
     /// The rows that are there, in key order.
     pub(super) fn sorted(mut self) -> Sorted {
-        self.sweep_now();
-        let there = |content: &Content| match content {
-            Content::Row(row) => row.is_some(),
-            Content::Open(_, steps) => !steps.is_empty(),
-        };
-        let mut entries: Vec<(Box<[u8]>, Content)> = self
-            .entries
-            .into_iter()
-            .filter(|entry| there(&entry.content))
-            .map(|entry| (entry.key, entry.content))
-            .collect();
+        self.take_all_removed();
+        drop(self.index);
+        self.entries.retain(|entry| !entry.is_vacant());
+        let entries = self.entries;
         // Most comparisons are decided by the first bytes, which are kept beside the number.
         let mut order: Vec<(u128, u32)> =
-            entries.iter().enumerate().map(|(number, (key, _))| (first_bytes(key), number as u32)).collect();
-        order
-            .sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| entries[a.1 as usize].0.cmp(&entries[b.1 as usize].0)));
-        let sorted = order.into_iter().map(|(_, number)| std::mem::replace(&mut entries[number as usize], nothing()));
-        Sorted { entries: sorted.collect::<Vec<_>>().into_iter().peekable() }
+            entries.iter().enumerate().map(|(number, entry)| (first_bytes(&entry.key), number as u32)).collect();
+        let key = |number: u32| &entries[number as usize].key;
+        order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
+        let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
+        Sorted { entries, order: order.into_iter() }
     }
 
-    fn sweep_now(&mut self) {
+    fn take_all_removed(&mut self) {
         let removals = std::mem::take(&mut self.removals);
         let now = removals.now();
         for entry in &mut self.entries {
@@ -240,6 +252,28 @@ impl BulkTable {
                 self.bytes -= row.take().as_ref().map_or(0, size_of_row);
             }
             entry.since = 0;
+        }
+    }
+
+    /// Entries change their numbers.
+    fn let_go_of_vacant(&mut self) {
+        let bytes = &mut self.bytes;
+        let before = self.entries.len();
+        self.entries.retain(|entry| {
+            if entry.is_vacant() {
+                *bytes -= entry.bytes();
+            }
+            !entry.is_vacant()
+        });
+        if self.entries.len() < before {
+            self.entries.shrink_to(2 * self.entries.len());
+            let Self { index, hasher, entries, .. } = self;
+            index.clear();
+            let hash = |number: &u32| hasher.hash_one(&*entries[*number as usize].key);
+            index.shrink_to(2 * entries.len(), hash);
+            for (number, entry) in entries.iter().enumerate() {
+                index.insert_unique(hasher.hash_one(&*entry.key), number as u32, hash);
+            }
         }
     }
 
@@ -282,10 +316,25 @@ impl BulkTable {
                 let number = entries.len();
                 slot.insert(u32::try_from(number).expect("memory ends long before 4 billion rows"));
                 entries.push(Entry { key: key.into(), content: new(), since: self.removals.now() });
-                self.bytes += ENTRY_BYTES + key.len();
+                self.bytes += entries[number].bytes();
                 number
             }
         }
+    }
+}
+
+impl Entry {
+    /// Whether there is nothing to be known of the row that a key without an entry would not say too.
+    fn is_vacant(&self) -> bool {
+        match &self.content {
+            Content::Row(row) => row.is_none(),
+            Content::Open(_, steps) => steps.is_empty(),
+        }
+    }
+
+    /// About how many bytes it takes without its content.
+    fn bytes(&self) -> usize {
+        ENTRY_BYTES + self.key.len()
     }
 }
 
@@ -303,25 +352,24 @@ impl Undo {
 
 /// Rows of one table of one shard, in key order.
 pub(super) struct Sorted {
-    entries: std::iter::Peekable<std::vec::IntoIter<(Box<[u8]>, Content)>>,
+    entries: Vec<Entry>,
+    order: std::vec::IntoIter<u32>,
 }
 
 impl Sorted {
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.order.len()
     }
 
-    pub(super) fn first_key(&mut self) -> Option<&[u8]> {
-        self.entries.peek().map(|(key, _)| &**key)
+    pub(super) fn first_key(&self) -> Option<&[u8]> {
+        self.order.as_slice().first().map(|number| &*self.entries[*number as usize].key)
     }
 
     pub(super) fn next(&mut self) -> Option<Content> {
-        self.entries.next().map(|(_, content)| content)
+        let entry = &mut self.entries[self.order.next()? as usize];
+        entry.key = Box::default();
+        Some(std::mem::replace(&mut entry.content, Content::Row(None)))
     }
-}
-
-fn nothing() -> (Box<[u8]>, Content) {
-    (Box::default(), Content::Row(None))
 }
 
 fn first_bytes(key: &[u8]) -> u128 {

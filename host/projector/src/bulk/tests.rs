@@ -7,7 +7,7 @@ use reel_events::{EventRef, partition_of};
 
 use super::*;
 use crate::change::{Cell, Change, Operation, Row};
-use crate::fixture::{Act, Plain, Scripted, act, events, manifest, one_by_one, policy};
+use crate::fixture::{Act, GROUP, ID, NOTE, Plain, Scripted, act, events, manifest, one_by_one, policy};
 use crate::ports::{ApplyError, DeadLetterReason, FailurePolicy, Sink};
 use crate::value::{Value, ValueRef};
 use crate::work::end_of;
@@ -203,4 +203,56 @@ fn memory_is_counted_and_what_is_undone_counts_no_more() {
     assert_eq!(shard.bytes(), ten, "the same rows again");
     feed(&mut shard, &std::iter::once(batch.get(100)).collect(), &[]).unwrap();
     assert!(shard.bytes() < ten + 150, "only the key that was touched is left of what was undone");
+}
+
+/// The script with rows that come and go: event N touches those from N on.
+fn drifting(mut script: Vec<Vec<Act>>) -> Vec<Vec<Act>> {
+    for (index, acts) in script.iter_mut().enumerate() {
+        for act in acts {
+            let Act::Change(_, cells) = act else { continue };
+            cells.iter_mut().filter(|(column, _)| *column == ID).for_each(|(_, id)| *id += index as i64);
+        }
+    }
+    script
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn keys_that_come_and_go_equal_one_by_one(
+        script in proptest::collection::vec(proptest::collection::vec(prop_oneof![60 => act(), 1 => Just(Act::Trap)], 1..3), 200..400),
+        cuts in proptest::collection::vec(1..40_usize, 0..30),
+        policy in prop_oneof![Just(FailurePolicy::Skip), Just(FailurePolicy::Park)],
+    ) {
+        let script = drifting(script);
+        let (plain, ..) = one_by_one(&script, policy);
+        let batch = events(script.len());
+        let mut shard = BulkShard::new(manifest(), Box::new(Scripted(Arc::new(script))), settings(policy), 1);
+        feed(&mut shard, &batch, &cuts).unwrap();
+        let rows = rows(&manifest(), vec![shard.finish().0], 0);
+        prop_assert!(plain.equals_rows(rows.iter()), "one by one: {:?}, built: {:?}", plain, rows);
+    }
+}
+
+#[test]
+fn memory_is_that_of_the_rows_at_hand_however_many_came_and_went() {
+    let one = |id: i64| {
+        let stays = Act::Change(Operation::Upsert, vec![(ID, id), (GROUP, id % 7), (NOTE, 1)]);
+        let goes = Act::Change(Operation::Delete, vec![(ID, id - 40)]);
+        let some = Act::Change(Operation::DeleteWhere, vec![(GROUP, id % 7)]);
+        if id % 50 == 0 { vec![some, stays] } else { vec![stays, goes] }
+    };
+    let script: Vec<Vec<Act>> = (0..20_000).map(one).collect();
+    let batch = events(script.len());
+    let plugin = Box::new(Scripted(Arc::new(script)));
+    let mut shard = BulkShard::new(manifest(), plugin, settings(FailurePolicy::Halt), 1);
+    let mut most = (0, 0);
+    for start in (0..batch.len()).step_by(100) {
+        let piece: EventBatch = (start..start + 100).map(|index| batch.get(index)).collect();
+        shard.apply(piece, end_of(&batch, start + 100)).unwrap();
+        most = (most.0.max(shard.rows()), most.1.max(shard.bytes()));
+    }
+    // 40 rows stand after each event; a batch touches 100, and a sweep waits for twice what the last one left.
+    assert!(most.0 < 400 && most.1 < 400 * 500, "{most:?} rows and bytes");
 }
