@@ -47,9 +47,9 @@ pub(crate) async fn run_to(head: u64, parts: Parts) -> Result<Duration, BenchErr
         most_events: parts.batch,
     };
     let (stop, stopped) = watch::channel(false);
-    // Nobody retries; a channel whose sender lives on stays silent.
-    let (_retry, retries) = mpsc::channel(1);
-    let mut orders = Orders { stop: stopped, retries };
+    // Nobody asks for anything; a channel whose sender lives on stays silent.
+    let (_asking, requests) = mpsc::channel(1);
+    let mut orders = Orders { stop: stopped, requests };
     let began = Instant::now();
     let running = reel_projector::run(shard, parts.source, settings, &mut orders);
     tokio::pin!(running);

@@ -234,6 +234,9 @@ pub(crate) struct Replay {
     /// Build the rows as they stood then: up to a position, or to a time (2026-11-21T09:30:00Z). They stand still, and never go live
     #[arg(long, value_name = "POSITION|TIME", conflicts_with = "dry_run")]
     pub(crate) until: Option<String>,
+    /// Only make the rows of these streams anew, in the live generation: their ids, or how they begin. Streams must own all tables
+    #[arg(long, value_name = "PREFIX", num_args = 1.., conflicts_with_all = ["with", "dry_run", "until", "settings", "on_failure", "no_promote"])]
+    pub(crate) stream: Vec<String>,
     #[command(flatten)]
     pub(crate) how: How,
 }

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::dry_run;
+use super::{dry_run, rederive};
 use crate::args::{Deploy, How, OnFailure, Replay};
 use crate::client::{Client, Output, escape};
 use crate::error::CliError;
@@ -45,6 +45,9 @@ pub(crate) async fn deploy(client: &Client, deploy: Deploy) -> Result<(), CliErr
 }
 
 pub(crate) async fn replay(client: &Client, replay: Replay) -> Result<(), CliError> {
+    if !replay.stream.is_empty() {
+        return rederive::run(client, &replay).await;
+    }
     let component = replay.with.as_deref().map(read).transpose()?;
     if replay.dry_run {
         return dry_run::run(client, &replay.projection, (parameters(&replay.how), component)).await;

@@ -12,5 +12,6 @@ pub(crate) mod import;
 pub(crate) mod operate;
 pub(crate) mod plugin;
 pub(crate) mod query;
+pub(crate) mod rederive;
 pub(crate) mod status;
 pub(crate) mod verify;

@@ -1,35 +1,26 @@
 //! The loop: events in, a plugin's changes, rows and checkpoint out. Live tailing and replay differ only in the source.
 
+mod errand;
+
 use std::collections::VecDeque;
 
-use reel_events::EventBatch;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::failure::{Failure, Fault, RunError};
 use crate::fold::Folded;
 use crate::policy::{Policy, RunSettings};
 use crate::ports::{Delivery, Source, SourceError};
 use crate::shard::{Backoff, Shard, ShardParts};
-use crate::work::{Scrutiny, Work};
+use crate::work::Work;
+
+pub use errand::{Errand, Rederive, Request, Retry};
 
 /// What a loop hears from outside.
 pub struct Orders {
     /// Becomes true when the loop is to end at the next batch.
     pub stop: watch::Receiver<bool>,
-    /// Parked events to try again.
-    pub retries: mpsc::Receiver<Retry>,
-}
-
-/// Events of one parked stream, the one at fault first, to be applied behind the checkpoint: all of them, or none.
-pub struct Retry {
-    /// The events that are to be applied.
-    pub events: EventBatch,
-    /// The stream.
-    pub stream: String,
-    /// Positions of all its dead letters: they end with this.
-    pub positions: Vec<u64>,
-    /// Hears how it went.
-    pub reply: oneshot::Sender<Result<(), Failure>>,
+    /// What is to be done between two batches.
+    pub requests: mpsc::Receiver<Request>,
 }
 
 /// Runs a shard until it is told to stop.
@@ -64,7 +55,7 @@ impl Run {
                 biased;
                 () = asked(&mut orders.stop) => return self.drain().await,
                 settled = self.shard.settle(), if self.shard.is_writing() => self.settled(settled).await?,
-                Some(retry) = orders.retries.recv() => self.retry(retry).await?,
+                Some(request) = orders.requests.recv() => self.errand(request).await?,
                 delivery = source.next(self.policy.settings.most_events) => match delivery {
                     Ok(delivery) => self.enqueue(delivery),
                     Err(error) => self.source_failed(error).await?,
@@ -142,32 +133,6 @@ impl Run {
         for piece in self.policy.instead(work, fault)?.into_iter().rev() {
             self.queue.push_front(piece);
         }
-        Ok(())
-    }
-
-    /// Tries a parked stream's events again, in one commit that moves nothing but them.
-    async fn retry(&mut self, retry: Retry) -> Result<(), RunError> {
-        let settled = self.shard.settle().await;
-        self.settled(settled).await?;
-        let through = self.shard.checkpoint.point;
-        let work = Work { settled: retry.positions, ..Work::all(retry.events, through) };
-        let failure = match self.shard.apply(&work, Scrutiny::Trust).await {
-            Ok(folded) => {
-                self.shard.write(&work, folded);
-                self.shard.settle().await.err()
-            }
-            Err(fault) => Some(fault),
-        };
-        let answer = match failure {
-            None => {
-                self.policy.settings.parked.remove(&retry.stream);
-                Ok(())
-            }
-            Some(Fault::Superseded(by)) => return Err(RunError::Superseded(by)),
-            Some(fault) => Err(fault.into_failure(&work.batch)),
-        };
-        // Whoever asked may have gone; the stream is as it is all the same.
-        let _ = retry.reply.send(answer);
         Ok(())
     }
 

@@ -52,6 +52,7 @@ pub(crate) struct Shard {
     /// Where it stood before the commit under way.
     before: LogPoint,
     number: u32,
+    shards: u32,
     stop: watch::Receiver<bool>,
     /// Moves into the thread that applies, and back.
     engine: Option<Engine>,
@@ -75,6 +76,7 @@ impl Shard {
             before: parts.checkpoint.point,
             stop,
             number: parts.number,
+            shards: parts.shards,
             engine: Some(Engine { plugin: parts.plugin, rows, writers }),
         }
     }
@@ -129,6 +131,16 @@ impl Shard {
         let events = work.range.len() as u64;
         let task = tokio::spawn(async move { step.commit(events).await });
         self.rows().writing(task, writes, known);
+    }
+
+    /// Whether it is shard `number` out of `shards`.
+    pub(crate) fn is(&self, number: u32, shards: u32) -> bool {
+        (self.number, self.shards) == (number, shards)
+    }
+
+    /// Forgets the rows at hand. No commit may be under way.
+    pub(crate) fn forget(&mut self) {
+        self.rows().cache.clear();
     }
 
     fn rows(&mut self) -> &mut ShardRows {

@@ -5,10 +5,8 @@ use std::time::Duration;
 
 use reel_event_log::ReadLimit;
 use reel_events::{EventBatch, StreamId, Timestamp};
-use reel_projector::{
-    Failure, Retry,
-    ports::{DeadLetter, DeadLetterReason, FailurePolicy},
-};
+use reel_projector::ports::{DeadLetter, DeadLetterReason, FailurePolicy};
+use reel_projector::{Errand, Failure, Request, Retry};
 use reel_read_model::{Condition, Decision, Generation, Target};
 use tokio::sync::oneshot;
 
@@ -170,10 +168,11 @@ impl Host {
         }
         for _ in 0..TRIES {
             let (reply, answer) = oneshot::channel();
-            let retry = Retry { events: events.clone(), stream: stream.clone(), positions: positions.clone(), reply };
-            self.hand_over(target, generation, retry).await;
+            let retry = Retry { events: events.clone(), stream: stream.clone(), positions: positions.clone() };
+            self.hand_over(target, generation, Request { errand: Errand::Retry(retry), reply }).await;
             if let Ok(answer) = answer.await {
                 return answer
+                    .map(drop)
                     .map_err(|failure: Failure| HostError::Conflict(format!("the stream stays parked: {failure}")));
             }
             tokio::time::sleep(PAUSE).await;
@@ -182,16 +181,6 @@ impl Host {
             }
         }
         Err(not_running())
-    }
-
-    /// Gives a retry to the generation's loop; where there is none, it is dropped, and whoever waits for the reply sees that.
-    async fn hand_over(&self, target: &Arc<dyn Target>, generation: &Generation, retry: Retry) {
-        let sender =
-            self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.retries.clone());
-        if let Some(sender) = sender {
-            // A loop that has just ended drops it as well.
-            let _ = sender.send(retry).await;
-        }
     }
 
     /// The events of a stream at the positions named.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reel_event_log::EventStore;
 use reel_plugin::Engine;
-use reel_projector::{chain, manifest::Order};
+use reel_projector::{Request, chain, manifest::Order};
 use reel_read_model::{CatalogError, Condition, Generation, GenerationId, GenerationState, Target};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -240,6 +240,16 @@ impl Host {
         let runner = self.runners().remove(&(target.name().to_owned(), id));
         if let Some(runner) = runner {
             runner.stop().await;
+        }
+    }
+
+    /// Gives a request to the generation's loop; where there is none, it is dropped, and whoever waits for the reply sees that.
+    pub(crate) async fn hand_over(&self, target: &Arc<dyn Target>, generation: &Generation, request: Request) {
+        let sender =
+            self.runners().get(&(target.name().to_owned(), generation.id)).map(|runner| runner.requests.clone());
+        if let Some(sender) = sender {
+            // A loop that has just ended drops it as well.
+            let _ = sender.send(request).await;
         }
     }
 

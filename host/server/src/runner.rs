@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reel_event_log::topic::Tail;
 use reel_projector::{
-    Failure, Orders, Plugin, Progress, Retry, RunError, RunSettings, ShardParts, chain,
+    Failure, Orders, Plugin, Progress, Request, RunError, RunSettings, ShardParts, chain,
     ports::{Checkpoint, DeadLetterReason},
 };
 use reel_read_model::{CatalogError, Condition, Generation, GenerationState, Target};
@@ -27,7 +27,7 @@ const LEASE_ASKED: Duration = Duration::from_millis(500);
 /// A generation that runs.
 pub(crate) struct Runner {
     pub(crate) progress: Arc<Progress>,
-    pub(crate) retries: mpsc::Sender<Retry>,
+    pub(crate) requests: mpsc::Sender<Request>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -36,11 +36,11 @@ impl Runner {
     pub(crate) fn start(host: Host, target: Arc<dyn Target>, generation: Generation) -> Runner {
         let progress = Arc::new(Progress::new(0, host.inner.commits.clone()));
         let (stop, stopped) = watch::channel(false);
-        let (retries, retry) = mpsc::channel(1);
-        let orders = Orders { stop: stopped, retries: retry };
+        let (requests, asked) = mpsc::channel(1);
+        let orders = Orders { stop: stopped, requests: asked };
         let run = Run { host, target, generation, progress: Arc::clone(&progress) };
         let task = tokio::spawn(run.until_stopped(orders));
-        Runner { progress, retries, stop, task }
+        Runner { progress, requests, stop, task }
     }
 
     pub(crate) fn is_finished(&self) -> bool {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use reel_events::{EventBatch, LogPoint};
 
+use crate::change::Row;
 use crate::failure::{Fault, RunError, depends_on_batches};
 use crate::fold::Writers;
 use crate::manifest::Manifest;
@@ -78,6 +79,11 @@ impl BulkShard {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.tables.rows()
+    }
+
+    /// The rows of table number `table` that `wanted` is true for, as they stand, in key order.
+    pub(crate) fn rows_where(&self, table: usize, wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
+        self.tables.rows_where(table, wanted)
     }
 
     /// Its rows in key order, and the events that were put aside.

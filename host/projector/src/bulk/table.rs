@@ -83,6 +83,14 @@ impl BulkTable {
         self.standing(self.find(key)?)
     }
 
+    /// The rows that are wanted, as they stand, in key order.
+    pub(super) fn rows_where(&self, wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
+        let standing = |number: usize| Some((&self.entries[number].key, self.standing(number)?));
+        let mut rows: Vec<_> = (0..self.entries.len()).filter_map(standing).filter(|(_, row)| wanted(row)).collect();
+        rows.sort_unstable_by_key(|(key, _)| *key);
+        rows.into_iter().map(|(_, row)| row.clone()).collect()
+    }
+
     /// What is known of a key.
     pub(super) fn content(&self, key: &[u8]) -> Content {
         let Some(entry) = self.find(key) else { return Content::Row(None) };

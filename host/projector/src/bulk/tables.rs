@@ -86,6 +86,10 @@ impl Tables {
         self.tables.iter().map(BulkTable::rows).sum()
     }
 
+    pub(super) fn rows_where(&self, table: usize, wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
+        self.tables[table].rows_where(wanted)
+    }
+
     pub(super) fn finish(self) -> FoldedShard {
         FoldedShard { tables: self.tables.into_iter().map(BulkTable::sorted).collect() }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use reel_events::{LogId, LogPoint};
+use reel_events::{EventBatch, LogId, LogPoint};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, le
     runtime.block_on(async {
         let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
         let (done, stop) = watch::channel(false);
-        let (_retries, retries) = mpsc::channel(1);
+        let (_requests, requests) = mpsc::channel(1);
         let batch = events(script.len());
         let source = Pieces { batch, cuts: cuts.iter().copied().collect(), at: 0, done };
         let parts = ShardParts {
@@ -73,7 +73,7 @@ fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, le
             parked: HashSet::new(),
             most_events: 1000,
         };
-        let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
+        let end = run(parts, Box::new(source), settings, &mut Orders { stop, requests }).await;
         Ran { state: read_model.state(), end }
     })
 }
@@ -142,7 +142,7 @@ impl crate::ports::Plugin for Counting {
 async fn a_component_that_depends_on_batches_is_stopped() {
     let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
     let (done, stop) = watch::channel(false);
-    let (_retries, retries) = mpsc::channel(1);
+    let (_requests, requests) = mpsc::channel(1);
     let source = Pieces { batch: events(4), cuts: VecDeque::new(), at: 0, done };
     let parts = ShardParts {
         manifest: manifest(),
@@ -160,7 +160,7 @@ async fn a_component_that_depends_on_batches_is_stopped() {
         parked: HashSet::new(),
         most_events: 1000,
     };
-    let end = run(parts, Box::new(source), settings, &mut Orders { stop, retries }).await;
+    let end = run(parts, Box::new(source), settings, &mut Orders { stop, requests }).await;
     let Err(RunError::Fatal(failure)) = end else { panic!("{end:?}") };
     assert_eq!(failure.code, "depends-on-batches");
     assert!(failure.message.contains("table things has (2, 0, 2"), "{}", failure.message);

@@ -106,11 +106,11 @@ pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
             parked: HashSet::new(),
             most_events: BATCH as usize,
         };
-        let (retries_to, retries) = mpsc::channel(1);
-        let mut orders = Orders { stop: stopped, retries };
+        let (requests_to, requests) = mpsc::channel(1);
+        let mut orders = Orders { stop: stopped, requests };
         let source = Box::new(Events { next: 1 });
         let running = tokio::spawn(async move {
-            let _open = retries_to;
+            let _open = requests_to;
             run(parts, source, settings, &mut orders).await
         });
         shards.push((stop, running));

@@ -69,7 +69,7 @@ async fn diff(State(host): State<Host>, Query(what): Query<WhatToCompare>) -> Re
 }
 
 /// A report as JSON lines. One that breaks off says why in a last line, `{"line":"error","message":…}`.
-fn lines(report: Report) -> Response {
+pub(super) fn lines(report: Report) -> Response {
     let next = |mut report: Report| async move {
         let text = match report.next().await {
             None => return Ok::<_, io::Error>(None),

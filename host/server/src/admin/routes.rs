@@ -2,19 +2,21 @@
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
+use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use reel_events::Timestamp;
-use reel_problem::{Path, Problem, Query, method_not_allowed};
+use reel_problem::{Json as Body, Path, Problem, Query, method_not_allowed};
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::target::IfBehind;
 use reel_read_model::{Generation, Promotion};
 use serde::Deserialize;
 
 use super::answers::{DeadLetterAnswer, DeployedAnswer, problem};
+use super::inspect::lines;
 use crate::deploy::{Deployed, Deployment, Outcome, Until};
 use crate::host::Host;
-use crate::inspect::DryRun;
+use crate::inspect::{DryRun, Which};
 use crate::reference::ProjectionRef;
 use crate::status::GenerationStatus;
 
@@ -27,6 +29,7 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections", get(list).post(deploy))
         .route("/admin/v1/projections/{projection}", get(status).delete(remove))
         .route("/admin/v1/projections/{projection}/replay", post(replay))
+        .route("/admin/v1/projections/{projection}/rederive", post(rederive))
         .route("/admin/v1/projections/{projection}/dry-run", post(dry_run))
         .route("/admin/v1/projections/{projection}/promote", post(promote))
         .route("/admin/v1/projections/{projection}/rollback", post(rollback))
@@ -155,6 +158,24 @@ async fn replay(
     let component = (!component.is_empty()).then_some(component);
     let deployed = host.replay(&reference(&name)?, how.deployment(component)?).await.map_err(problem)?;
     answer(&host, target.as_deref(), deployed).await
+}
+
+/// Whose rows are made anew.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WhatToRederive {
+    /// How the streams' ids begin.
+    streams: Vec<String>,
+}
+
+async fn rederive(
+    State(host): State<Host>,
+    Path(name): Path<String>,
+    Query(which): Query<InTarget>,
+    Body(what): Body<WhatToRederive>,
+) -> Result<Response, Problem> {
+    let which = Which { wanted: reference(&name)?, target: which.target };
+    host.rederive(&which, what.streams).await.map(lines).map_err(problem)
 }
 
 async fn dry_run(

@@ -9,7 +9,7 @@ mod digest;
 mod dry_run;
 mod fingerprint;
 mod ordered;
-mod report;
+pub(crate) mod report;
 mod verify;
 
 use std::sync::Arc;
@@ -48,14 +48,14 @@ pub struct ShardAt {
 }
 
 /// A generation to look into.
-struct Subject {
-    target: Arc<dyn Target>,
-    generation: Generation,
+pub(crate) struct Subject {
+    pub(crate) target: Arc<dyn Target>,
+    pub(crate) generation: Generation,
 }
 
 impl Host {
     /// The generation that is meant, if it has rows of its own to look at.
-    async fn subject(&self, which: &Which) -> Result<Subject, HostError> {
+    pub(crate) async fn subject(&self, which: &Which) -> Result<Subject, HostError> {
         use GenerationState::{Build, Live};
         let target = Arc::clone(self.inner.targets.get(which.target.as_deref())?);
         let named = self.named(&target, &which.wanted).await?;
@@ -81,7 +81,7 @@ impl Subject {
     }
 
     /// `posts@2`
-    fn title(&self) -> String {
+    pub(crate) fn title(&self) -> String {
         title(&self.generation)
     }
 }

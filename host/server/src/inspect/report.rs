@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::ordered::key_of;
 use super::{DiffSummary, Verified};
 use crate::error::HostError;
+use crate::rederive::Rederived;
 
 /// Lines that wait for whoever reads.
 const WAITING: usize = 256;
@@ -70,6 +71,8 @@ pub enum Line {
     },
     /// What was found in all: the last line of a `verify`.
     Verified(Verified),
+    /// What was made anew: the last line of a `replay --stream`.
+    Rederived(Rederived),
 }
 
 /// The lines of a report, the last of which may say why it broke off. Whoever drops it ends the work.
@@ -80,7 +83,7 @@ pub struct Report {
 
 impl Report {
     /// Starts `work`, which sends lines for as long as somebody listens.
-    pub(super) fn of<F>(work: impl FnOnce(Lines) -> F) -> Report
+    pub(crate) fn of<F>(work: impl FnOnce(Lines) -> F) -> Report
     where
         F: Future<Output = Result<(), Ended>> + Send + 'static,
     {
@@ -108,10 +111,10 @@ impl Drop for Report {
 }
 
 /// Where lines are put.
-pub(super) struct Lines(mpsc::Sender<Result<Line, HostError>>);
+pub(crate) struct Lines(mpsc::Sender<Result<Line, HostError>>);
 
 /// Why a report ends early.
-pub(super) enum Ended {
+pub(crate) enum Ended {
     /// Nobody listens any more.
     Unwanted,
     Failed(HostError),
@@ -124,7 +127,7 @@ impl From<HostError> for Ended {
 }
 
 impl Lines {
-    pub(super) async fn put(&self, line: Line) -> Result<(), Ended> {
+    pub(crate) async fn put(&self, line: Line) -> Result<(), Ended> {
         self.0.send(Ok(line)).await.map_err(|_| Ended::Unwanted)
     }
 }

@@ -17,13 +17,13 @@ use reel_event_log::relay::state::Layout;
 use reel_event_log::topic::kafka::consumer::{Member, Move};
 use reel_event_log::topic::shard::{Ends, Partition};
 use reel_events::{Timestamp, partition_of};
-use reel_projector::{Checkpoint, Orders, Retry, chain};
+use reel_projector::{Checkpoint, Errand, Orders, Request, chain};
 use reel_read_model::CatalogError;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::layout::{Plan, plan};
-use self::shard::{Reins, ShardTask, reins, retry_apart};
+use self::shard::{Reins, ShardTask, reins, run_apart};
 use crate::config::KafkaTopic;
 use crate::lease;
 use crate::lifecycle;
@@ -136,7 +136,7 @@ impl Group {
                     ended?;
                 }
                 moved = self.member.next() => self.moved(moved).await?,
-                Some(retry) = orders.retries.recv() => self.retry(retry).await,
+                Some(request) = orders.requests.recv() => self.ask(request).await,
                 () = self.suspected.notified() => next_look = next_look.min(tokio::time::Instant::now() + ENDING),
                 () = tokio::time::sleep_until(next_look) => {
                     self.look().await?;
@@ -196,16 +196,23 @@ impl Group {
         lease::release(&self.run.target, self.run.generation.id, self.run.host.inner.holder).await;
     }
 
-    /// Hands a retry to its shard, whoever runs that.
-    async fn retry(&mut self, retry: Retry) {
-        let number = partition_of(&retry.stream, self.shards);
+    /// Hands a request to its shard, whoever runs that.
+    async fn ask(&mut self, request: Request) {
+        let number = match &request.errand {
+            Errand::Retry(retry) => partition_of(&retry.stream, self.shards),
+            Errand::Rederive(rederive) => rederive.shard,
+        };
+        if number >= self.shards {
+            // The shards were laid out anew: whoever asked hears that nobody took it.
+            return;
+        }
         match self.reins.get(&number) {
             Some(reins) => {
                 // A shard that has just ended answers by dropping the question.
-                let _ = reins.retries.send(retry).await;
+                let _ = reins.requests.send(request).await;
             }
             None => {
-                tokio::spawn(retry_apart(self.run.clone(), (number, self.shards), retry));
+                tokio::spawn(run_apart(self.run.clone(), (number, self.shards), request));
             }
         }
     }

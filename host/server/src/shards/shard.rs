@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use reel_event_log::topic::TopicError;
 use reel_event_log::topic::shard::{Ends, Partition, ShardFeed, ShardPlace};
 use reel_projector::ports::Delivery;
-use reel_projector::{Orders, Retry, RunError, ShardParts, Source, SourceError};
+use reel_projector::{Orders, Request, RunError, ShardParts, Source, SourceError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::metered::metered;
@@ -20,14 +20,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How a shard is reached from outside.
 pub(super) struct Reins {
     pub(super) stop: watch::Sender<bool>,
-    pub(super) retries: mpsc::Sender<Retry>,
+    pub(super) requests: mpsc::Sender<Request>,
 }
 
 /// Both ends of what a shard hears.
 pub(super) fn reins() -> (Reins, Orders) {
     let (stop, stopped) = watch::channel(false);
-    let (retries, retry) = mpsc::channel(1);
-    (Reins { stop, retries }, Orders { stop: stopped, retries: retry })
+    let (requests, asked) = mpsc::channel(1);
+    (Reins { stop, requests }, Orders { stop: stopped, requests: asked })
 }
 
 /// Which shard, and where its events come from.
@@ -78,12 +78,12 @@ impl ShardTask {
     }
 }
 
-/// Applies a retry to a shard that another host runs, or nobody: takes it over for one commit. Its owner takes it back.
-pub(super) async fn retry_apart(run: Run, (number, shards): (u32, u32), retry: Retry) {
-    let Retry { events, stream, positions, reply } = retry;
+/// Does what is asked of a shard that another host runs, or nobody: takes it over for one commit. Its owner takes it back.
+pub(super) async fn run_apart(run: Run, (number, shards): (u32, u32), request: Request) {
+    let Request { errand, reply } = request;
     let (answered, answer) = oneshot::channel();
     let (reins, orders) = reins();
-    let inner = Retry { events, stream, positions, reply: answered };
+    let inner = Request { errand, reply: answered };
     // The orders go with it: where it ends before it took the question, whoever asked hears that.
     let applied = async move {
         let mut orders = orders;
@@ -92,7 +92,7 @@ pub(super) async fn retry_apart(run: Run, (number, shards): (u32, u32), retry: R
         drive(&run, parts, Box::new(Nothing), (settings, &mut orders)).await
     };
     let asking = async {
-        let sent = reins.retries.send(inner).await.is_ok();
+        let sent = reins.requests.send(inner).await.is_ok();
         let outcome = if sent { answer.await.ok() } else { None };
         reins.stop.send_replace(true);
         outcome
@@ -102,7 +102,9 @@ pub(super) async fn retry_apart(run: Run, (number, shards): (u32, u32), retry: R
         // Whoever asked may have gone.
         (Some(outcome), _) => drop(reply.send(outcome)),
         (None, Err(Ended::Halted(failure) | Ended::Broken(failure))) => drop(reply.send(Err(failure))),
-        (None, ended) => tracing::debug!(shard = number, failed = ended.is_err(), "a retry was not applied"),
+        (None, ended) => {
+            tracing::debug!(shard = number, failed = ended.is_err(), "what was asked of a shard was not done");
+        }
     }
 }
 

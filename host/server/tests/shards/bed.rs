@@ -137,6 +137,11 @@ impl Bed {
         }
     }
 
+    /// Somebody changes rows behind the hosts' backs.
+    pub(crate) async fn spoil(&self, sql: &str) {
+        admin(&format!("{}/{}", self.server.rsplit_once('/').unwrap().0, self.database), sql).await;
+    }
+
     pub(crate) async fn end(mut self, hosts: &[&Host]) {
         for host in hosts {
             host.stop().await;

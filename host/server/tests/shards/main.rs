@@ -8,5 +8,6 @@ mod bed;
 mod hosts;
 mod operations;
 mod posts;
+mod rederive;
 mod topics;
 mod zombies;
