@@ -115,25 +115,28 @@ async fn a_stop_leaves_nothing_on_its_way(broker: Broker) {
     bed.delete_topic().await;
 }
 
+/// Each case once against the mock, and once against the real broker where it is given.
 macro_rules! against_every_broker {
     ($($case:ident),* $(,)?) => {
         mod mock {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                super::$case(super::Broker::mock()).await;
+                super::$case(crate::bed::Broker::mock()).await;
             })*
         }
 
         mod real {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
-                if let Some(broker) = super::Broker::real() {
+                if let Some(broker) = crate::bed::Broker::real() {
                     super::$case(broker).await;
                 }
             })*
         }
     };
 }
+
+pub(crate) use against_every_broker;
 
 against_every_broker!(
     the_log_is_published,

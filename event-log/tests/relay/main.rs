@@ -1,4 +1,4 @@
-//! The relay against a broker: librdkafka's own mock always, a real one where `REEL_TEST_KAFKA` is given.
+//! The relay, and who reads what it wrote, against a broker: librdkafka's own mock always, a real one where `REEL_TEST_KAFKA` is given.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "a case that is passed over says so, and a measurement what it measured")]
@@ -6,5 +6,6 @@
 mod bed;
 mod cases;
 mod faults;
+mod members;
 mod throughput;
 mod topics;
