@@ -2,7 +2,7 @@
 //! the group left off; what the relay did not write is passed over.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use reel_event_log::topic::{
@@ -12,6 +12,9 @@ use reel_event_log::topic::{
 use tokio::time::timeout;
 
 use crate::bed::{Bed, Broker, PATIENCE};
+
+/// How long a member may be silent before the group gives its partitions to others.
+const SESSION: Duration = Duration::from_secs(10);
 
 /// A member with the partitions that it reads now, and the positions of the events that it heard.
 struct Host {
@@ -121,6 +124,27 @@ async fn a_group_goes_on_where_it_left_off(broker: Broker) {
     second.until(|host| (1001..=1010).all(|position| host.heard.contains(&position))).await;
     assert!(second.heard.len() < 1010, "it began behind the start: {}", second.heard.len());
     second.leave().await;
+    relay.stop().await;
+    bed.delete_topic().await;
+}
+
+/// Who leaves says so: the others do not wait until its silence is noticed. (librdkafka's mock lets them wait all the same.)
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_leaves_keeps_nobody_waiting() {
+    let Some(broker) = Broker::real() else { return };
+    let bed = Bed::new(broker, 2).await;
+    bed.append(200).await;
+    let relay = bed.relay();
+    let (mut one, mut other) = (Host::join(&bed, &group(&bed)), Host::join(&bed, &group(&bed)));
+    both(&mut one, &mut other, |one, other| one.heard.union(&other.heard).count() == 200).await;
+    both(&mut one, &mut other, |one, other| (one.partitions.len(), other.partitions.len()) == (1, 1)).await;
+    bed.append(200).await;
+    both(&mut one, &mut other, |one, other| one.heard.union(&other.heard).count() == 400).await;
+    let left = Instant::now();
+    other.leave().await;
+    one.until(|one| one.partitions.len() == 2).await;
+    assert!(left.elapsed() < SESSION / 2, "{:?}", left.elapsed());
+    one.leave().await;
     relay.stop().await;
     bed.delete_topic().await;
 }

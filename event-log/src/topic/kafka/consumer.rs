@@ -29,6 +29,9 @@ use crate::topic::shard::{Carries, Mark, Partition, Piece};
 
 /// How long the group waits for shards that are taken away to end behind their batch. Who is late is fenced by the checkpoint.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long a member that leaves takes to commit its last hints and to tell the group. Who does not tell keeps its partitions from the
+/// others for as long as it may be silent.
+const FAREWELL: Duration = Duration::from_millis(300);
 /// How far clocks may be apart before a partition begins too late, and history has to make up for it.
 const MARGIN_MS: i64 = 60_000;
 /// How long the broker may take to say where partitions begin; else they begin at their start.
@@ -156,6 +159,11 @@ fn serve(consumer: Arc<BaseConsumer<Context>>, stop: &AtomicBool) {
         poll(&consumer);
     }
     consumer.context().end_readers(|_| true);
+    // Nothing tells when the group was told, and a client that is closed before never tells it.
+    let deadline = Instant::now() + FAREWELL;
+    while Instant::now() < deadline {
+        poll(&consumer);
+    }
 }
 
 fn poll(consumer: &BaseConsumer<Context>) {
