@@ -1,11 +1,14 @@
 //! Many events in one piece of memory: fixed-size records, and one heap for all that varies in length. This is the form in
 //! which events travel from a source through the host into a plugin; nothing is allocated per event.
+//!
+//! Out of a foreign topic come messages, too, that are no events. They stand among the events, marked, so that whoever applies the
+//! batch decides about them in their order.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{CanonicalJson, Event, EventKind, StreamId, Timestamp, stream};
+use crate::{CanonicalJson, Event, EventKind, Place, StreamId, Timestamp, foreign::Unreadable, stream};
 
 /// `length` bytes of a heap, from `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,6 +37,10 @@ struct Record {
 pub struct EventBatch {
     records: Vec<Record>,
     heap: String,
+    /// Whose positions they are; nothing where they are those of Reel's own log.
+    partition: Option<u32>,
+    /// What is no event, by its index; in order.
+    unreadable: Vec<(usize, Arc<Unreadable>)>,
 }
 
 /// One event of a batch, borrowed.
@@ -64,6 +71,18 @@ impl EventBatch {
     #[must_use]
     pub fn new() -> EventBatch {
         EventBatch::default()
+    }
+
+    /// An empty batch of events of one partition of a foreign topic, whose positions are those of that partition only.
+    #[must_use]
+    pub fn of_partition(partition: u32) -> EventBatch {
+        EventBatch { partition: Some(partition), ..EventBatch::default() }
+    }
+
+    /// An empty batch of events from where these are.
+    #[must_use]
+    pub fn like(&self) -> EventBatch {
+        EventBatch { partition: self.partition, ..EventBatch::default() }
     }
 
     /// How many events.
@@ -100,11 +119,48 @@ impl EventBatch {
         self.records.push(record);
     }
 
+    /// Adds a message behind the last that is no event: `event` says what is known of it all the same.
+    pub fn push_unreadable(&mut self, event: EventRef<'_>, why: Unreadable) {
+        self.unreadable.push((self.records.len(), Arc::new(why)));
+        self.push(event);
+    }
+
+    /// What is wrong with the message at `index`; nothing where it is an event.
+    #[must_use]
+    pub fn unreadable(&self, index: usize) -> Option<&Unreadable> {
+        let found = self.unreadable.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        Some(&self.unreadable[found].1)
+    }
+
+    /// The first messages in `range` that are no events, in order.
+    pub fn all_unreadable(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Unreadable)> {
+        let first = self.unreadable.partition_point(|(index, _)| *index < range.start);
+        let behind = self.unreadable[first..].iter();
+        behind.take_while(move |(index, _)| *index < range.end).map(|(index, why)| (*index, &**why))
+    }
+
+    /// Where the event at `index` stands among all that the host reads.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`EventBatch::len`].
+    #[must_use]
+    pub fn place(&self, index: usize) -> Place {
+        let position = self.records[index].position;
+        let place = match self.partition {
+            Some(partition) => Place::in_partition(partition, position),
+            None => Place::global(position),
+        };
+        place.expect("a log is shorter, and whoever reads a topic looks at its partitions")
+    }
+
     /// Adds the events of `other` in `range` behind the last; their texts are copied in one piece.
     ///
     /// # Panics
     /// Where `range` reaches beyond the end of `other`.
     pub fn append(&mut self, other: &EventBatch, range: Range<usize>) {
+        let (from, to) = (range.start, self.records.len());
+        let unreadable = other.unreadable.iter().filter(|(index, _)| range.contains(index));
+        self.unreadable.extend(unreadable.map(|(index, why)| (index - from + to, Arc::clone(why))));
         let records = &other.records[range];
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
         let (start, end) = (first.stream.offset, last.metadata.offset + last.metadata.length);
@@ -263,5 +319,40 @@ mod tests {
         batch.append(&other, 8..9);
         let expected: Vec<_> = [1, 4, 5, 6, 7, 9].into_iter().map(event).collect();
         assert_eq!(batch.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_is_no_event_stands_among_the_events() {
+        let event = EventRef {
+            position: 1,
+            version: 0,
+            id: Uuid::from_u128(1),
+            stream: "orders-1",
+            kind: "",
+            schema: 1,
+            recorded_at: 0,
+            payload: "",
+            metadata: "",
+        };
+        let why = |code| Unreadable { code, reason: String::new(), original: String::new() };
+        let mut batch = EventBatch::of_partition(3);
+        batch.push(event);
+        batch.push_unreadable(EventRef { position: 2, ..event }, why("a"));
+        batch.push(EventRef { position: 5, ..event });
+        batch.push_unreadable(EventRef { position: 7, ..event }, why("b"));
+        let mut part = batch.like();
+        part.push(event);
+        part.append(&batch, 2..4);
+        let codes = |batch: &EventBatch, range| {
+            batch.all_unreadable(range).map(|(index, why)| (index, why.code)).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(&batch, 0..4), [(1, "a"), (3, "b")]);
+        assert_eq!(codes(&batch, 2..4), [(3, "b")]);
+        assert_eq!(codes(&part, 0..3), [(2, "b")]);
+        assert!(batch.unreadable(1).is_some() && batch.unreadable(2).is_none());
+        assert_eq!(
+            (part.place(2).to_string(), EventBatch::from_iter([event]).place(0).to_string()),
+            ("3/7".into(), "1".into())
+        );
     }
 }

@@ -74,15 +74,21 @@ fn invalid(attribute: &str, expected: &'static str, found: &str) -> CloudEventEr
 }
 
 /// The id, if it is a UUID as everybody writes it; the nil UUID stands for "no event" and is not taken for one.
-fn uuid_of(id: &str) -> Option<Uuid> {
+pub(crate) fn uuid_of(id: &str) -> Option<Uuid> {
     let hyphenated = id.len() == 36;
     hyphenated.then(|| Uuid::try_parse(id).ok()).flatten().filter(|uuid| !uuid.is_nil())
 }
 
 /// The event id of a foreign event whose id is no UUID: UUIDv5 of the source and the id, which only together are unique.
 /// The zero byte between them occurs in neither.
-fn derived_id(source: &str, id: &str) -> Uuid {
+pub(crate) fn derived_id(source: &str, id: &str) -> Uuid {
     /// Made once for this purpose; never to be changed.
     const NAMESPACE: Uuid = Uuid::from_u128(0x6b1d_4f0e_8c53_4b7a_9e26_d05f_71a8_c394);
     Uuid::new_v5(&NAMESPACE, format!("{source}\0{id}").as_bytes())
+}
+
+/// Whether a media type is JSON.
+pub(crate) fn is_json(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }

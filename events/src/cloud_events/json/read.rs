@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::{
     CanonicalJson, EventKind, NewEvent, StreamId, Timestamp,
     canonical::push_string,
-    cloud_events::{CloudEventError, ORIGINAL_ID, OUR_SOURCE, PLACE, derived_id, invalid, uuid_of},
+    cloud_events::{CloudEventError, ORIGINAL_ID, OUR_SOURCE, PLACE, derived_id, invalid, is_json, uuid_of},
 };
 
 /// Where the metadata says that the payload was taken out of the event.
@@ -195,11 +195,6 @@ fn payload(
         None if names(metadata).iter().any(|name| name == REDACTED) => Ok(CanonicalJson::default()),
         None => Ok(CanonicalJson::trusted("null")),
     }
-}
-
-fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 
 fn canonical(text: &str, attribute: &str, value: &RawValue) -> Result<CanonicalJson, CloudEventError> {
