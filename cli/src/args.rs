@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use reel_events::Place;
 
 /// Turns an event log into SQL read models, and rebuilds them by replaying the log through a new plugin.
 #[derive(Debug, Parser)]
@@ -339,8 +340,8 @@ pub(crate) enum DeadLetters {
 pub(crate) struct Letter {
     #[command(flatten)]
     pub(crate) named: Named,
-    /// The event's position
-    pub(crate) position: u64,
+    /// The event's position; in a foreign topic PARTITION:POSITION
+    pub(crate) position: Place,
 }
 
 #[derive(Debug, Subcommand)]

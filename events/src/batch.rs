@@ -352,7 +352,7 @@ mod tests {
         assert!(batch.unreadable(1).is_some() && batch.unreadable(2).is_none());
         assert_eq!(
             (part.place(2).to_string(), EventBatch::from_iter([event]).place(0).to_string()),
-            ("3/7".into(), "1".into())
+            ("3:7".into(), "1".into())
         );
     }
 }

@@ -6,14 +6,14 @@ use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
-/// A position of Reel's own log (`4711`), or a partition and a position in it (`3/4711`). In order of the partitions, then of the positions;
+/// A position of Reel's own log (`4711`), or a partition and a position in it (`3:4711`). In order of the partitions, then of the positions;
 /// what is of Reel's own log comes before all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Place(u64);
 
 /// A text that is no place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} must be a position, such as 4711, or a partition and a position, such as 3/4711")]
+#[error("{0:?} must be a position, such as 4711, or a partition and a position, such as 3:4711")]
 pub struct PlaceError(pub String);
 
 /// Below it is the position, above it the partition + 1.
@@ -38,6 +38,12 @@ impl Place {
     pub fn in_partition(partition: u32, position: u64) -> Option<Place> {
         let fits = partition <= Place::MAX_PARTITION && position <= Place::MAX_POSITION;
         fits.then(|| Place((u64::from(partition) + 1) << POSITION_BITS | position))
+    }
+
+    /// The last place in front of this one.
+    #[must_use]
+    pub fn before(self) -> Place {
+        Place(self.0.saturating_sub(1))
     }
 
     /// The place as the number that catalogs keep.
@@ -68,7 +74,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.partition() {
-            Some(partition) => write!(f, "{partition}/{}", self.position()),
+            Some(partition) => write!(f, "{partition}:{}", self.position()),
             None => self.position().fmt(f),
         }
     }
@@ -79,7 +85,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Place, PlaceError> {
         let number = |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse::<u64>().ok()).flatten();
-        let place = match text.split_once('/') {
+        let place = match text.split_once(':') {
             None => number(text).and_then(Place::global),
             Some((partition, position)) => number(partition)
                 .and_then(|partition| u32::try_from(partition).ok())
@@ -111,23 +117,23 @@ mod tests {
         for (text, partition, position) in [
             ("0", None, 0),
             ("4711", None, 4711),
-            ("0/1", Some(0), 1),
-            ("32766/281474976710655", Some(32_766), (1 << 48) - 1),
+            ("0:1", Some(0), 1),
+            ("32766:281474976710655", Some(32_766), (1 << 48) - 1),
         ] {
             let place: Place = text.parse().unwrap();
             assert_eq!((place.partition(), place.position(), place.to_string().as_str()), (partition, position, text));
             assert!(i64::try_from(place.number()).is_ok());
         }
-        for text in ["", "/", "1/", "/1", "+1", "-1", "a", "1/2/3", "32767/1", "0/281474976710656", "281474976710656"] {
+        for text in ["", ":", "1:", ":1", "+1", "-1", "a", "1:2:3", "32767:1", "0:281474976710656", "281474976710656"] {
             assert!(text.parse::<Place>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn the_own_log_comes_first_then_the_partitions() {
-        let places = ["0", "9", "0/1", "0/2", "1/1"].map(|text| text.parse::<Place>().unwrap());
+        let places = ["0", "9", "0:1", "0:2", "1:1"].map(|text| text.parse::<Place>().unwrap());
         assert!(places.is_sorted());
-        assert_eq!(serde_json::to_string(&places[1..3]).unwrap(), r#"[9,"0/1"]"#);
+        assert_eq!(serde_json::to_string(&places[1..3]).unwrap(), r#"[9,"0:1"]"#);
     }
 
     proptest! {

@@ -23,18 +23,16 @@ fn path(named: &Named) -> String {
     format!("/admin/v1/projections/{}/dead-letters", escape(&named.projection))
 }
 
-async fn page(client: &Client, named: &Named, after: u64, limit: &str) -> Result<Vec<Value>, CliError> {
-    let after = after.to_string();
-    let parameters =
-        [("target", named.target.target.as_deref()), ("after", Some(after.as_str())), ("limit", Some(limit))];
+async fn page(client: &Client, named: &Named, after: &str, limit: &str) -> Result<Vec<Value>, CliError> {
+    let parameters = [("target", named.target.target.as_deref()), ("after", Some(after)), ("limit", Some(limit))];
     client.json(client.request(Method::GET, &path(named), &parameters)).await
 }
 
 async fn list(client: &Client, named: &Named) -> Result<(), CliError> {
     let mut all = Vec::new();
     loop {
-        let after = all.last().map_or(0, |letter: &Value| letter["position"].as_u64().unwrap_or(u64::MAX));
-        let letters = page(client, named, after, "1000").await?;
+        let after = all.last().map_or("0".to_owned(), |letter: &Value| print::cell(&letter["position"]));
+        let letters = page(client, named, &after, "1000").await?;
         if letters.is_empty() {
             break;
         }
@@ -54,15 +52,15 @@ async fn list(client: &Client, named: &Named) -> Result<(), CliError> {
 }
 
 async fn show(client: &Client, letter: &Letter) -> Result<(), CliError> {
-    let found = page(client, &letter.named, letter.position.saturating_sub(1), "1").await?;
-    let found = found.into_iter().find(|found| found["position"].as_u64() == Some(letter.position));
-    let mut found = found.ok_or_else(|| {
-        CliError::NotFound(format!("{} has no dead letter at position {}", letter.named.projection, letter.position))
-    })?;
-    let (after, until) = (letter.position.saturating_sub(1).to_string(), letter.position.to_string());
-    let request =
-        client.request(Method::GET, "/commands/v1/export", &[("after", Some(&after)), ("until", Some(&until))]);
-    found["cloudEvent"] = client.json(request).await?;
+    let path = format!("{}/{}", path(&letter.named), letter.position);
+    let target = [("target", letter.named.target.target.as_deref())];
+    let mut found: Value = client.json(client.request(Method::GET, &path, &target)).await?;
+    // What came from a foreign topic is not in an event store.
+    if letter.position.partition().is_none() {
+        let (after, until) = (letter.position.before().to_string(), letter.position.to_string());
+        let range = [("after", Some(after.as_str())), ("until", Some(until.as_str()))];
+        found["cloudEvent"] = client.json(client.request(Method::GET, "/commands/v1/export", &range)).await?;
+    }
     match client.output {
         Output::Json => print::json(&found),
         Output::Text => print::line(&serde_json::to_string_pretty(&found).expect("answers are plain data")),

@@ -24,7 +24,7 @@ fn plain() -> Format {
 fn read(format: &Format, message: &Message<'_>) -> EventBatch {
     let mut batch = EventBatch::of_partition(message.partition);
     format.read(message, &mut batch);
-    assert_eq!((batch.len(), batch.place(0).to_string()), (1, "3/42".to_owned()));
+    assert_eq!((batch.len(), batch.place(0).to_string()), (1, "3:42".to_owned()));
     batch
 }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use reel_events::EventBatch;
+use reel_events::{EventBatch, Place};
 
 use crate::change::Refusal;
 use crate::ports::{ApplyError, CommitError, ReadModelError, SinkError};
@@ -12,7 +12,7 @@ use crate::ports::{ApplyError, CommitError, ReadModelError, SinkError};
 #[error("{code}: {message}")]
 pub struct Failure {
     /// The event at fault, where one is.
-    pub position: Option<u64>,
+    pub position: Option<Place>,
     /// Its stream.
     pub stream: Option<String>,
     /// Its kind.
@@ -60,13 +60,14 @@ impl Failure {
 
     /// A failure of the event at `index`.
     pub(crate) fn of(batch: &EventBatch, index: usize, code: String, message: &str) -> Failure {
-        let event = batch.get(index);
+        let (event, place) = (batch.get(index), batch.place(index));
+        let kind = if event.kind.is_empty() { "a message" } else { event.kind };
         Failure {
-            position: Some(event.position),
+            position: Some(place),
             stream: Some(event.stream.into()),
             kind: Some(event.kind.into()),
             code,
-            message: format!("{} at position {} of stream {}: {message}", event.kind, event.position, event.stream),
+            message: format!("{kind} at position {place} of stream {}: {message}", event.stream),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use reel_events::EventBatch;
+use reel_events::{EventBatch, Place};
 
 use crate::change::{KeyValues, Row, TableWrites, Writes};
 use crate::failure::Failure;
@@ -126,7 +126,7 @@ pub struct MemoryState {
     /// The one shard's checkpoint.
     pub checkpoint: Checkpoint,
     /// Dead letters, in order of position.
-    pub dead_letters: BTreeMap<u64, DeadLetter>,
+    pub dead_letters: BTreeMap<Place, DeadLetter>,
 }
 
 impl MemoryReadModel {

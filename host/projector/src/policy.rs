@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use reel_events::EventBatch;
+use reel_events::Place;
 
 use crate::failure::{Failure, Fault, RunError};
 use crate::manifest::Manifest;
@@ -25,7 +25,7 @@ pub struct RunSettings {
     /// What to do with an event that cannot be applied.
     pub on_failure: FailurePolicy,
     /// Positions that an operator let go.
-    pub let_go: HashSet<u64>,
+    pub let_go: HashSet<Place>,
     /// Streams that are parked.
     pub parked: HashSet<String>,
     /// Most events in one batch.
@@ -45,33 +45,52 @@ impl Policy {
         Policy { settings, manifest, batches: 0, compared: 0 }
     }
 
-    /// Takes out the events that are not to be applied: of parked streams, and those that an operator let go.
+    /// Takes out the events that are not to be applied: of parked streams, those that an operator let go, and what is no event at all
+    /// where the policy skips that.
     pub(crate) fn withhold(&self, work: Work) -> Work {
+        let skips = self.settings.on_failure == FailurePolicy::Skip;
         let reason = |index: usize| {
             let event = work.batch.get(index);
-            let reason = if self.settings.let_go.contains(&event.position) {
+            let unreadable = work.batch.unreadable(index).filter(|_| skips);
+            let reason = if self.settings.let_go.contains(&work.batch.place(index)) {
                 (DeadLetterReason::Skipped, ("let-go", "an operator let it go"))
             } else if self.settings.parked.contains(event.stream) {
                 (DeadLetterReason::Held, ("", ""))
+            } else if let Some(why) = unreadable {
+                (DeadLetterReason::Skipped, (why.code, why.reason.as_str()))
             } else {
                 return None;
             };
             // What the projection would not see is no dead letter of it.
-            self.manifest.kind_index(event.kind).map(|_| reason)
+            self.concerns(event.kind).then_some(reason)
         };
-        let idle = self.settings.let_go.is_empty() && self.settings.parked.is_empty();
+        let idle = self.settings.let_go.is_empty() && self.settings.parked.is_empty() && !skips;
         if idle || !work.settled.is_empty() || !work.range.clone().any(|index| reason(index).is_some()) {
             return work;
         }
-        let (mut batch, mut aside) = (EventBatch::new(), work.aside.clone());
+        let (mut batch, mut aside) = (work.batch.like(), work.aside.clone());
         for index in work.range.clone() {
             match reason(index) {
                 Some((reason, words)) => aside.push(dead_letter(&work.batch, index, reason, words)),
-                None => batch.push(work.batch.get(index)),
+                None => batch.append(&work.batch, index..index + 1),
             }
         }
         aside.sort_by_key(|letter| letter.position);
         Work { range: 0..batch.len(), batch: Arc::new(batch), aside, ..work }
+    }
+
+    /// Whether the projection would see an event of this kind. Of a message that is no event the kind may not be known: that concerns
+    /// everybody.
+    fn concerns(&self, kind: &str) -> bool {
+        kind.is_empty() || self.manifest.kind_index(kind).is_some()
+    }
+
+    /// What is wrong with a piece of work before it is applied: the first message of it that is no event, and that the projection would
+    /// see.
+    pub(crate) fn unreadable(&self, work: &Work) -> Option<Fault> {
+        let mut messages = work.batch.all_unreadable(work.range.clone());
+        let (index, why) = messages.find(|(index, _)| self.concerns(work.batch.get(*index).kind))?;
+        Some(Fault::Poison { event: Some(index), code: why.code.into(), message: why.reason.clone() })
     }
 
     /// Decides whether a piece of work is compared with itself event by event; of a long one, only the beginning is, and the rest comes
@@ -131,7 +150,12 @@ impl Policy {
                 DeadLetterReason::Parked
             }
         };
-        tracing::warn!(position = failure.position, stream = failure.stream, code = failure.code, "event put aside");
+        tracing::warn!(
+            position = failure.position.map(tracing::field::display),
+            stream = failure.stream,
+            code = failure.code,
+            "event put aside"
+        );
         work.aside.push(dead_letter(&work.batch, index, reason, (&failure.code, &message)));
         work.range = index..index;
         Ok(work)

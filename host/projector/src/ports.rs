@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use async_trait::async_trait;
-use reel_events::{EventBatch, LogId, LogPoint};
+use reel_events::{EventBatch, LogId, LogPoint, Place};
 use uuid::Uuid;
 
 use crate::change::{Change, KeyValues, Refusal, Row, Writes};
@@ -149,14 +149,14 @@ pub struct Commit<'a> {
     pub dead_letters: &'a [DeadLetter],
     /// Positions whose dead letters end with this commit: they were retried, or an operator let them go. Where one of them is there no
     /// more, somebody else has done this step, and nothing is written: [`CommitError::Superseded`].
-    pub settled: &'a [u64],
+    pub settled: &'a [Place],
 }
 
 /// An event that could not be applied, or that is held back because one before it in its stream could not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its position.
-    pub position: u64,
+    /// Its position; in a foreign topic its partition, too.
+    pub position: Place,
     /// Its id.
     pub event: Uuid,
     /// Its stream.
@@ -169,6 +169,8 @@ pub struct DeadLetter {
     pub code: String,
     /// For people; empty for a held event.
     pub message: String,
+    /// What came, as JSON, where it could not be made an event at all: a message of a foreign topic.
+    pub original: Option<String>,
 }
 
 /// Why an event is a dead letter.

@@ -85,7 +85,11 @@ impl Run {
             if let Some(rest) = rest {
                 self.queue.push_front(rest);
             }
-            match self.shard.apply(&work, scrutiny).await {
+            let applied = match self.policy.unreadable(&work) {
+                Some(fault) => Err(fault),
+                None => self.shard.apply(&work, scrutiny).await,
+            };
+            match applied {
                 Ok(folded) => {
                     self.wait = Backoff::new();
                     self.commit(work, folded).await?;

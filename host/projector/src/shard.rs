@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reel_events::{EventBatch, LogPoint};
+use reel_events::{EventBatch, LogPoint, Place};
 use tokio::sync::watch;
 
 use crate::cache::{Coverage, RowCache};
@@ -225,7 +225,7 @@ struct OwnedCommit {
     to: LogPoint,
     writes: Arc<crate::change::Writes>,
     aside: Vec<DeadLetter>,
-    settled: Vec<u64>,
+    settled: Vec<Place>,
     read_model: Arc<dyn ReadModel>,
     progress: Arc<Progress>,
     stop: watch::Receiver<bool>,

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use reel_events::{EventBatch, LogPoint};
+use reel_events::{EventBatch, LogPoint, Place};
 
 use crate::ports::{DeadLetter, DeadLetterReason};
 
@@ -17,7 +17,7 @@ pub(crate) struct Work {
     /// Events up to `through` that are put aside.
     pub(crate) aside: Vec<DeadLetter>,
     /// Positions whose dead letters end with this.
-    pub(crate) settled: Vec<u64>,
+    pub(crate) settled: Vec<Place>,
 }
 
 /// How a range is applied.
@@ -41,7 +41,7 @@ impl Work {
         let mut works = Vec::with_capacity(pieces.len());
         for (number, piece) in pieces.iter().enumerate() {
             let through = if number == last { self.through } else { end_of(&self.batch, piece.end) };
-            let later = aside.split_off(aside.partition_point(|letter| letter.position <= through.position));
+            let later = aside.split_off(aside.partition_point(|letter| letter.position.position() <= through.position));
             works.push(Work { batch: Arc::clone(&self.batch), range: piece.clone(), through, aside, settled: vec![] });
             aside = later;
         }
@@ -63,12 +63,13 @@ pub(crate) fn dead_letter(
 ) -> DeadLetter {
     let event = batch.get(index);
     DeadLetter {
-        position: event.position,
+        position: batch.place(index),
         event: event.id,
         stream: event.stream.into(),
         kind: event.kind.into(),
         reason,
         code: code.into(),
         message: message.into(),
+        original: batch.unreadable(index).map(|why| why.original.clone()),
     }
 }

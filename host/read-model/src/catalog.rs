@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use reel_events::{LogId, LogPoint, Timestamp};
+use reel_events::{LogId, LogPoint, Place, Timestamp};
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetterReason, FailurePolicy};
 use reel_projector::{Manifest, ReadModelError};
@@ -17,7 +17,7 @@ use crate::target::{
 };
 
 /// The catalog that this build reads and writes.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// The steps of a dialect's upgrades that lead from `found` to [`VERSION`]: `upgrades[0]` makes version 2 of version 1, and so on.
 ///
@@ -168,7 +168,7 @@ impl ConditionEntry {
             Condition::Paused => ConditionEntry { word: "paused".to_owned(), ..ConditionEntry::default() },
             Condition::Halted { position, stream, code, message } => ConditionEntry {
                 word: "halted".to_owned(),
-                position: position.map(kept),
+                position: position.map(|position| kept(position.number())),
                 stream: stream.clone(),
                 code: Some(code.clone()),
                 message: Some(message.clone()),
@@ -181,7 +181,7 @@ impl ConditionEntry {
             "running" => Ok(Condition::Running),
             "paused" => Ok(Condition::Paused),
             "halted" => Ok(Condition::Halted {
-                position: self.position.map(number).transpose()?,
+                position: self.position.map(place).transpose()?,
                 stream: self.stream,
                 code: self.code.unwrap_or_default(),
                 message: self.message.unwrap_or_default(),
@@ -230,6 +230,11 @@ pub(crate) fn kept(number: u64) -> i64 {
 /// A count or position from a database.
 pub(crate) fn number(kept: i64) -> Result<u64, Unreadable> {
     u64::try_from(kept).map_err(|_| Unreadable(format!("the catalog holds the negative number {kept}")))
+}
+
+/// An event's place from a database.
+pub(crate) fn place(kept: i64) -> Result<Place, Unreadable> {
+    number(kept).map(Place::from_number)
 }
 
 /// A UUID from a database.

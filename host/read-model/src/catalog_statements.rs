@@ -102,7 +102,7 @@ macro_rules! catalog_statements {
             concat!("DELETE FROM ", $at, "checkpoint WHERE generation = $1");
 
         pub(crate) const DEAD_LETTERS: &str = concat!(
-            "SELECT position, event, stream, kind, reason, code, message FROM ",
+            "SELECT position, event, stream, kind, reason, code, message, original FROM ",
             $at,
             "dead_letter WHERE generation = $1 AND position > $2 ORDER BY position LIMIT $3"
         );

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reel_events::{LogId, LogPoint, Timestamp};
+use reel_events::{LogId, LogPoint, Place, Timestamp};
 use reel_projector::{
     Checkpoint, Manifest, ReadModel, ReadModelError,
     ports::{DeadLetter, FailurePolicy},
@@ -124,11 +124,11 @@ pub trait Target: Send + Sync {
     /// [`CatalogError::Moved`] where another generation is live by now: look it up and ask again.
     async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError>;
 
-    /// Dead letters of a generation behind position `after`, in order, at most `limit`.
-    async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError>;
+    /// Dead letters of a generation behind `after`, in order, at most `limit`.
+    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError>;
 
     /// Positions that an operator let go, for deployments of this log, component and settings.
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError>;
+    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError>;
 
     /// Keeps an operator's decision; one that is there already stays as it is.
     async fn decide(&self, decision: &Decision) -> Result<(), CatalogError>;
@@ -268,7 +268,7 @@ pub enum Condition {
     /// It stopped on a failure, and waits for an operator.
     Halted {
         /// The event at fault, where one is.
-        position: Option<u64>,
+        position: Option<Place>,
         /// Its stream.
         stream: Option<String>,
         /// Label of the failure.
@@ -354,7 +354,7 @@ pub struct Decision {
     /// With which settings.
     pub settings: String,
     /// Which event.
-    pub position: u64,
+    pub position: Place,
     /// When.
     pub decided_at: Timestamp,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_event_log::ReadLimit;
-use reel_events::{EventBatch, StreamId, Timestamp};
+use reel_events::{EventBatch, Place, StreamId, Timestamp};
 use reel_projector::ports::{DeadLetter, DeadLetterReason, FailurePolicy};
 use reel_projector::{Errand, Failure, Request, Retry};
 use reel_read_model::{Condition, Decision, Generation, Target};
@@ -23,7 +23,7 @@ const TRIES: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
 
 impl Host {
-    /// Dead letters behind position `after`, in order, at most `limit`: of the generation named, or of the live (else the newest) one.
+    /// Dead letters behind `after`, in order, at most `limit`: of the generation named, or of the live (else the newest) one.
     ///
     /// # Errors
     /// Where there is no such generation, or the catalog does not answer.
@@ -31,7 +31,7 @@ impl Host {
         &self,
         wanted: &ProjectionRef,
         target: Option<&str>,
-        (after, limit): (u64, u32),
+        (after, limit): (Place, u32),
     ) -> Result<(Generation, Vec<DeadLetter>), HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letters = target.dead_letters(generation.id, after, limit).await.map_err(reading)?;
@@ -47,7 +47,7 @@ impl Host {
         &self,
         wanted: &ProjectionRef,
         target: Option<&str>,
-        position: u64,
+        position: Place,
     ) -> Result<Generation, HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letter = self.letter(&target, &generation, position).await?;
@@ -87,15 +87,12 @@ impl Host {
         &self,
         wanted: &ProjectionRef,
         target: Option<&str>,
-        position: u64,
+        position: Place,
     ) -> Result<Generation, HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letter = self.letter(&target, &generation, position).await?;
         let Some(letter) = letter else {
-            return Err(HostError::NotFound(format!(
-                "{} has no dead letter at position {position}",
-                title(&generation)
-            )));
+            return Err(no_letter(&generation, position));
         };
         if generation.on_failure != FailurePolicy::Park {
             let message = format!(
@@ -116,14 +113,12 @@ impl Host {
         &self,
         wanted: &ProjectionRef,
         target: Option<&str>,
-        position: u64,
+        position: Place,
     ) -> Result<Generation, HostError> {
         let (target, generation) = self.one(wanted, target).await?;
         let letter = self.letter(&target, &generation, position).await?;
         match letter.map(|letter| letter.reason) {
-            None => {
-                Err(HostError::NotFound(format!("{} has no dead letter at position {position}", title(&generation))))
-            }
+            None => Err(no_letter(&generation, position)),
             Some(DeadLetterReason::Skipped) => {
                 let nothing = (EventBatch::new(), String::new(), vec![position]);
                 self.through_the_loop(&target, &generation, nothing).await?;
@@ -135,6 +130,20 @@ impl Host {
         }
     }
 
+    /// One dead letter: of the generation named, or of the live (else the newest) one.
+    ///
+    /// # Errors
+    /// [`HostError::NotFound`] where there is none at that position.
+    pub async fn dead_letter(
+        &self,
+        wanted: &ProjectionRef,
+        target: Option<&str>,
+        position: Place,
+    ) -> Result<DeadLetter, HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        self.letter(&target, &generation, position).await?.ok_or_else(|| no_letter(&generation, position))
+    }
+
     async fn unpark(
         &self,
         target: &Arc<dyn Target>,
@@ -144,8 +153,8 @@ impl Host {
     ) -> Result<(), HostError> {
         let mut held = self.all_letters(target, generation).await?;
         held.retain(|held| held.stream == letter.stream && held.reason != DeadLetterReason::Skipped);
-        let positions: Vec<u64> = held.iter().map(|letter| letter.position).collect();
-        let applied: Vec<u64> = if go == LetGo::First {
+        let positions: Vec<Place> = held.iter().map(|letter| letter.position).collect();
+        let applied: Vec<Place> = if go == LetGo::First {
             positions.iter().copied().filter(|p| *p != letter.position).collect()
         } else {
             positions.clone()
@@ -160,7 +169,7 @@ impl Host {
         &self,
         target: &Arc<dyn Target>,
         generation: &Generation,
-        (events, stream, positions): (EventBatch, String, Vec<u64>),
+        (events, stream, positions): (EventBatch, String, Vec<Place>),
     ) -> Result<(), HostError> {
         let not_running = || HostError::Conflict(format!("{} does not run: resume it first", title(generation)));
         if generation.condition != Condition::Running {
@@ -184,7 +193,7 @@ impl Host {
     }
 
     /// The events of a stream at the positions named.
-    async fn events_of(&self, stream: &str, positions: &[u64]) -> Result<EventBatch, HostError> {
+    async fn events_of(&self, stream: &str, positions: &[Place]) -> Result<EventBatch, HostError> {
         let unavailable = |error: reel_event_log::StoreError| HostError::Unavailable {
             action: "reading the stream",
             source: error.into(),
@@ -198,7 +207,9 @@ impl Host {
                 return Ok(events);
             }
             version = page.get(page.len() - 1).version;
-            events.extend(page.iter().filter(|event| positions.binary_search(&event.position).is_ok()));
+            let wanted =
+                |position| Place::global(position).is_some_and(|place| positions.binary_search(&place).is_ok());
+            events.extend(page.iter().filter(|event| wanted(event.position)));
         }
     }
 
@@ -206,9 +217,9 @@ impl Host {
         &self,
         target: &Arc<dyn Target>,
         generation: &Generation,
-        position: u64,
+        position: Place,
     ) -> Result<Option<DeadLetter>, HostError> {
-        let behind = target.dead_letters(generation.id, position.saturating_sub(1), 1).await.map_err(reading)?;
+        let behind = target.dead_letters(generation.id, position.before(), 1).await.map_err(reading)?;
         Ok(behind.into_iter().find(|letter| letter.position == position))
     }
 
@@ -219,7 +230,7 @@ impl Host {
     ) -> Result<Vec<DeadLetter>, HostError> {
         let mut all: Vec<DeadLetter> = Vec::new();
         loop {
-            let after = all.last().map_or(0, |letter| letter.position);
+            let after = all.last().map_or(Place::START, |letter| letter.position);
             let page = target.dead_letters(generation.id, after, PAGE).await.map_err(reading)?;
             if page.is_empty() {
                 return Ok(all);
@@ -247,6 +258,10 @@ impl Host {
 enum LetGo {
     Nothing,
     First,
+}
+
+fn no_letter(generation: &Generation, position: Place) -> HostError {
+    HostError::NotFound(format!("{} has no dead letter at position {position}", title(generation)))
 }
 
 fn waits_where(generation: &Generation) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_event_log::topic::Tail;
+use reel_events::Place;
 use reel_projector::{
     Failure, Orders, Plugin, Progress, Request, RunError, RunSettings, ShardParts, chain,
     ports::{Checkpoint, DeadLetterReason},
@@ -242,7 +243,7 @@ impl Run {
         let Generation { id, log, digest, settings, on_failure, .. } = &self.generation;
         let let_go = self.target.decisions(*log, digest, settings).await.map_err(passing)?;
         let mut parked = HashSet::new();
-        let mut after = 0;
+        let mut after = Place::START;
         loop {
             let page = self.target.dead_letters(*id, after, 1000).await.map_err(passing)?;
             let Some(last) = page.last() else { break };
@@ -261,7 +262,7 @@ impl Run {
 
     /// Notes in the catalog why the generation stopped; a build that nothing can mend has failed.
     async fn halt(&self, failure: Failure, state: Option<GenerationState>) {
-        tracing::error!(code = %failure.code, position = failure.position, stream = failure.stream, message = %failure.message, "halted");
+        tracing::error!(code = %failure.code, position = failure.position.map(tracing::field::display), stream = failure.stream, message = %failure.message, "halted");
         let condition = Condition::Halted {
             position: failure.position,
             stream: failure.stream,

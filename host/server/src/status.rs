@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reel_event_log::{EventStore, ReadLimit};
+use reel_events::Place;
 use reel_projector::{Phase, ProgressNow, chain};
 use reel_read_model::{Condition, Generation, GenerationState, Target};
 use serde::Serialize;
@@ -78,7 +79,7 @@ pub struct Problem {
     /// For people.
     pub message: String,
     /// The event at fault, where one is.
-    pub position: Option<u64>,
+    pub position: Option<Place>,
     /// Its stream.
     pub stream: Option<String>,
 }

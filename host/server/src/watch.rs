@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use reel_events::Place;
 use reel_projector::chain;
 use reel_read_model::{CatalogError, GenerationId, Target};
 
@@ -133,7 +134,7 @@ impl Seen {
 }
 
 async fn count_letters(target: &Arc<dyn Target>, id: GenerationId) -> Result<u64, CatalogError> {
-    let (mut after, mut count) = (0, 0);
+    let (mut after, mut count) = (Place::START, 0);
     loop {
         let page = target.dead_letters(id, after, 1_000).await?;
         let Some(last) = page.last() else { return Ok(count) };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use proptest::prelude::*;
-use reel_events::{EventRef, partition_of};
+use reel_events::{EventRef, Place, partition_of};
 
 use super::*;
 use crate::change::{Cell, Change, Operation, Row};
@@ -56,11 +56,13 @@ proptest! {
         let ended = feed(&mut shard, &batch, &cuts);
         match (halted, ended) {
             (None, Ok(())) => {}
-            (Some(position), Err(RunError::Halted(failure))) => prop_assert_eq!(failure.position, Some(position)),
+            (Some(position), Err(RunError::Halted(failure))) => {
+                prop_assert_eq!(failure.position.map(Place::position), Some(position));
+            }
             (halted, ended) => prop_assert!(false, "{:?} {:?}", halted, ended),
         }
         let (folded, letters) = shard.finish();
-        prop_assert_eq!(letters.iter().map(|letter| letter.position).collect::<BTreeSet<_>>(), dead);
+        prop_assert_eq!(letters.iter().map(|letter| letter.position.position()).collect::<BTreeSet<_>>(), dead);
         let rows = rows(&manifest(), vec![folded], 0);
         prop_assert!(plain.equals_rows(rows.iter()), "one by one: {:?}, built: {:?}", plain, rows);
     }
@@ -153,7 +155,7 @@ fn an_overflow_that_only_all_shards_reach_is_refused() {
     let mut shard = BulkShard::new(by_stream(), plugin, settings(FailurePolicy::Skip), 1);
     feed(&mut shard, &streams(42), &[5]).unwrap();
     let (folded, letters) = shard.finish();
-    assert_eq!(letters[0].position, 31);
+    assert_eq!(letters[0].position.position(), 31);
     assert!(letters.iter().all(|letter| letter.reason == DeadLetterReason::Skipped));
     let sums = rows(&by_stream(), vec![folded], 1);
     assert!(sums.iter().all(|row| row[1] == Value::Int(30_000)), "{sums:?}");

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use reel_events::EventBatch;
+use reel_events::{EventBatch, Place};
 use tokio::sync::{Mutex, oneshot};
 
 use super::Run;
@@ -35,7 +35,7 @@ pub struct Retry {
     /// The stream.
     pub stream: String,
     /// Positions of all its dead letters: they end with this.
-    pub positions: Vec<u64>,
+    pub positions: Vec<Place>,
 }
 
 /// Rows to be replaced by what a new fold of their streams makes: what hands have changed is gone then.
@@ -68,7 +68,11 @@ impl Run {
     async fn retry(&mut self, retry: Retry) -> Result<Result<u64, Failure>, RunError> {
         let through = self.shard.checkpoint.point;
         let work = Work { settled: retry.positions, ..Work::all(retry.events, through) };
-        let folded = match self.shard.apply(&work, Scrutiny::Trust).await {
+        let applied = match self.policy.unreadable(&work) {
+            Some(fault) => Err(fault),
+            None => self.shard.apply(&work, Scrutiny::Trust).await,
+        };
+        let folded = match applied {
             Ok(folded) => folded,
             Err(fault) => return refused(fault, &work.batch),
         };

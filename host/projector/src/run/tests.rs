@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use proptest::prelude::*;
-use reel_events::{EventBatch, LogId, LogPoint};
+use reel_events::foreign::Unreadable;
+use reel_events::{EventBatch, EventRef, LogId, LogPoint, Place};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -37,7 +38,8 @@ impl Source for Pieces {
         }
         let size = self.cuts.pop_front().unwrap_or(usize::MAX).clamp(1, most);
         let end = self.batch.len().min(self.at.saturating_add(size));
-        let events: EventBatch = (self.at..end).map(|index| self.batch.get(index)).collect();
+        let mut events = self.batch.like();
+        events.append(&self.batch, self.at..end);
         self.at = end;
         Ok(Delivery { events, through: end_of(&self.batch, end), head: self.batch.len() as u64 })
     }
@@ -48,14 +50,19 @@ struct Ran {
     end: Result<(), RunError>,
 }
 
-fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, let_go: &[u64]) -> Ran {
+/// Runs a script over `batch`, which has an event for each of its lines.
+fn run_over(
+    batch: EventBatch,
+    script: &[Vec<Act>],
+    cuts: &[usize],
+    (on_failure, let_go): (FailurePolicy, &[Place]),
+) -> Ran {
     let script = Arc::new(script.to_vec());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     runtime.block_on(async {
         let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
         let (done, stop) = watch::channel(false);
         let (_requests, requests) = mpsc::channel(1);
-        let batch = events(script.len());
         let source = Pieces { batch, cuts: cuts.iter().copied().collect(), at: 0, done };
         let parts = ShardParts {
             manifest: manifest(),
@@ -78,6 +85,66 @@ fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, le
     })
 }
 
+fn run_script(script: &[Vec<Act>], cuts: &[usize], on_failure: FailurePolicy, let_go: &[Place]) -> Ran {
+    run_over(events(script.len()), script, cuts, (on_failure, let_go))
+}
+
+fn at(position: u64) -> Place {
+    Place::global(position).unwrap()
+}
+
+fn positions(ran: &Ran) -> BTreeSet<u64> {
+    ran.state.dead_letters.keys().map(|place| place.position()).collect()
+}
+
+/// The same events as those of one partition of a foreign topic; some of them are none.
+fn with_unreadable(events: &EventBatch, is_unreadable: impl Fn(usize) -> bool) -> EventBatch {
+    let mut batch = EventBatch::of_partition(7);
+    for (index, event) in events.iter().enumerate() {
+        if is_unreadable(index) {
+            let why =
+                Unreadable { code: "not-json", reason: "it is broken".into(), original: format!("message {index}") };
+            batch.push_unreadable(EventRef { kind: "", payload: "", ..event }, why);
+        } else {
+            batch.push(event);
+        }
+    }
+    batch
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    /// A message that is no event is as an event that can never be applied, and the plugin does not see it.
+    #[test]
+    fn what_is_no_event_follows_the_policy(
+        script in proptest::collection::vec((proptest::collection::vec(act(), 1..3), 0..5_u8), 1..40),
+        cuts in proptest::collection::vec(1..12_usize, 0..8),
+        policy in policy(),
+    ) {
+        let broken: Vec<bool> = script.iter().map(|(_, number)| *number == 0).collect();
+        let script: Vec<Vec<Act>> = script.into_iter().map(|(acts, _)| acts).collect();
+        let model: Vec<Vec<Act>> =
+            script.iter().zip(&broken).map(|(acts, broken)| if *broken { vec![Act::Trap] } else { acts.clone() }).collect();
+        let (plain, dead, halted) = one_by_one(&model, policy);
+        let ran = run_over(with_unreadable(&events(script.len()), |index| broken[index]), &script, &cuts, (policy, &[]));
+        prop_assert!(plain.equals(&ran.state.tables), "{:?} {:?}", plain, ran.state);
+        prop_assert_eq!(positions(&ran), dead);
+        for (place, letter) in &ran.state.dead_letters {
+            let index = place.position() as usize - 1;
+            prop_assert_eq!(place.partition(), Some(7));
+            prop_assert_eq!(letter.original.clone(), broken[index].then(|| format!("message {index}")));
+        }
+        match (halted, ran.end) {
+            (None, Ok(())) => prop_assert_eq!(ran.state.checkpoint.point.position, script.len() as u64),
+            (Some(position), Err(RunError::Halted(failure))) => {
+                prop_assert_eq!(failure.position, Place::in_partition(7, position));
+            }
+            (halted, end) => prop_assert!(false, "{:?} {:?}", halted, end),
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
@@ -90,11 +157,11 @@ proptest! {
         let (plain, dead, halted) = one_by_one(&script, policy);
         let ran = run_script(&script, &cuts, policy, &[]);
         prop_assert!(plain.equals(&ran.state.tables), "{:?} {:?}", plain, ran.state);
-        prop_assert_eq!(ran.state.dead_letters.keys().copied().collect::<BTreeSet<_>>(), dead);
+        prop_assert_eq!(positions(&ran), dead);
         match (halted, ran.end) {
             (None, Ok(())) => prop_assert_eq!(ran.state.checkpoint.point.position, script.len() as u64),
             (Some(position), Err(RunError::Halted(failure))) => {
-                prop_assert_eq!(failure.position, Some(position));
+                prop_assert_eq!(failure.position.map(Place::position), Some(position));
                 prop_assert_eq!(ran.state.checkpoint.point.position, position - 1);
             }
             (halted, end) => prop_assert!(false, "{:?} {:?}", halted, end),
@@ -107,12 +174,12 @@ fn an_event_that_was_let_go_is_passed_and_noted() {
     let script = vec![vec![], vec![Act::Trap], vec![]];
     let halted = run_script(&script, &[], FailurePolicy::Halt, &[]);
     assert!(
-        matches!(halted.end, Err(RunError::Halted(failure)) if failure.position == Some(2) && failure.code == "trapped")
+        matches!(halted.end, Err(RunError::Halted(failure)) if failure.position == Place::global(2) && failure.code == "trapped")
     );
-    let passed = run_script(&script, &[], FailurePolicy::Halt, &[2]);
+    let passed = run_script(&script, &[], FailurePolicy::Halt, &[at(2)]);
     assert!(passed.end.is_ok());
     assert_eq!(passed.state.checkpoint.point.position, 3);
-    assert_eq!(passed.state.dead_letters[&2].reason, DeadLetterReason::Skipped);
+    assert_eq!(passed.state.dead_letters[&at(2)].reason, DeadLetterReason::Skipped);
 }
 
 /// Keeps a counter between events: what it writes depends on how they are cut.

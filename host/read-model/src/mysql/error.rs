@@ -66,6 +66,11 @@ pub(super) fn is_duplicate(error: &sqlx::Error) -> bool {
     number(error) == Some(1062)
 }
 
+/// Whether a table has this column already.
+pub(super) fn is_duplicate_column(error: &sqlx::Error) -> bool {
+    number(error) == Some(1060)
+}
+
 /// Whether the login has not the right to do this.
 pub(super) fn is_denied(error: &sqlx::Error) -> bool {
     matches!(number(error), Some(1044 | 1142 | 1143 | 1227 | 1370))

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{Checkpoint, ReadModel};
 use uuid::Uuid;
@@ -279,13 +279,13 @@ impl Target for MySql {
         answer.map_err(|fault| self.told(fault, "answering a query"))
     }
 
-    async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
+    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
         let work =
             async { catalog::dead_letters(&mut *self.database.readers.acquire().await?, id, after, limit).await };
         work.await.map_err(|fault| self.told(fault, "reading dead letters"))
     }
 
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError> {
+    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
         let work =
             async { catalog::decisions(&mut *self.database.readers.acquire().await?, log, digest, settings).await };
         work.await.map_err(|fault| self.told(fault, "reading decisions"))

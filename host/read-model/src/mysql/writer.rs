@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::key::encoded;
 use reel_projector::ports::{Commit, CommitError, DeadLetter};
@@ -290,23 +291,24 @@ pub(super) async fn put_dead_letters(
     for letter in letters {
         let put = query(sql::PUT_DEAD_LETTER)
             .bind(id.0)
-            .bind(kept(letter.position))
+            .bind(kept(letter.position.number()))
             .bind(letter.event.to_string())
             .bind(&letter.stream)
             .bind(&letter.kind)
             .bind(letter.reason.word())
             .bind(&letter.code)
-            .bind(&letter.message);
+            .bind(&letter.message)
+            .bind(&letter.original);
         put.execute(&mut *connection).await?;
     }
     Ok(())
 }
 
 /// Ends dead letters; how many there were of those named.
-async fn settle(connection: &mut MySqlConnection, id: GenerationId, settled: &[u64]) -> Result<u64, CommitFault> {
+async fn settle(connection: &mut MySqlConnection, id: GenerationId, settled: &[Place]) -> Result<u64, CommitFault> {
     let mut ended = 0;
     for position in settled {
-        let settle = query(sql::SETTLE).bind(id.0).bind(kept(*position));
+        let settle = query(sql::SETTLE).bind(id.0).bind(kept(position.number()));
         ended += settle.execute(&mut *connection).await?.rows_affected();
     }
     Ok(ended)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
 use sqlx::postgres::PgRow;
@@ -13,7 +13,7 @@ use super::dialect::catalog as sql;
 use super::error::PostgresFault;
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
-    check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
+    check_relayout, kept, no_generation, no_shard, now, place, settings_digest, title, upgrades_from, uuid,
 };
 use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
@@ -268,22 +268,23 @@ pub(super) async fn put_checkpoints<O>(
 pub(super) async fn dead_letters(
     connection: &mut PgConnection,
     id: GenerationId,
-    after: u64,
+    after: Place,
     limit: u32,
 ) -> Outcome<Vec<DeadLetter>> {
-    let letters = query(sql::DEAD_LETTERS).bind(id.0).bind(kept(after)).bind(i64::from(limit));
+    let letters = query(sql::DEAD_LETTERS).bind(id.0).bind(kept(after.number())).bind(i64::from(limit));
     letters.fetch_all(&mut *connection).await?.iter().map(dead_letter).collect()
 }
 
 fn dead_letter(row: &PgRow) -> Outcome<DeadLetter> {
     Ok(DeadLetter {
-        position: number(row.try_get(0)?)?,
+        position: place(row.try_get(0)?)?,
         event: uuid(row.try_get(1)?)?,
         stream: row.try_get(2)?,
         kind: row.try_get(3)?,
         reason: DeadLetterReason::read(row.try_get(4)?)?,
         code: row.try_get(5)?,
         message: row.try_get(6)?,
+        original: row.try_get(7)?,
     })
 }
 
@@ -292,10 +293,10 @@ pub(super) async fn decisions(
     log: LogId,
     digest: &str,
     settings: &str,
-) -> Outcome<Vec<u64>> {
+) -> Outcome<Vec<Place>> {
     let decisions = query_scalar(sql::DECISIONS).bind(log.to_string()).bind(digest).bind(settings_digest(settings));
     let positions: Vec<i64> = decisions.fetch_all(&mut *connection).await?;
-    Ok(positions.into_iter().map(number).collect::<Result<_, _>>()?)
+    Ok(positions.into_iter().map(place).collect::<Result<_, _>>()?)
 }
 
 pub(super) async fn decide(connection: &mut PgConnection, decision: &Decision) -> Outcome<()> {
@@ -303,7 +304,7 @@ pub(super) async fn decide(connection: &mut PgConnection, decision: &Decision) -
         .bind(decision.log.to_string())
         .bind(&decision.digest)
         .bind(settings_digest(&decision.settings))
-        .bind(kept(decision.position))
+        .bind(kept(decision.position.number()))
         .bind(decision.decided_at.micros());
     decide.execute(&mut *connection).await?;
     Ok(())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::ports::{Commit, CommitError, DeadLetter};
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError, Table, Value};
@@ -303,23 +304,24 @@ pub(super) async fn put_dead_letters(
         |text: fn(&DeadLetter) -> &str| letters.iter().map(|letter| text(letter).to_owned()).collect::<Vec<_>>();
     let put = query(sql::PUT_DEAD_LETTERS)
         .bind(id.0)
-        .bind(letters.iter().map(|letter| kept(letter.position)).collect::<Vec<_>>())
+        .bind(letters.iter().map(|letter| kept(letter.position.number())).collect::<Vec<_>>())
         .bind(letters.iter().map(|letter| letter.event.to_string()).collect::<Vec<_>>())
         .bind(texts(|letter| &letter.stream))
         .bind(texts(|letter| &letter.kind))
         .bind(texts(|letter| letter.reason.word()))
         .bind(texts(|letter| &letter.code))
-        .bind(texts(|letter| &letter.message));
+        .bind(texts(|letter| &letter.message))
+        .bind(letters.iter().map(|letter| letter.original.clone()).collect::<Vec<_>>());
     put.execute(&mut *connection).await?;
     Ok(())
 }
 
 /// Ends dead letters; how many there were of those named.
-async fn settle(connection: &mut PgConnection, id: GenerationId, settled: &[u64]) -> Result<u64, CommitFault> {
+async fn settle(connection: &mut PgConnection, id: GenerationId, settled: &[Place]) -> Result<u64, CommitFault> {
     if settled.is_empty() {
         return Ok(0);
     }
-    let positions: Vec<i64> = settled.iter().map(|position| kept(*position)).collect();
+    let positions: Vec<i64> = settled.iter().map(|position| kept(position.number())).collect();
     Ok(query(sql::SETTLE).bind(id.0).bind(positions).execute(&mut *connection).await?.rows_affected())
 }
 

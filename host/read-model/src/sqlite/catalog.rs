@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
@@ -12,7 +12,7 @@ use super::dialect::catalog as sql;
 use super::error::SqliteFault;
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
-    check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
+    check_relayout, kept, no_generation, no_shard, now, place, settings_digest, title, upgrades_from, uuid,
 };
 use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
@@ -221,32 +221,38 @@ pub(super) fn put_checkpoints<O>(
 pub(super) fn dead_letters(
     transaction: &Transaction<'_>,
     id: GenerationId,
-    after: u64,
+    after: Place,
     limit: u32,
 ) -> Outcome<Vec<DeadLetter>> {
     let mut statement = transaction.prepare_cached(sql::DEAD_LETTERS)?;
-    let mut rows = statement.query(params![id.0, kept(after), limit])?;
+    let mut rows = statement.query(params![id.0, kept(after.number()), limit])?;
     let mut letters = Vec::new();
     while let Some(row) = rows.next()? {
         letters.push(DeadLetter {
-            position: number(row.get(0)?)?,
+            position: place(row.get(0)?)?,
             event: uuid(&row.get::<_, String>(1)?)?,
             stream: row.get(2)?,
             kind: row.get(3)?,
             reason: DeadLetterReason::read(&row.get::<_, String>(4)?)?,
             code: row.get(5)?,
             message: row.get(6)?,
+            original: row.get(7)?,
         });
     }
     Ok(letters)
 }
 
-pub(super) fn decisions(transaction: &Transaction<'_>, log: LogId, digest: &str, settings: &str) -> Outcome<Vec<u64>> {
+pub(super) fn decisions(
+    transaction: &Transaction<'_>,
+    log: LogId,
+    digest: &str,
+    settings: &str,
+) -> Outcome<Vec<Place>> {
     let mut statement = transaction.prepare_cached(sql::DECISIONS)?;
     let mut rows = statement.query(params![log.to_string(), digest, settings_digest(settings)])?;
     let mut positions = Vec::new();
     while let Some(row) = rows.next()? {
-        positions.push(number(row.get(0)?)?);
+        positions.push(place(row.get(0)?)?);
     }
     Ok(positions)
 }
@@ -254,7 +260,8 @@ pub(super) fn decisions(transaction: &Transaction<'_>, log: LogId, digest: &str,
 pub(super) fn decide(transaction: &Transaction<'_>, decision: &Decision) -> Outcome<()> {
     let (log, settings) = (decision.log.to_string(), settings_digest(&decision.settings));
     let decided_at = decision.decided_at.micros();
-    transaction.execute(sql::DECIDE, params![log, decision.digest, settings, kept(decision.position), decided_at])?;
+    transaction
+        .execute(sql::DECIDE, params![log, decision.digest, settings, kept(decision.position.number()), decided_at])?;
     Ok(())
 }
 

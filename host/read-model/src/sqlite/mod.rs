@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{Checkpoint, ReadModel, ReadModelError};
 use rusqlite::Transaction;
@@ -225,11 +225,11 @@ impl Target for Sqlite {
         answer.map_err(|fault| self.told(fault, "answering a query"))
     }
 
-    async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
+    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
         self.read("reading dead letters", |transaction| catalog::dead_letters(transaction, id, after, limit)).await
     }
 
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError> {
+    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
         self.read("reading decisions", |transaction| catalog::decisions(transaction, log, digest, settings)).await
     }
 

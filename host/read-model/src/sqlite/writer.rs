@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::ports::{Commit, CommitError, DeadLetter};
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError, Table};
@@ -199,24 +200,25 @@ pub(super) fn put_dead_letters(
     for letter in letters {
         statement.execute(params![
             id.0,
-            kept(letter.position),
+            kept(letter.position.number()),
             letter.event.to_string(),
             letter.stream,
             letter.kind,
             letter.reason.word(),
             letter.code,
             letter.message,
+            letter.original,
         ])?;
     }
     Ok(())
 }
 
 /// Ends dead letters; how many there were of those named.
-fn settle(transaction: &Transaction<'_>, id: GenerationId, settled: &[u64]) -> rusqlite::Result<usize> {
+fn settle(transaction: &Transaction<'_>, id: GenerationId, settled: &[Place]) -> rusqlite::Result<usize> {
     let mut statement = transaction.prepare_cached(sql::SETTLE)?;
     let mut ended = 0;
     for position in settled {
-        ended += statement.execute(params![id.0, kept(*position)])?;
+        ended += statement.execute(params![id.0, kept(position.number())])?;
     }
     Ok(ended)
 }

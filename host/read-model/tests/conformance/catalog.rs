@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reel_events::{LogId, Timestamp};
+use reel_events::{LogId, Place as EventPlace, Timestamp};
 use reel_projector::ports::{CommitError, FailurePolicy};
 use reel_projector::{ReadModelError, TableWrites};
 use reel_read_model::{
@@ -67,7 +67,7 @@ pub(crate) async fn states_and_conditions(place: Arc<Place>) {
     }
     target.set_state(generation.id, CatchUp, Cancelled).await.unwrap();
     let halted = Condition::Halted {
-        position: Some(17),
+        position: EventPlace::in_partition(17, 4),
         stream: Some("post-1".to_owned()),
         code: "rejected".to_owned(),
         message: "no such 'post'".to_owned(),
@@ -124,7 +124,7 @@ pub(crate) async fn decisions_are_kept(place: Arc<Place>) {
         log: LOG,
         digest: "d".to_owned(),
         settings: settings.to_owned(),
-        position,
+        position: EventPlace::from_number(position),
         decided_at: Timestamp::from_micros(5),
     };
     let long = "x".repeat(10_000);
@@ -132,9 +132,9 @@ pub(crate) async fn decisions_are_kept(place: Arc<Place>) {
         target.decide(&decision(position, &long)).await.unwrap();
     }
     target.decide(&decision(4, "{}")).await.unwrap();
-    assert_eq!(target.decisions(LOG, "d", &long).await.unwrap(), [3, 9]);
-    assert_eq!(target.decisions(LOG, "e", &long).await.unwrap(), [0_u64; 0]);
-    assert_eq!(target.decisions(LogId(Uuid::nil()), "d", "{}").await.unwrap(), [0_u64; 0]);
+    assert_eq!(target.decisions(LOG, "d", &long).await.unwrap(), [3, 9].map(EventPlace::from_number));
+    assert_eq!(target.decisions(LOG, "e", &long).await.unwrap(), []);
+    assert_eq!(target.decisions(LogId(Uuid::nil()), "d", "{}").await.unwrap(), []);
 }
 
 pub(crate) async fn a_newer_catalog_is_refused(place: Arc<Place>) {
@@ -146,12 +146,14 @@ pub(crate) async fn a_newer_catalog_is_refused(place: Arc<Place>) {
 
 pub(crate) async fn an_older_catalog_is_brought_up_to_date(place: Arc<Place>) {
     let generation = deploy(place.target.as_ref(), &notes()).await;
-    let (catalog, lease) = (place.catalog("catalog"), place.catalog("lease"));
+    let [catalog, lease, letters] = ["catalog", "lease", "dead_letter"].map(|table| place.catalog(table));
     place.sql(&format!("DROP TABLE {lease}")).await.unwrap();
+    place.sql(&format!("ALTER TABLE {letters} DROP COLUMN original")).await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 1")).await.unwrap();
     let again = place.reopen().await.unwrap();
     assert_eq!(again.generations().await.unwrap(), std::slice::from_ref(&generation));
     assert!(again.lease(generation.id, Uuid::from_u128(1), Duration::from_secs(60)).await.unwrap());
+    assert_eq!(again.dead_letters(generation.id, EventPlace::START, 1).await.unwrap(), []);
     place.reopen().await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 0")).await.unwrap();
     let error = place.reopen().await.err().unwrap().to_string();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reel_events::Place as EventPlace;
 use reel_projector::ports::{CommitError, DeadLetter, DeadLetterReason};
 use reel_projector::{Checkpoint, ReadModelError, Row, TableWrites, Value, Writes};
 use reel_read_model::target::DropScope;
@@ -29,13 +30,14 @@ async fn index_all(load: &dyn BulkLoad, generation: &Generation) {
 
 fn letter(position: u64) -> DeadLetter {
     DeadLetter {
-        position,
+        position: EventPlace::from_number(position),
         event: Uuid::from_u128(u128::from(position)),
         stream: "post-1".to_owned(),
         kind: "post-created".to_owned(),
         reason: DeadLetterReason::Skipped,
         code: "rejected".to_owned(),
         message: "it said 'no' 😀".to_owned(),
+        original: None,
     }
 }
 
@@ -120,7 +122,7 @@ pub(crate) async fn it_ends_in_one_step(place: Arc<Place>) {
     let expected = Checkpoint { point: point(9), layout: 3, epoch: held.epoch + 1, ..held };
     assert_eq!(ended, [expected; 4]);
     assert_eq!(target.checkpoints(generation.id).await.unwrap(), ended);
-    assert_eq!(target.dead_letters(generation.id, 0, 10).await.unwrap(), letters);
+    assert_eq!(target.dead_letters(generation.id, EventPlace::START, 10).await.unwrap(), letters);
     let after = &target.generations().await.unwrap()[0];
     assert_eq!((after.state, after.shards, after.epoch), (GenerationState::CatchUp, 4, before.epoch + 1));
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [note(2, "new"), note(3, "new")]);

@@ -72,6 +72,6 @@ mod only_mysql {
 
     cases! {
         mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone,
-            killed_sessions_are_replaced;
+            killed_sessions_are_replaced, an_upgrade_that_was_interrupted_goes_on;
     }
 }

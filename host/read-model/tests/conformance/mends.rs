@@ -104,3 +104,12 @@ pub(crate) async fn killed_sessions_are_replaced(place: Arc<Place>) {
     upsert(target, &generation, 0, vec![note(1, "second")]).await;
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [note(1, "second")]);
 }
+
+pub(crate) async fn an_upgrade_that_was_interrupted_goes_on(place: Arc<Place>) {
+    // As whoever upgrades it leaves it that dies behind the last statement, and before the version is written.
+    for version in [1, 2] {
+        place.sql(&format!("UPDATE reel_catalog SET version = {version}")).await.unwrap();
+        place.reopen().await.unwrap();
+        assert_eq!(place.sql("SELECT CAST(version AS CHAR) FROM reel_catalog").await.unwrap(), [Some("3".to_owned())]);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use reel_events::Place as EventPlace;
 use reel_projector::change::RowFilter;
 use reel_projector::ports::{Commit, CommitError, DeadLetter, DeadLetterReason};
 use reel_projector::{Checkpoint, Row, TableWrites, Value, Writes};
@@ -122,15 +123,21 @@ pub(crate) async fn an_older_epoch_writes_nothing(place: Arc<Place>) {
     assert_eq!(target.generations().await.unwrap()[0].epoch, 3);
 }
 
+/// A place in the middle partition of some.
+fn at(position: u64) -> EventPlace {
+    EventPlace::in_partition(1, position).unwrap()
+}
+
 fn letter(position: u64, reason: DeadLetterReason) -> DeadLetter {
     DeadLetter {
-        position,
+        position: at(position),
         event: Uuid::from_u128(u128::from(position)),
         stream: format!("post-{}", position % 2),
         kind: "post-created".to_owned(),
         reason,
         code: "rejected".to_owned(),
         message: "it said 'no' 😀".to_owned(),
+        original: (position == 3).then(|| "{\"value\":\"\\u0000 😀\"}".to_owned()),
     }
 }
 
@@ -146,22 +153,23 @@ pub(crate) async fn dead_letters_come_and_go(place: Arc<Place>) {
     let nothing = Writes::default();
     let start = model.checkpoint(0).await.unwrap().unwrap();
     model.commit(Commit { dead_letters: &letters, ..commit(start, 5, &nothing) }).await.unwrap();
-    assert_eq!(target.dead_letters(generation.id, 0, 10).await.unwrap(), letters);
-    assert_eq!(target.dead_letters(generation.id, 3, 1).await.unwrap(), letters[1..2]);
+    assert_eq!(target.dead_letters(generation.id, EventPlace::START, 10).await.unwrap(), letters);
+    assert_eq!(target.dead_letters(generation.id, at(3), 1).await.unwrap(), letters[1..2]);
 
     let again = DeadLetter { message: "twice".to_owned(), ..letters[0].clone() };
     let five = Checkpoint { point: point(5), ..start };
-    let put = Commit { dead_letters: std::slice::from_ref(&again), settled: &[4, 5], ..commit(five, 6, &nothing) };
+    let put =
+        Commit { dead_letters: std::slice::from_ref(&again), settled: &[at(4), at(5)], ..commit(five, 6, &nothing) };
     model.commit(put).await.unwrap();
-    assert_eq!(target.dead_letters(generation.id, 0, 10).await.unwrap(), [again]);
+    assert_eq!(target.dead_letters(generation.id, EventPlace::START, 10).await.unwrap(), [again]);
 
     let six = Checkpoint { point: point(6), ..start };
-    let done_before = Commit { settled: &[4], ..commit(six, 6, &nothing) };
+    let done_before = Commit { settled: &[at(4)], ..commit(six, 6, &nothing) };
     assert!(matches!(model.commit(done_before).await, Err(CommitError::Superseded { .. })));
 
-    let stale = Commit { settled: &[3], ..commit(five, 6, &nothing) };
+    let stale = Commit { settled: &[at(3)], ..commit(five, 6, &nothing) };
     model.commit(stale).await.unwrap_err();
-    assert_eq!(target.dead_letters(generation.id, 0, 10).await.unwrap().len(), 1);
+    assert_eq!(target.dead_letters(generation.id, EventPlace::START, 10).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn many_rows_in_one_commit(place: Arc<Place>) {

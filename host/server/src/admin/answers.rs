@@ -1,6 +1,7 @@
 //! What the admin API answers, and which problem each failure is.
 
 use axum::http::StatusCode;
+use reel_events::Place;
 use reel_problem::Problem;
 use reel_projector::{
     chain,
@@ -25,13 +26,24 @@ pub(crate) struct DeployedAnswer {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DeadLetterAnswer {
-    position: u64,
+    position: Place,
     event: String,
     stream: String,
     kind: String,
     reason: &'static str,
     code: String,
     message: String,
+    /// The message that could not be made an event, where it is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    original: Option<serde_json::Value>,
+}
+
+impl DeadLetterAnswer {
+    /// The same with the message that it was, if it is one of a foreign topic.
+    pub(crate) fn whole(mut letter: DeadLetter) -> DeadLetterAnswer {
+        let original = letter.original.take().and_then(|original| serde_json::from_str(&original).ok());
+        DeadLetterAnswer { original, ..DeadLetterAnswer::from(letter) }
+    }
 }
 
 impl From<DeadLetter> for DeadLetterAnswer {
@@ -49,6 +61,7 @@ impl From<DeadLetter> for DeadLetterAnswer {
             reason,
             code: letter.code,
             message: letter.message,
+            original: None,
         }
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
-use reel_events::Timestamp;
+use reel_events::{Place, Timestamp};
 use reel_problem::{Json as Body, Path, Problem, Query, method_not_allowed};
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::target::IfBehind;
@@ -39,7 +39,7 @@ pub fn router(host: Host) -> Router {
         .route("/admin/v1/projections/{projection}/dead-letters", get(dead_letters))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/skip", post(skip))
         .route("/admin/v1/projections/{projection}/dead-letters/{position}/retry", post(retry))
-        .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(discard))
+        .route("/admin/v1/projections/{projection}/dead-letters/{position}", delete(discard).get(dead_letter))
         .merge(super::archive::routes())
         .merge(super::inspect::routes())
         .method_not_allowed_fallback(method_not_allowed)
@@ -125,6 +125,10 @@ fn until(text: &str) -> Result<Until, Problem> {
 
 pub(super) fn reference(text: &str) -> Result<ProjectionRef, Problem> {
     text.parse().map_err(|error: crate::reference::ReferenceError| Problem::bad_request(error.to_string()))
+}
+
+fn place(text: &str) -> Result<Place, Problem> {
+    text.parse().map_err(|error: reel_events::PlaceError| Problem::bad_request(error.to_string()))
 }
 
 async fn list(State(host): State<Host>, Query(which): Query<InTarget>) -> Answer<Vec<GenerationStatus>> {
@@ -258,7 +262,7 @@ async fn remove(
 #[serde(deny_unknown_fields)]
 struct Page {
     target: Option<String>,
-    after: Option<u64>,
+    after: Option<String>,
     limit: Option<u32>,
 }
 
@@ -267,35 +271,45 @@ async fn dead_letters(
     Path(name): Path<String>,
     Query(page): Query<Page>,
 ) -> Answer<Vec<DeadLetterAnswer>> {
-    let bounds = (page.after.unwrap_or(0), page.limit.unwrap_or(1000).min(10_000));
+    let after = page.after.as_deref().map(place).transpose()?;
+    let bounds = (after.unwrap_or(Place::START), page.limit.unwrap_or(1000).min(10_000));
     let (_, letters) = host.dead_letters(&reference(&name)?, page.target.as_deref(), bounds).await.map_err(problem)?;
     Ok(Json(letters.into_iter().map(DeadLetterAnswer::from).collect()))
 }
 
+async fn dead_letter(
+    State(host): State<Host>,
+    Path((name, at)): Path<(String, String)>,
+    Query(which): Query<InTarget>,
+) -> Answer<DeadLetterAnswer> {
+    let found = host.dead_letter(&reference(&name)?, which.target.as_deref(), place(&at)?).await.map_err(problem)?;
+    Ok(Json(DeadLetterAnswer::whole(found)))
+}
+
 async fn skip(
     State(host): State<Host>,
-    Path((name, at)): Path<(String, u64)>,
+    Path((name, at)): Path<(String, String)>,
     Query(which): Query<InTarget>,
 ) -> Answer<GenerationStatus> {
-    let changed = host.skip(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
+    let changed = host.skip(&reference(&name)?, which.target.as_deref(), place(&at)?).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
 async fn retry(
     State(host): State<Host>,
-    Path((name, at)): Path<(String, u64)>,
+    Path((name, at)): Path<(String, String)>,
     Query(which): Query<InTarget>,
 ) -> Answer<GenerationStatus> {
-    let changed = host.retry(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
+    let changed = host.retry(&reference(&name)?, which.target.as_deref(), place(&at)?).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 
 async fn discard(
     State(host): State<Host>,
-    Path((name, at)): Path<(String, u64)>,
+    Path((name, at)): Path<(String, String)>,
     Query(which): Query<InTarget>,
 ) -> Answer<GenerationStatus> {
-    let changed = host.discard(&reference(&name)?, which.target.as_deref(), at).await.map_err(problem)?;
+    let changed = host.discard(&reference(&name)?, which.target.as_deref(), place(&at)?).await.map_err(problem)?;
     one(&host, which.target.as_deref(), &changed).await
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reel_event_log::history::Portion;
-use reel_events::{EventBatch, LogPoint};
+use reel_events::{EventBatch, LogPoint, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{BulkShard, FoldedShard, Progress, RunError};
 use tokio::sync::mpsc;
@@ -88,7 +88,7 @@ impl Workers {
 }
 
 /// The position at fault; what no event is at fault for comes first.
-fn place(error: &RunError) -> Option<u64> {
+fn place(error: &RunError) -> Option<Place> {
     match error {
         RunError::Halted(failure) | RunError::Fatal(failure) => failure.position,
         RunError::Superseded(_) => None,

@@ -1,5 +1,6 @@
 //! What an operator does at one host is done at all of them.
 
+use reel_events::Place;
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::{Condition, GenerationState, IfBehind, Promotion};
 
@@ -51,7 +52,7 @@ async fn a_retry_works_at_every_host() {
     bed.happen(9, 1..2).await;
     bed.happen(9, 2..4).await;
     reached(&bed.store, &target, &live).await;
-    let letters = target.dead_letters(live.id, 0, 10).await.unwrap();
+    let letters = target.dead_letters(live.id, Place::START, 10).await.unwrap();
     assert_eq!(letters.len(), 3, "{letters:?}");
     for host in [&first, &second] {
         let error = host.retry(&named("posts"), None, letters[0].position).await.unwrap_err().to_string();

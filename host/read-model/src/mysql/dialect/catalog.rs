@@ -60,7 +60,7 @@ pub(in crate::mysql) const RAISE_CHECKPOINT: &str =
     "UPDATE reel_checkpoint SET epoch = epoch + 1 WHERE generation = ? AND shard = ?";
 pub(in crate::mysql) const DELETE_CHECKPOINTS: &str = "DELETE FROM reel_checkpoint WHERE generation = ?";
 
-pub(in crate::mysql) const DEAD_LETTERS: &str = "SELECT position, event, stream, kind, reason, code, message \
+pub(in crate::mysql) const DEAD_LETTERS: &str = "SELECT position, event, stream, kind, reason, code, message, original \
      FROM reel_dead_letter WHERE generation = ? AND position > ? ORDER BY position LIMIT ?";
 pub(in crate::mysql) const DELETE_DEAD_LETTERS: &str = "DELETE FROM reel_dead_letter WHERE generation = ?";
 
@@ -115,9 +115,9 @@ pub(in crate::mysql) const ALL_VIEWS: &str =
 
 /// Keeps a dead letter; one of the same position is replaced.
 pub(in crate::mysql) const PUT_DEAD_LETTER: &str = "INSERT INTO reel_dead_letter \
-     (generation, position, event, stream, kind, reason, code, message) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+     (generation, position, event, stream, kind, reason, code, message, original) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) \
      ON DUPLICATE KEY UPDATE event = VALUES(event), stream = VALUES(stream), kind = VALUES(kind), reason = VALUES(reason), \
-     code = VALUES(code), message = VALUES(message)";
+     code = VALUES(code), message = VALUES(message), original = VALUES(original)";
 
 /// Ends a dead letter.
 pub(in crate::mysql) const SETTLE: &str = "DELETE FROM reel_dead_letter WHERE generation = ? AND position = ?";
@@ -130,10 +130,16 @@ pub(in crate::mysql) const KEEP_LEASE: &str = "UPDATE reel_lease SET holder = ?,
 pub(in crate::mysql) const PUT_LEASE: &str = "INSERT INTO reel_lease (generation, holder, expires_at) \
      VALUES (?, ?, utc_timestamp(6) + INTERVAL ? MICROSECOND)";
 
-/// What makes version 2 of version 1, and so on.
-pub(in crate::mysql) const UPGRADES: &[&[&str]] = &[&["CREATE TABLE IF NOT EXISTS reel_lease (
+/// Who builds or runs which generation, since version 2.
+const CREATE_LEASE: &str = "CREATE TABLE IF NOT EXISTS reel_lease (
         generation bigint NOT NULL PRIMARY KEY, holder varchar(36) NOT NULL, expires_at datetime(6) NOT NULL
-    ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE COLLATION"]];
+    ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE COLLATION";
+
+/// The message that a dead letter of a foreign topic was, since version 3.
+const ADD_ORIGINAL: &str = "ALTER TABLE reel_dead_letter ADD COLUMN original longtext";
+
+/// What makes version 2 of version 1, and so on.
+pub(in crate::mysql) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
 
 /// The empty catalog of version 1; the upgrades follow. Nothing of it is undone where making it is interrupted, so that each
 /// statement does nothing where it was done before. The first table says that the others are ours.

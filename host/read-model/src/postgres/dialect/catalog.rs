@@ -56,10 +56,10 @@ pub(in crate::postgres) const GRANTS: &str = "\
 
 /// Keeps dead letters; one of the same position is replaced.
 pub(in crate::postgres) const PUT_DEAD_LETTERS: &str = "INSERT INTO reel.dead_letter \
-     (generation, position, event, stream, kind, reason, code, message) \
-     SELECT $1, * FROM unnest($2::int8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) \
+     (generation, position, event, stream, kind, reason, code, message, original) \
+     SELECT $1, * FROM unnest($2::int8[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[]) \
      ON CONFLICT (generation, position) DO UPDATE SET event = excluded.event, stream = excluded.stream, kind = excluded.kind, \
-     reason = excluded.reason, code = excluded.code, message = excluded.message";
+     reason = excluded.reason, code = excluded.code, message = excluded.message, original = excluded.original";
 
 /// Ends dead letters.
 pub(in crate::postgres) const SETTLE: &str =
@@ -77,8 +77,11 @@ const CREATE_LEASE: &str = "CREATE TABLE reel.lease (
         generation bigint NOT NULL PRIMARY KEY, holder text NOT NULL, expires_at bigint NOT NULL
     )";
 
+/// The message that a dead letter of a foreign topic was, since version 3.
+const ADD_ORIGINAL: &str = "ALTER TABLE reel.dead_letter ADD COLUMN original text";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::postgres) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE]];
+pub(in crate::postgres) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
 
 /// The empty catalog of version 1; the upgrades follow. The schemas may be there already, if they are empty: made by somebody who
 /// has more rights.

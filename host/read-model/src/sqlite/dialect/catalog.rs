@@ -11,9 +11,9 @@ pub(in crate::sqlite) const OBJECT: &str =
 
 /// Keeps a dead letter; one of the same position is replaced.
 pub(in crate::sqlite) const PUT_DEAD_LETTER: &str = "INSERT INTO reel_dead_letter \
-     (generation, position, event, stream, kind, reason, code, message) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+     (generation, position, event, stream, kind, reason, code, message, original) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
      ON CONFLICT (generation, position) DO UPDATE SET event = excluded.event, stream = excluded.stream, kind = excluded.kind, \
-     reason = excluded.reason, code = excluded.code, message = excluded.message";
+     reason = excluded.reason, code = excluded.code, message = excluded.message, original = excluded.original";
 
 /// Ends a dead letter.
 pub(in crate::sqlite) const SETTLE: &str = "DELETE FROM reel_dead_letter WHERE generation = $1 AND position = $2";
@@ -29,8 +29,11 @@ const CREATE_LEASE: &str = "CREATE TABLE reel_lease (
     generation INTEGER NOT NULL PRIMARY KEY, holder TEXT NOT NULL, expires_at INTEGER NOT NULL
 ) STRICT";
 
+/// The message that a dead letter of a foreign topic was, since version 3.
+const ADD_ORIGINAL: &str = "ALTER TABLE reel_dead_letter ADD COLUMN original TEXT";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE]];
+pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
 
 /// The empty catalog of version 1; the upgrades follow. Numbers of generations are never used again, hence AUTOINCREMENT.
 pub(in crate::sqlite) const CREATE: &str = "
