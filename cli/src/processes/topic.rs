@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reel_event_log::EventStore;
-use reel_event_log::relay::state::{RelayState, open_relay_state};
+use reel_event_log::relay::state::{RecentRelayState, RelayState, open_relay_state};
 use reel_event_log::relay::{Pace, Relay, RelayConfig};
 use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_host::KafkaTopic;
@@ -18,6 +18,8 @@ use crate::error::CliError;
 
 /// How often the topic is looked at.
 const PERIOD: Duration = Duration::from_secs(5);
+/// How old a host's knowledge of the layouts may be: all its generations look once a second.
+const LAYOUTS_HOLD: Duration = Duration::from_millis(500);
 
 /// Starts a relay where the topic is Kafka. It makes the topic where it is missing, and tries again whatever fails.
 pub(super) async fn start_relay(
@@ -46,7 +48,8 @@ pub(super) async fn start_relay(
 /// What a host is fed by.
 pub(super) async fn of_host(config: &Config) -> Result<reel_host::Topic, CliError> {
     let Topic::Kafka(url) = &config.topic else { return Ok(reel_host::Topic::Store) };
-    Ok(reel_host::Topic::Kafka(KafkaTopic { url: url.clone(), relay: open_record(config).await? }))
+    let relay = Arc::new(RecentRelayState::new(open_record(config).await?, LAYOUTS_HOLD));
+    Ok(reel_host::Topic::Kafka(KafkaTopic { url: url.clone(), relay }))
 }
 
 /// What relays wrote down, beside the event store.

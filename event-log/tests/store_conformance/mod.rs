@@ -57,6 +57,7 @@ macro_rules! store_conformance {
             reading::what_was_appended_is_read,
             reading::limits_of_events_and_bytes_are_kept,
             reading::every_position_can_be_read_from,
+            reading::a_large_commit_is_found_from_within,
             reading::one_stream_is_read_from_any_version,
             reading::head_point_and_watch,
             reading::a_restart_keeps_everything,

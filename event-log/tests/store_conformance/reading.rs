@@ -86,6 +86,23 @@ pub(crate) async fn every_position_can_be_read_from<P: Place>() {
     }
 }
 
+/// A commit of many events is found from any of them, by position and by version; and what follows on it is not passed over.
+pub(crate) async fn a_large_commit_is_found_from_within<P: Place>() {
+    let (_place, store) = empty::<P>().await;
+    let answers = store.append_all(vec![commit("s-1", 1), commit("s-1", 6_000), commit("s-1", 2)]).await;
+    assert_eq!(answers.last().unwrap().as_ref().unwrap().last_position(), 6_003);
+    let whole = store.read(0, ALL).await.unwrap();
+    for position in [1, 2, 65, 66, 67, 4_097, 4_099, 6_001, 6_002, 6_003] {
+        let event = whole.get(position as usize - 1);
+        assert_eq!(store.point(position).await.unwrap(), Some(LogPoint { position, event: event.id }));
+        let batch = store.read(position - 1, ReadLimit::events(3)).await.unwrap();
+        assert!(batch.iter().eq(whole.iter().skip(position as usize - 1).take(3)), "from {position}");
+        let of_stream = store.read_stream(&stream("s-1"), position - 1, ReadLimit::events(3)).await.unwrap();
+        assert!(of_stream.iter().eq(batch.iter()), "from {position}");
+    }
+    assert_eq!(store.head().await.unwrap(), LogPoint { position: 6_003, event: whole.get(6_002).id });
+}
+
 pub(crate) async fn one_stream_is_read_from_any_version<P: Place>() {
     let (_place, store) = empty::<P>().await;
     fill(&store).await;

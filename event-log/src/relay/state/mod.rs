@@ -6,13 +6,14 @@
 
 mod mongodb;
 mod open;
+mod recent;
 mod sqlite;
 
 use async_trait::async_trait;
 use reel_events::{LogPoint, StreamId};
 use serde::{Deserialize, Serialize};
 
-pub use self::{mongodb::MongoRelayState, open::open_relay_state, sqlite::SqliteRelayState};
+pub use self::{mongodb::MongoRelayState, open::open_relay_state, recent::RecentRelayState, sqlite::SqliteRelayState};
 use crate::store::StoreError;
 
 /// Where the record is kept.

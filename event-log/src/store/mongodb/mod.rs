@@ -118,6 +118,11 @@ impl MongoStore {
 }
 
 impl Shared {
+    /// How far the log is known to reach.
+    fn known(&self) -> u64 {
+        *self.head.borrow()
+    }
+
     /// The log is known to reach `position`; whether that is news.
     fn reached(&self, position: u64) -> bool {
         self.head.send_if_modified(|head| {
@@ -162,14 +167,17 @@ impl EventStore for MongoStore {
     }
 
     async fn head(&self) -> Result<LogPoint, StoreError> {
-        self.named(reader::head(&self.shared.commits).await)
+        self.named(reader::head(&self.shared.commits, self.shared.known()).await)
     }
 
     async fn point(&self, position: u64) -> Result<Option<LogPoint>, StoreError> {
         if position == 0 {
             return Ok(Some(LogPoint::START));
         }
-        self.named(reader::point(&self.shared.commits, position).await)
+        let found = self.named(reader::point(&self.shared.commits, position).await)?;
+        // Whoever else in this process wonders whether the log reaches so far need not ask.
+        self.shared.reached(found.map_or(0, |found| found.position));
+        Ok(found)
     }
 
     fn watch(&self) -> watch::Receiver<u64> {

@@ -55,7 +55,7 @@ async fn changes(shared: &Shared) -> Result<Changes, Error> {
 
 /// Follows a change stream to its end. What was appended before it began is asked for once.
 async fn follow(shared: &Shared, mut changes: Changes) -> Result<(), Fault> {
-    shared.reached(reader::head_position(&shared.commits).await?);
+    shared.reached(reader::head_position(&shared.commits, shared.known()).await?);
     while let Some(change) = changes.try_next().await? {
         if let Some(document) = change.full_document {
             shared.reached(StoredCommit::of(&document)?.last_position());
@@ -82,7 +82,7 @@ async fn poll(shared: &Shared) {
             continue;
         }
         let asked = Instant::now();
-        let moved = match reader::head_position(&shared.commits).await {
+        let moved = match reader::head_position(&shared.commits, shared.known()).await {
             Ok(position) => shared.reached(position),
             Err(fault) => {
                 tracing::debug!(store = %shared.location, ?fault, "the log's end could not be read");
