@@ -178,7 +178,7 @@ proptest! {
         let batch = log(script.len());
         for (tables, upto) in [(anew, stands), (end, script.len())] {
             let mut plain = MemoryTables::new(manifest());
-            plain.project(&mut Summing(Arc::clone(&script)), &batch, &[0..upto]).unwrap();
+            plain.project(&mut Summing(Arc::clone(&script)), &batch, std::slice::from_ref(&(0..upto))).unwrap();
             prop_assert_eq!(of_keys(&tables, &keys), of_keys(&plain, &keys));
             let others: Vec<String> = ["1", "2", "3"].map(String::from).into_iter().filter(|k| !keys.contains(k)).collect();
             let surplus = |row: &&Row| row[0] == Value::Int(-1);
