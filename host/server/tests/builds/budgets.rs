@@ -1,0 +1,62 @@
+//! One log, built with every budget.
+
+use std::sync::Arc;
+
+use reel_host::BuildConfig;
+use reel_projector::ports::FailurePolicy;
+use reel_read_model::Target;
+
+use crate::bed::{Bed, Postgres};
+
+/// Events that never fail, of sixty streams.
+const SOUND: (u64, u64, u64) = (4_000, 60, 96);
+/// Events of which some fail.
+const FAULTY: (u64, u64, u64) = (1_500, 60, 100);
+
+fn config(workers: usize, memory_bytes: usize) -> BuildConfig {
+    BuildConfig { memory_bytes, workers, batch: 40, ..BuildConfig::for_this_machine() }
+}
+
+/// Builds with every budget, and holds what comes of it against the loop's.
+async fn all_budgets(bed: &Bed, target: &Arc<dyn Target>, policy: FailurePolicy, budgets: &[(usize, usize)]) {
+    let expected = bed.expected(policy).await;
+    for (workers, memory) in budgets {
+        let way = bed.built(target, policy, config(*workers, *memory)).await;
+        let (outcome, case) = (way.outcome, format!("{policy:?}, {workers} workers, {memory} bytes"));
+        assert_eq!(outcome.halted, expected.halted, "{case}");
+        if expected.halted.is_none() {
+            assert_eq!(outcome.dead, expected.dead, "{case}");
+            assert!(outcome.rows == expected.rows, "{case}: other rows");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_budget_comes_to_the_same_on_sqlite() {
+    let bed = Bed::new(1, SOUND).await;
+    let target = bed.sqlite().await;
+    let budgets = [(1, 1 << 30), (2, 1 << 30), (1, 0), (2, 0), (1, 30_000), (2, 60_000), (3, 120_000), (2, 400_000)];
+    all_budgets(&bed, &target, FailurePolicy::Halt, &budgets).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_policy_comes_to_the_same_on_sqlite() {
+    for seed in 2..6 {
+        let bed = Bed::new(seed, FAULTY).await;
+        let target = bed.sqlite().await;
+        for policy in [FailurePolicy::Skip, FailurePolicy::Park, FailurePolicy::Halt] {
+            all_budgets(&bed, &target, policy, &[(2, 1 << 30), (1, 20_000), (2, 40_000), (3, 1_000)]).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_budget_comes_to_the_same_on_postgres() {
+    let Some(postgres) = Postgres::new().await else { return };
+    let bed = Bed::new(7, SOUND).await;
+    let budgets = [(2, 1 << 30), (2, 0), (1, 30_000), (2, 60_000), (3, 120_000)];
+    all_budgets(&bed, &postgres.target, FailurePolicy::Halt, &budgets).await;
+    let bed = Bed::new(8, FAULTY).await;
+    all_budgets(&bed, &postgres.target, FailurePolicy::Park, &[(2, 40_000), (3, 1_000)]).await;
+    postgres.end().await;
+}
