@@ -38,6 +38,7 @@ pub(super) async fn start(
         memory_bytes: config.memory_bytes.unwrap_or(for_this_machine.memory_bytes),
         throttle: config.throttle,
         batch: config.batch.min(for_this_machine.batch),
+        spill_dir: config.data.join("builds"),
         ..for_this_machine
     };
     let host_config = HostConfig {

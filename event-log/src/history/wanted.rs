@@ -36,6 +36,15 @@ pub enum Sharing {
     },
     /// A batch for each of so many shards.
     Each(u32),
+    /// Only the events of one part of the streams: a batch for each of the shards that share this part.
+    Part {
+        /// Which part, from 0.
+        part: u32,
+        /// How many parts there are.
+        of: u32,
+        /// How many shards.
+        shards: u32,
+    },
 }
 
 impl Kinds {
@@ -64,7 +73,7 @@ impl Sharing {
     pub fn batches(self) -> usize {
         match self {
             Sharing::Whole | Sharing::One { .. } => 1,
-            Sharing::Each(shards) => shards.max(1) as usize,
+            Sharing::Each(shards) | Sharing::Part { shards, .. } => shards.max(1) as usize,
         }
     }
 
@@ -74,6 +83,10 @@ impl Sharing {
             Sharing::Whole => Some(0),
             Sharing::One { shard, of } => (key_hash() % of.max(1) == shard).then_some(0),
             Sharing::Each(shards) => Some((key_hash() % shards.max(1)) as usize),
+            Sharing::Part { part, of, shards } => {
+                let (hash, of) = (key_hash(), of.max(1));
+                (hash % of == part).then_some((hash / of % shards.max(1)) as usize)
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ fn asked() -> impl Strategy<Value = Asked> {
         Just(Sharing::Whole),
         (0..3u32).prop_map(|shard| Sharing::One { shard, of: 3 }),
         (1..4u32).prop_map(Sharing::Each),
+        (1..4u32, 0..4u32, 1..4u32).prop_map(|(of, part, shards)| Sharing::Part { part: part % of, of, shards }),
     ];
     (0..30u64, proptest::option::of(20..70u64), 1..20usize, 1..400usize, prefix, sharing).prop_map(
         |(after, until, events, bytes, prefix, sharing)| Asked {
@@ -57,6 +58,9 @@ impl Asked {
             Sharing::Whole => true,
             Sharing::One { shard, of } => partition_of(event.stream.as_str(), of) == shard,
             Sharing::Each(shards) => partition_of(event.stream.as_str(), shards) as usize == batch,
+            Sharing::Part { part, of, shards } => {
+                partition_of(event.stream.as_str(), of * shards) == part + of * batch as u32
+            }
         };
         let wanted = |event: &&Event| self.prefix.is_none_or(|prefix| event.kind.as_str().starts_with(prefix));
         let within = |event: &&Event| event.position > self.after && event.position <= end;

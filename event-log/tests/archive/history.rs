@@ -57,6 +57,16 @@ async fn kinds_and_shards_are_filtered_alike_on_both_sides_of_the_seam() {
         let expected: Vec<_> = all.iter().filter(mine).cloned().collect();
         assert_eq!(events(&portions, shard as usize), expected);
     }
+    for part in 0..2 {
+        let wanted = Wanted { sharing: Sharing::Part { part, of: 2, shards: 2 }, ..Wanted::default() };
+        let portions = read(open(&place, &archive, ALL, wanted).await).await.unwrap();
+        for shard in 0..2 {
+            // Of four shards, those that leave the part when they are divided by two.
+            let mine = |event: &&Event| partition_of(event.stream.as_str(), 4) == 2 * shard + part;
+            let expected: Vec<_> = all.iter().filter(mine).cloned().collect();
+            assert_eq!(events(&portions, shard as usize), expected);
+        }
+    }
     let wanted = Wanted { sharing: Sharing::One { shard: 1, of: 3 }, ..Wanted::default() };
     let portions = read(open(&place, &archive, ALL, wanted).await).await.unwrap();
     assert!(events(&portions, 0).iter().all(|event| event.stream.partition(3) == 1));

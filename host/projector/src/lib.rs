@@ -29,7 +29,7 @@ mod step;
 pub mod value;
 mod work;
 
-pub use bulk::{BulkShard, FoldedShard, MergedTable};
+pub use bulk::{BulkShard, FoldedShard, MergeError, MergedTable, StoredRun};
 pub use change::{Cell, Change, KeyValues, Merge, Operation, Refusal, Row, RowFilter, TableWrites, Writes};
 pub use failure::{Failure, RunError, chain};
 pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};

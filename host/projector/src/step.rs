@@ -63,6 +63,15 @@ impl Sum {
         Sum { column, total, lowest: total, highest: total }
     }
 
+    /// Total and extremes, for [`Sum::from_amounts`].
+    pub(crate) fn amounts(&self) -> [i128; 3] {
+        [self.total, self.lowest, self.highest]
+    }
+
+    pub(crate) fn from_amounts(column: u16, [total, lowest, highest]: [i128; 3]) -> Sum {
+        Sum { column, total, lowest, highest }
+    }
+
     fn then(self, later: Sum) -> Sum {
         Sum {
             column: self.column,

@@ -1,71 +1,210 @@
-//! The end of a build: the rows of all its shards as one sequence in key order, for each table.
+//! The end of a build: the rows of all its shards, and of all passes over history, as one sequence in key order, for each table.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use super::table::{Content, Sorted};
+use super::stored;
+use super::table::{BulkTable, Content, Sorted};
 use super::tables::FoldedShard;
 use crate::change::{Merge, Refusal, Row};
-use crate::manifest::{Manifest, Table};
+use crate::manifest::Manifest;
 
 /// The rows of one table, from all shards. Takes them out as it goes.
 pub struct MergedTable {
     manifest: Arc<Manifest>,
     table: usize,
-    shards: Vec<Sorted>,
+    /// Tables of shards, whose rows are not in order yet.
+    shards: Vec<BulkTable>,
+    runs: Vec<Run>,
+    /// The first row of each run.
+    heads: BinaryHeap<Reverse<Head>>,
+    begun: bool,
+    remaining: usize,
+}
+
+/// Rows in key order.
+enum Run {
+    Sorted(Sorted),
+    Stored(StoredRun),
+}
+
+/// Rows of one table in key order, as [`MergedTable::store`] wrote them.
+pub struct StoredRun {
+    from: Box<dyn Read + Send>,
+    rows: usize,
+    record: Vec<u8>,
+}
+
+/// Why the next rows of a merge do not come.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// What several shards did to one row together leaves a column's range. Which event it was shows when one shard alone folds all of
+    /// them.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Rows that were stored do not come back.
+    #[error("rows that were put aside cannot be read")]
+    Unread(#[from] io::Error),
+}
+
+/// The first row of a run; ordered by its key, then by the run.
+struct Head {
+    key: Box<[u8]>,
+    run: usize,
+    content: Content,
 }
 
 /// The tables of a build in the manifest's order, out of its shards.
 #[must_use]
 pub fn merge(manifest: &Arc<Manifest>, shards: Vec<FoldedShard>) -> Vec<MergedTable> {
-    let table = |table| MergedTable { manifest: Arc::clone(manifest), table, shards: Vec::new() };
+    let table = |table| MergedTable {
+        manifest: Arc::clone(manifest),
+        table,
+        shards: Vec::new(),
+        runs: Vec::new(),
+        heads: BinaryHeap::new(),
+        begun: false,
+        remaining: 0,
+    };
     let mut tables: Vec<_> = (0..manifest.tables.len()).map(table).collect();
     for shard in shards {
-        for (table, sorted) in tables.iter_mut().zip(shard.tables) {
-            table.shards.push(sorted);
+        for (merged, table) in tables.iter_mut().zip(shard.tables) {
+            merged.remaining += table.count();
+            merged.shards.push(table);
         }
     }
     tables
 }
 
-impl MergedTable {
-    /// How many rows there are to come; a row that several shards changed counts for each.
+impl StoredRun {
+    /// So many rows, to be read from the beginning of `from`.
     #[must_use]
-    pub fn remaining(&self) -> usize {
-        self.shards.iter().map(Sorted::len).sum()
+    pub fn new(from: Box<dyn Read + Send>, rows: usize) -> StoredRun {
+        StoredRun { from, rows, record: Vec::new() }
+    }
+}
+
+impl MergedTable {
+    /// Adds what an earlier pass over history left. Before the first row is taken.
+    pub fn add(&mut self, run: StoredRun) {
+        self.remaining += run.rows;
+        self.runs.push(Run::Stored(run));
     }
 
-    /// The next rows, at most `most`; none behind the last.
+    /// How many rows there are to come; a row that several shards or passes changed counts for each.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    /// The next rows, at most `most`; none behind the last. The first call puts the shards' rows in order, each on a thread of its own.
     ///
     /// # Errors
-    /// Where what several shards did to one row together leaves a column's range. Which event it was shows when one shard alone folds
-    /// all of them.
-    pub fn next(&mut self, most: usize) -> Result<Vec<Row>, Refusal> {
-        let manifest = Arc::clone(&self.manifest);
-        let mut rows = Vec::with_capacity(most.min(self.remaining()));
+    /// See [`MergeError`].
+    pub fn next(&mut self, most: usize) -> Result<Vec<Row>, MergeError> {
+        self.begin()?;
+        let mut rows = Vec::with_capacity(most.min(self.remaining));
         while rows.len() < most
-            && let Some(row) = self.row(&manifest.tables[self.table])?
+            && let Some((_, content)) = self.content()?
         {
-            rows.push(row);
+            let table = &self.manifest.tables[self.table];
+            match content {
+                Content::Row(row) => rows.extend(row),
+                Content::Open(key, steps) => rows.push(Merge { key, steps }.resolve(table, None)?),
+            }
         }
         Ok(rows)
     }
 
-    fn row(&mut self, table: &Table) -> Result<Option<Row>, Refusal> {
-        let keys = self.shards.iter().enumerate().filter_map(|(number, shard)| Some((shard.first_key()?, number)));
-        let Some(first) = keys.min().map(|(_, number)| number) else { return Ok(None) };
-        let key: Box<[u8]> = self.shards[first].first_key().expect("it was the first").into();
-        match self.shards[first].next().expect("it has a key") {
-            Content::Row(row) => Ok(row),
-            Content::Open(values, mut steps) => {
-                for shard in &mut self.shards[first + 1..] {
-                    if shard.first_key() == Some(&key)
-                        && let Some(Content::Open(_, mut more)) = shard.next()
-                    {
-                        steps.append(&mut more);
-                    }
-                }
-                Merge { key: values, steps }.resolve(table, None).map(Some)
+    /// Writes all rows, for [`StoredRun`] to read; how many there are.
+    ///
+    /// # Errors
+    /// Where they cannot be written, or what was stored before cannot be read.
+    pub fn store(mut self, into: &mut impl Write) -> io::Result<usize> {
+        self.begin()?;
+        let (mut writer, mut rows) = (stored::Writer::default(), 0);
+        while let Some((key, content)) = self.content()? {
+            writer.write(&key, &content, into)?;
+            rows += 1;
+        }
+        Ok(rows)
+    }
+
+    fn begin(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.begun, true) {
+            return Ok(());
+        }
+        let sorted = sorted(std::mem::take(&mut self.shards));
+        self.runs.extend(sorted.into_iter().map(Run::Sorted));
+        for (number, run) in self.runs.iter_mut().enumerate() {
+            if let Some((key, content)) = run.next()? {
+                self.heads.push(Reverse(Head { key, run: number, content }));
             }
         }
+        Ok(())
+    }
+
+    /// The next row, or all that was done to it.
+    fn content(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+        let Some((key, mut content)) = self.first()? else { return Ok(None) };
+        if let Content::Open(_, steps) = &mut content {
+            while self.heads.peek().is_some_and(|Reverse(head)| head.key == key)
+                && let Some((_, Content::Open(_, mut more))) = self.first()?
+            {
+                steps.append(&mut more);
+            }
+        }
+        Ok(Some((key, content)))
+    }
+
+    fn first(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+        let Some(mut first) = self.heads.peek_mut() else { return Ok(None) };
+        let run = first.0.run;
+        let Reverse(Head { key, content, .. }) = match self.runs[run].next()? {
+            Some((key, content)) => std::mem::replace(&mut *first, Reverse(Head { key, run, content })),
+            None => PeekMut::pop(first),
+        };
+        self.remaining -= 1;
+        Ok(Some((key, content)))
+    }
+}
+
+/// Puts the rows of each shard in order.
+fn sorted(shards: Vec<BulkTable>) -> Vec<Sorted> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = shards.into_iter().map(|table| scope.spawn(|| table.sorted())).collect();
+        threads.into_iter().map(|thread| thread.join().expect("sorting does not panic")).collect()
+    })
+}
+
+impl Run {
+    fn next(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+        match self {
+            Run::Sorted(sorted) => Ok(sorted.next()),
+            Run::Stored(StoredRun { from, record, .. }) => stored::read(from, record),
+        }
+    }
+}
+
+impl PartialEq for Head {
+    fn eq(&self, other: &Head) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head {}
+
+impl PartialOrd for Head {
+    fn partial_cmp(&self, other: &Head) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Head {
+    fn cmp(&self, other: &Head) -> std::cmp::Ordering {
+        self.key.cmp(&other.key).then(self.run.cmp(&other.run))
     }
 }

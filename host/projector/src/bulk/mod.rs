@@ -5,6 +5,7 @@
 //! where events come from and where rows go (`host/server`).
 
 mod merge;
+mod stored;
 mod table;
 mod tables;
 
@@ -22,7 +23,7 @@ use crate::ports::{DeadLetter, Plugin};
 use crate::work::{Scrutiny, Work};
 use tables::Tables;
 
-pub use merge::{MergedTable, merge};
+pub use merge::{MergeError, MergedTable, StoredRun, merge};
 pub use tables::FoldedShard;
 
 /// A shard of a build at work. Blocks: it belongs on a thread of its own.
@@ -86,7 +87,7 @@ impl BulkShard {
         self.tables.rows_where(table, wanted)
     }
 
-    /// Its rows in key order, and the events that were put aside.
+    /// Its rows, for [`merge`], and the events that were put aside.
     #[must_use]
     pub fn finish(self) -> (FoldedShard, Vec<DeadLetter>) {
         (self.tables.finish(), self.aside)

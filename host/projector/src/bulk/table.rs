@@ -78,6 +78,15 @@ impl BulkTable {
         self.entries.len()
     }
 
+    /// How many rows there are.
+    pub(super) fn count(&self) -> usize {
+        let there = |number: &usize| match &self.entries[*number].content {
+            Content::Row(_) => self.standing(*number).is_some(),
+            Content::Open(_, steps) => !steps.is_empty(),
+        };
+        (0..self.entries.len()).filter(there).count()
+    }
+
     /// The row as it stands.
     pub(super) fn row(&self, key: &[u8]) -> Option<&Row> {
         self.standing(self.find(key)?)
@@ -365,18 +374,9 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    pub(super) fn len(&self) -> usize {
-        self.order.len()
-    }
-
-    pub(super) fn first_key(&self) -> Option<&[u8]> {
-        self.order.as_slice().first().map(|number| &*self.entries[*number as usize].key)
-    }
-
-    pub(super) fn next(&mut self) -> Option<Content> {
+    pub(super) fn next(&mut self) -> Option<(Box<[u8]>, Content)> {
         let entry = &mut self.entries[self.order.next()? as usize];
-        entry.key = Box::default();
-        Some(std::mem::replace(&mut entry.content, Content::Row(None)))
+        Some((std::mem::take(&mut entry.key), std::mem::replace(&mut entry.content, Content::Row(None))))
     }
 }
 

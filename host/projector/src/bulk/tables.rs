@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reel_events::EventBatch;
 
-use super::table::{BulkTable, Content, Sorted, Undo};
+use super::table::{BulkTable, Content, Undo};
 use crate::change::{Change, Row};
 use crate::check::{Checked, check, check_read};
 use crate::failure::Fault;
@@ -30,16 +30,16 @@ pub(super) struct Tables {
 /// What a batch did to the rows that it touched, by table and key.
 pub(super) type Outcome = BTreeMap<(u16, Box<[u8]>), Content>;
 
-/// The rows of a shard that has seen all its events, each table in key order.
+/// The rows of a shard that has seen all its events.
 pub struct FoldedShard {
-    pub(super) tables: Vec<Sorted>,
+    pub(super) tables: Vec<BulkTable>,
 }
 
 impl FoldedShard {
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.tables.iter().map(Sorted::len).sum()
+        self.tables.iter().map(BulkTable::count).sum()
     }
 }
 
@@ -91,7 +91,7 @@ impl Tables {
     }
 
     pub(super) fn finish(self) -> FoldedShard {
-        FoldedShard { tables: self.tables.into_iter().map(BulkTable::sorted).collect() }
+        FoldedShard { tables: self.tables }
     }
 
     /// What the batch under way did.

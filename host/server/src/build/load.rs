@@ -1,18 +1,21 @@
 //! The second half of a build: rows in key order into the read database, all tables at the same time, then one step to `catch-up`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use futures::future::try_join_all;
-use reel_projector::bulk::merge;
-use reel_projector::change::Refusal;
+use reel_projector::change::{Refusal, Row};
 use reel_projector::ports::CommitError;
-use reel_projector::{MergedTable, Phase, Progress, ReadModelError, chain};
+use reel_projector::{MergeError, MergedTable, Phase, Progress, ReadModelError, chain};
 use reel_read_model::{BulkLoad, CatalogError, Loaded};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use super::{Build, Folded};
 
 /// Rows that are handed over at once.
 const ROWS: usize = 5_000;
+/// How many such pieces wait.
+const AHEAD: usize = 2;
 
 /// Why the rows were not loaded, by what to do next.
 pub(super) enum NotLoaded {
@@ -24,49 +27,75 @@ pub(super) enum NotLoaded {
     Passing(String),
 }
 
-/// Loads what was folded.
+/// Loads what was folded: each table by a task of its own, while a thread of its own merges the rows that come next.
 pub(super) async fn load(build: &Build, folded: Folded) -> Result<(), NotLoaded> {
-    let tables = merge(&build.generation.manifest, folded.shards);
+    let Folded { tables, aside, through } = folded;
     build.progress.to_load(tables.iter().map(MergedTable::remaining).sum::<usize>() as u64);
     build.progress.enter(Phase::Loading);
-    let load = build.target.bulk_load(&build.generation, build.checkpoint.epoch).await?;
-    let unfinished = AtomicUsize::new(tables.len());
-    let filling = tables.into_iter().enumerate().map(|(number, rows)| {
-        let filling = Filling { load: load.as_ref(), progress: &build.progress, unfinished: &unfinished };
-        async move { filling.table(number as u16, rows).await }
-    });
-    try_join_all(filling).await?;
-    let loaded = Loaded {
-        through: folded.through,
-        layout: build.checkpoint.layout,
-        shards: build.generation.shards,
-        dead_letters: &folded.aside,
-    };
+    let load = Arc::new(build.target.bulk_load(&build.generation, build.checkpoint.epoch).await?);
+    let unfinished = Arc::new(AtomicUsize::new(tables.len()));
+    let mut filling = JoinSet::new();
+    for (number, rows) in tables.into_iter().enumerate() {
+        let (load, progress, unfinished) = (Arc::clone(&load), Arc::clone(&build.progress), Arc::clone(&unfinished));
+        let table = Filling { load, progress, unfinished };
+        filling.spawn(async move { table.fill(number as u16, rows).await });
+    }
+    while let Some(filled) = filling.join_next().await {
+        filled.expect("a table's task does not panic, and nobody aborts it")?;
+    }
+    let loaded =
+        Loaded { through, layout: build.checkpoint.layout, shards: build.generation.shards, dead_letters: &aside };
+    let load = Arc::into_inner(load).expect("every table's task has ended");
     load.finish(loaded).await?;
     Ok(())
 }
 
-struct Filling<'a> {
-    load: &'a dyn BulkLoad,
-    progress: &'a Progress,
+struct Filling {
+    load: Arc<Box<dyn BulkLoad>>,
+    progress: Arc<Progress>,
     /// Tables whose rows are not all handed over.
-    unfinished: &'a AtomicUsize,
+    unfinished: Arc<AtomicUsize>,
 }
 
-impl Filling<'_> {
-    async fn table(&self, number: u16, mut rows: MergedTable) -> Result<(), NotLoaded> {
-        loop {
-            let some = rows.next(ROWS).map_err(NotLoaded::Together)?;
-            if some.is_empty() {
-                break;
-            }
-            self.load.rows(number, &some).await?;
-            self.progress.loaded(some.len() as u64);
+impl Filling {
+    async fn fill(self, number: u16, rows: MergedTable) -> Result<(), NotLoaded> {
+        let mut pieces = merged(rows);
+        while let Some(rows) = pieces.recv().await {
+            let rows = rows?;
+            self.load.rows(number, &rows).await?;
+            self.progress.loaded(rows.len() as u64);
         }
         if self.unfinished.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.progress.enter(Phase::Indexing);
         }
         Ok(self.load.index(number).await?)
+    }
+}
+
+/// Merges rows on a thread of its own, for as long as somebody takes them.
+fn merged(mut table: MergedTable) -> mpsc::Receiver<Result<Vec<Row>, MergeError>> {
+    let (sender, pieces) = mpsc::channel(AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let mut next = || match table.next(ROWS) {
+            Ok(rows) if rows.is_empty() => None,
+            rows => Some(rows),
+        };
+        while let Some(rows) = next() {
+            let failed = rows.is_err();
+            if sender.blocking_send(rows).is_err() || failed {
+                break;
+            }
+        }
+    });
+    pieces
+}
+
+impl From<MergeError> for NotLoaded {
+    fn from(error: MergeError) -> NotLoaded {
+        match error {
+            MergeError::Refused(refusal) => NotLoaded::Together(refusal),
+            MergeError::Unread(_) => NotLoaded::Passing(chain(&error)),
+        }
     }
 }
 

@@ -3,32 +3,31 @@
 //! transaction ends it: the generation is in state `catch-up`, and its loop goes on from there.
 //!
 //! Until that transaction nothing counts. Whatever ends a build before it — a failure, a kill, an operator — leaves a generation in
-//! state `build`, and the next build makes its tables anew. A build whose rows outgrow the memory budget is ended early, with what it
-//! has: the loop applies the rest, and the read database is what it spills to.
+//! state `build`, and the next build makes its tables anew. Rows that outgrow the memory budget are folded part by part (`passes`).
 //!
 //! Not here: what an event makes of a row (`projector`), SQL (`read-model`), who decides to build (`runner`).
 
 mod load;
+mod passes;
+mod spill;
 mod workers;
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
+use reel_event_log::EventStore;
 use reel_event_log::archive::Archive;
-use reel_event_log::history::{History, Kinds, Sharing, Span, Wanted};
-use reel_event_log::{EventStore, ReadLimit, StoreError};
+use reel_event_log::history::Kinds;
 use reel_events::LogPoint;
 use reel_projector::manifest::{KindPattern, Order};
 use reel_projector::ports::DeadLetter;
-use reel_projector::{
-    Checkpoint, Failure, FoldedShard, Manifest, Phase, Plugin, Progress, RunError, RunSettings, chain,
-};
+use reel_projector::{Checkpoint, Failure, Manifest, MergedTable, Phase, Plugin, Progress, RunError, RunSettings};
 use reel_read_model::{Generation, Target};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use load::NotLoaded;
-use workers::Workers;
+use passes::{Beyond, Passes};
 
 /// How a host builds.
 #[derive(Debug, Clone)]
@@ -41,14 +40,17 @@ pub struct BuildConfig {
     pub workers: usize,
     /// Most events that a worker gets at once.
     pub batch: usize,
+    /// Where rows are put aside that do not fit into memory: files without a name, which go with the process.
+    pub spill_dir: PathBuf,
 }
 
 impl BuildConfig {
-    /// A quarter of the machine's memory, no throttle, a worker for each core.
+    /// A quarter of the machine's memory, no throttle, a worker for each core, the system's directory for temporary files.
     #[must_use]
     pub fn for_this_machine() -> BuildConfig {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        BuildConfig { memory_bytes: quarter_of_memory(), throttle: None, workers, batch: 4_000 }
+        let spill_dir = std::env::temp_dir();
+        BuildConfig { memory_bytes: quarter_of_memory(), throttle: None, workers, batch: 4_000, spill_dir }
     }
 }
 
@@ -99,7 +101,7 @@ pub enum BuildError {
 
 /// What history came to.
 struct Folded {
-    shards: Vec<FoldedShard>,
+    tables: Vec<MergedTable>,
     aside: Vec<DeadLetter>,
     through: LogPoint,
 }
@@ -113,16 +115,20 @@ impl Build {
         if self.store.log_id() != self.checkpoint.log {
             return Err(self.other_log());
         }
-        let mut workers = match self.generation.manifest.order {
-            Order::Global => 1,
-            Order::ByStream => self.config.workers.max(1),
+        let (mut workers, mut beyond) = match self.generation.manifest.order {
+            Order::Global => (1, Beyond::End),
+            Order::ByStream => (self.config.workers.max(1), Beyond::Split),
         };
         loop {
             tokio::select! {
-                built = self.build(workers) => match built {
+                built = self.build(workers, beyond) => match built {
                     Ok(()) => return Ok(Built::Whole),
-                    Err(NotBuilt::Together) if workers > 1 => workers = 1,
+                    // What is at fault is found in the order of all events.
+                    Err(NotBuilt::Together) if workers > 1 || beyond == Beyond::Split => {
+                        (workers, beyond) = (1, Beyond::End);
+                    }
                     Err(NotBuilt::Together) => unreachable!("one worker has nothing to merge"),
+                    Err(NotBuilt::TooLarge) => beyond = Beyond::End,
                     Err(NotBuilt::For(error)) => return Err(error),
                 },
                 () = asked(stop) => return Ok(Built::Stopped),
@@ -130,12 +136,13 @@ impl Build {
         }
     }
 
-    async fn build(&self, workers: usize) -> Result<(), NotBuilt> {
+    async fn build(&self, workers: usize, beyond: Beyond) -> Result<(), NotBuilt> {
         self.progress.begin(0);
         self.progress.enter(Phase::Folding);
         let begun = Instant::now();
-        let folded = self.fold(workers).await?;
-        let (position, rows) = (folded.through.position, folded.shards.iter().map(FoldedShard::rows).sum::<usize>());
+        let folded = Passes::new(self, workers, beyond).fold().await?;
+        let rows = folded.tables.iter().map(MergedTable::remaining).sum::<usize>();
+        let position = folded.through.position;
         tracing::info!(position, rows, seconds = begun.elapsed().as_secs_f64(), "folded");
         let begun = Instant::now();
         load::load(self, folded).await.map_err(|not| match not {
@@ -149,53 +156,6 @@ impl Build {
         tracing::info!(position, rows, seconds = begun.elapsed().as_secs_f64(), "loaded");
         self.progress.enter(Phase::Following);
         Ok(())
-    }
-
-    /// Reads history and gives it to the workers, up to its end, or as far as memory reaches.
-    async fn fold(&self, workers: usize) -> Result<Folded, NotBuilt> {
-        let mut workers = Workers::start(self, workers)?;
-        let mut pace = Pace { per_second: self.config.throttle, begun: Instant::now(), events: 0 };
-        let mut through = LogPoint::START;
-        loop {
-            let mut history = match self.history(workers.number(), through.position).await {
-                Ok(history) => history,
-                Err(error) => {
-                    self.wait_for_store(&error).await;
-                    continue;
-                }
-            };
-            let read = loop {
-                match history.next().await {
-                    Ok(Some(portion)) => {
-                        (through, pace.events) = (portion.through, pace.events + portion.events() as u64);
-                        if !workers.take(portion).await || workers.bytes() > self.config.memory_bytes {
-                            break Ok(through);
-                        }
-                        pace.keep().await;
-                    }
-                    Ok(None) => break Ok(history.end()),
-                    Err(error) => break Err(error),
-                }
-            };
-            match read {
-                Ok(through) => return Ok(workers.finish(through).await?),
-                Err(error) => self.wait_for_store(&error).await,
-            }
-        }
-    }
-
-    async fn history(&self, workers: usize, after: u64) -> Result<History, StoreError> {
-        let portion = ReadLimit { events: self.config.batch * workers, bytes: 16 << 20 };
-        let span = Span { after, until: self.generation.promotion.until(), portion };
-        let wanted = Wanted { kinds: kinds(&self.generation.manifest), sharing: Sharing::Each(workers as u32) };
-        let history = History::open(Arc::clone(&self.store), self.archive.clone(), span, wanted).await?;
-        self.progress.saw_head(history.end().position);
-        Ok(history)
-    }
-
-    async fn wait_for_store(&self, error: &StoreError) {
-        self.progress.waiting(&chain(error));
-        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 
     fn other_log(&self) -> BuildError {
@@ -212,28 +172,14 @@ impl Build {
 enum NotBuilt {
     /// What several workers did to one row is refused; one worker finds out whose fault it is.
     Together,
+    /// However many parts the streams are cut into, the rows of one of them do not fit into memory.
+    TooLarge,
     For(BuildError),
 }
 
 impl From<RunError> for NotBuilt {
     fn from(error: RunError) -> NotBuilt {
         NotBuilt::For(error.into())
-    }
-}
-
-/// Keeps to a number of events a second.
-struct Pace {
-    per_second: Option<u64>,
-    begun: Instant,
-    events: u64,
-}
-
-impl Pace {
-    async fn keep(&self) {
-        if let Some(per_second) = self.per_second {
-            let due = Duration::from_secs_f64(self.events as f64 / per_second.max(1) as f64);
-            tokio::time::sleep_until(self.begun + due).await;
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use reel_projector::{BulkShard, FoldedShard, Progress, RunError};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{Build, Folded};
+use super::Build;
 
 /// Batches that wait for a worker.
 const WAITING: usize = 4;
@@ -29,23 +29,26 @@ struct Worker {
 
 enum Order {
     Fold(EventBatch, LogPoint),
-    /// There is no more: put the rows in order.
+    /// There is no more.
     Finish,
 }
 
+/// What workers have made of the events of one pass.
+pub(super) struct Worked {
+    pub(super) shards: Vec<FoldedShard>,
+    pub(super) aside: Vec<DeadLetter>,
+}
+
 impl Workers {
-    pub(super) fn start(build: &Build, number: usize) -> Result<Workers, RunError> {
+    /// Starts so many workers, who share the streams with all of other passes: `sharers` in all.
+    pub(super) fn start(build: &Build, number: usize, sharers: usize) -> Result<Workers, RunError> {
         let worker = |_| {
             let plugin = (build.plugins)().map_err(RunError::Fatal)?;
             let manifest = Arc::clone(&build.generation.manifest);
-            Ok(Worker::start(BulkShard::new(manifest, plugin, build.settings.clone(), number)))
+            Ok(Worker::start(BulkShard::new(manifest, plugin, build.settings.clone(), sharers)))
         };
         let workers = (0..number).map(worker).collect::<Result<_, RunError>>()?;
         Ok(Workers { workers, progress: Arc::clone(&build.progress) })
-    }
-
-    pub(super) fn number(&self) -> usize {
-        self.workers.len()
     }
 
     /// About how many bytes their rows take.
@@ -66,8 +69,8 @@ impl Workers {
     }
 
     /// Waits for all of them. Of several failures the first in the log counts.
-    pub(super) async fn finish(self, through: LogPoint) -> Result<Folded, RunError> {
-        let mut folded = Folded { shards: Vec::new(), aside: Vec::new(), through };
+    pub(super) async fn finish(self) -> Result<Worked, RunError> {
+        let mut worked = Worked { shards: Vec::new(), aside: Vec::new() };
         let mut failures = Vec::new();
         for worker in &self.workers {
             // One that stopped already says why below.
@@ -76,19 +79,27 @@ impl Workers {
         for worker in self.workers {
             match worker.task.await.expect("a worker neither panics nor is it aborted") {
                 Ok((shard, mut aside)) => {
-                    folded.shards.push(shard);
-                    folded.aside.append(&mut aside);
+                    worked.shards.push(shard);
+                    worked.aside.append(&mut aside);
                 }
                 Err(error) => failures.push(error),
             }
         }
-        folded.aside.sort_by_key(|letter| letter.position);
-        failures.into_iter().min_by_key(place).map_or(Ok(folded), Err)
+        failures.into_iter().min_by_key(place).map_or(Ok(worked), Err)
+    }
+
+    /// Ends all of them; their rows are gone when this returns.
+    pub(super) async fn give_up(self) {
+        for Worker { batches, task, .. } in self.workers {
+            drop(batches);
+            // Whatever it came to is not wanted any more.
+            let _ = task.await;
+        }
     }
 }
 
 /// The position at fault; what no event is at fault for comes first.
-fn place(error: &RunError) -> Option<Place> {
+pub(super) fn place(error: &RunError) -> Option<Place> {
     match error {
         RunError::Halted(failure) | RunError::Fatal(failure) => failure.position,
         RunError::Superseded(_) => None,

@@ -209,7 +209,7 @@ struct Folded(MergedTable);
 #[async_trait]
 impl Pages for Folded {
     async fn page(&mut self) -> Result<Vec<Row>, HostError> {
-        self.0.next(PAGE).map_err(|refusal| HostError::Conflict(format!("the log cannot be folded: {refusal}")))
+        self.0.next(PAGE).map_err(|error| HostError::Conflict(format!("the log cannot be folded: {error}")))
     }
 }
 

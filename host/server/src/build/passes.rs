@@ -1,0 +1,243 @@
+//! Passes over history: one, where the rows fit into memory; else one for each of several parts of the streams, by their keys' hash. The
+//! rows of each part but the last are put aside in key order, and merged when they are loaded. So memory is bounded by the largest part,
+//! and each row is written once whatever there are of them.
+//!
+//! How many parts is found out: a part that turns out to be too large is cut, and what was folded of it is given up.
+
+use std::time::Duration;
+
+use reel_event_log::history::{History, Portion, Sharing, Span, Wanted};
+use reel_event_log::{ReadLimit, StoreError};
+use reel_events::LogPoint;
+use reel_projector::bulk::merge;
+use reel_projector::{RunError, chain};
+use tokio::time::Instant;
+
+use super::spill::Spill;
+use super::workers::{Worked, Workers, place};
+use super::{Build, BuildError, Folded, NotBuilt, kinds};
+
+/// Most parts, and most files of all tables together.
+const MOST_PARTS: u32 = 64;
+const MOST_FILES: u32 = 512;
+
+/// What is left of the memory budget when a part is cut so that each piece should fit.
+const FILLED: f64 = 0.8;
+
+/// What becomes of rows beyond the memory budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beyond {
+    /// The streams are cut into parts.
+    Split,
+    /// The build ends with the rows it has, where it stands: the loop applies the rest. So it is where the order of all streams together
+    /// counts.
+    End,
+}
+
+/// One part of the streams: those whose key's hash leaves `part` when it is divided by `of`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Part {
+    part: u32,
+    of: u32,
+}
+
+/// What a pass came to.
+enum Pass {
+    Whole(Worked, LogPoint),
+    /// The rows do not fit: about how many times the memory there is they would take.
+    TooLarge(f64),
+}
+
+/// The passes of one attempt.
+pub(super) struct Passes<'a> {
+    build: &'a Build,
+    workers: usize,
+    beyond: Beyond,
+    /// Where history ends; the same for all passes, once the first one knows.
+    until: Option<u64>,
+    /// The first event at fault: later passes only look whether there is an earlier one.
+    failed: Option<RunError>,
+    spill: Spill,
+    aside: Vec<reel_projector::ports::DeadLetter>,
+}
+
+impl<'a> Passes<'a> {
+    pub(super) fn new(build: &'a Build, workers: usize, beyond: Beyond) -> Passes<'a> {
+        let (until, spill) = (build.generation.promotion.until(), Spill::new(&build.config.spill_dir));
+        Passes { build, workers, beyond, until, failed: None, spill, aside: Vec::new() }
+    }
+
+    /// Folds all of history, or as far as memory reaches.
+    pub(super) async fn fold(mut self) -> Result<Folded, NotBuilt> {
+        let mut parts = vec![Part { part: 0, of: 1 }];
+        while let Some(part) = parts.pop() {
+            match self.pass(part).await {
+                Ok(Pass::TooLarge(times)) => parts.extend(self.cut(part, times)?),
+                Ok(Pass::Whole(worked, through)) if parts.is_empty() && self.failed.is_none() => {
+                    return Ok(self.finish(worked, through));
+                }
+                Ok(Pass::Whole(worked, _)) => self.put_aside(worked).await?,
+                Err(NotBuilt::For(BuildError::Run(error))) => self.fail(error)?,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(self.failed.expect("without a failure the last pass ends it").into())
+    }
+
+    /// An event is at fault. What other parts have before it counts more.
+    fn fail(&mut self, error: RunError) -> Result<(), NotBuilt> {
+        match place(&error) {
+            Some(position) if position > 1 => {
+                self.until = Some(position - 1);
+                self.failed = Some(error);
+                Ok(())
+            }
+            _ => Err(error.into()),
+        }
+    }
+
+    fn cut(&self, part: Part, times: f64) -> Result<Vec<Part>, NotBuilt> {
+        let tables = self.build.generation.manifest.tables.len() as u32;
+        let most = MOST_PARTS.min(MOST_FILES / tables.max(1)).max(2);
+        let pieces = ((times / FILLED).ceil() as u32).clamp(2, most);
+        let memory_mib = self.build.config.memory_bytes >> 20;
+        if part.of * 2 > most {
+            tracing::warn!(
+                memory_mib,
+                "rows of {} parts of the streams do not fit into memory: the loop applies the rest",
+                part.of
+            );
+            return Err(NotBuilt::TooLarge);
+        }
+        let pieces = pieces.min(most / part.of);
+        tracing::info!(
+            memory_mib,
+            parts = part.of * pieces,
+            "rows do not fit into memory: history is read for each part of the streams"
+        );
+        Ok((0..pieces).rev().map(|piece| Part { part: part.part + piece * part.of, of: part.of * pieces }).collect())
+    }
+
+    async fn put_aside(&mut self, worked: Worked) -> Result<(), NotBuilt> {
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        let Worked { shards, mut aside } = worked;
+        self.aside.append(&mut aside);
+        let empty = Spill::new(&self.build.config.spill_dir);
+        let mut spill = std::mem::replace(&mut self.spill, empty);
+        let manifest = std::sync::Arc::clone(&self.build.generation.manifest);
+        let put = tokio::task::spawn_blocking(move || spill.put(&manifest, shards).map(|()| spill));
+        let put = put.await.expect("writing rows does not panic, and nobody aborts it");
+        self.spill = put.map_err(|why| NotBuilt::For(BuildError::Passing(why)))?;
+        Ok(())
+    }
+
+    fn finish(self, worked: Worked, through: LogPoint) -> Folded {
+        let Passes { build, spill, mut aside, .. } = self;
+        let Worked { shards, aside: mut last } = worked;
+        aside.append(&mut last);
+        aside.sort_by_key(|letter| letter.position);
+        let mut tables = merge(&build.generation.manifest, shards);
+        spill.give_back(&mut tables);
+        Folded { tables, aside, through }
+    }
+
+    /// Reads history and gives one part of it to workers.
+    async fn pass(&mut self, part: Part) -> Result<Pass, NotBuilt> {
+        let mut workers = Workers::start(self.build, self.workers, self.workers * part.of as usize)?;
+        let mut pace = Pace { per_second: self.build.config.throttle, begun: Instant::now(), events: 0 };
+        let mut through = LogPoint::START;
+        self.build.progress.begin(0);
+        let ended = 'read: loop {
+            let mut history = match self.history(part, through.position).await {
+                Ok(history) => history,
+                Err(error) => {
+                    self.wait_for_store(&error).await;
+                    continue;
+                }
+            };
+            let end = history.end();
+            self.until = Some(end.position);
+            loop {
+                match history.next().await {
+                    Ok(Some(portion)) => {
+                        (through, pace.events) = (portion.through, pace.events + portion.events() as u64);
+                        if let Some(ended) = self.take(&mut workers, portion, end).await {
+                            break 'read ended;
+                        }
+                        pace.keep().await;
+                    }
+                    Ok(None) => break 'read Ending::At(end),
+                    Err(error) => {
+                        self.wait_for_store(&error).await;
+                        continue 'read;
+                    }
+                }
+            }
+        };
+        match ended {
+            Ending::At(through) => Ok(Pass::Whole(workers.finish().await?, through)),
+            Ending::TooLarge(times) => {
+                workers.give_up().await;
+                Ok(Pass::TooLarge(times))
+            }
+        }
+    }
+
+    /// Gives a portion to the workers; how the pass ends, where it does.
+    async fn take(&self, workers: &mut Workers, portion: Portion, end: LogPoint) -> Option<Ending> {
+        let through = portion.through;
+        if !workers.take(portion).await {
+            return Some(Ending::At(through));
+        }
+        let filled = workers.bytes() as f64 / self.build.config.memory_bytes.max(1) as f64;
+        let expected = filled * end.position as f64 / through.position.max(1) as f64;
+        match self.beyond {
+            // Well before it is full, it shows that it will be.
+            Beyond::Split if filled > 1.0 || (filled > 0.5 && expected > 2.0) => Some(Ending::TooLarge(expected)),
+            Beyond::End if filled > 1.0 => Some(Ending::At(through)),
+            _ => None,
+        }
+    }
+
+    async fn history(&self, part: Part, after: u64) -> Result<History, StoreError> {
+        let Build { store, archive, generation, config, progress, .. } = self.build;
+        let portion = ReadLimit { events: config.batch * self.workers, bytes: 16 << 20 };
+        let span = Span { after, until: self.until, portion };
+        let sharing = Sharing::Part { part: part.part, of: part.of, shards: self.workers as u32 };
+        let wanted = Wanted { kinds: kinds(&generation.manifest), sharing };
+        let history = History::open(store.clone(), archive.clone(), span, wanted).await?;
+        progress.saw_head(history.end().position);
+        Ok(history)
+    }
+
+    async fn wait_for_store(&self, error: &StoreError) {
+        self.build.progress.waiting(&chain(error));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// How a pass ends.
+enum Ending {
+    /// Behind this event.
+    At(LogPoint),
+    /// Before its end: see [`Pass::TooLarge`].
+    TooLarge(f64),
+}
+
+/// Keeps to a number of events a second.
+struct Pace {
+    per_second: Option<u64>,
+    begun: Instant,
+    events: u64,
+}
+
+impl Pace {
+    async fn keep(&self) {
+        if let Some(per_second) = self.per_second {
+            let due = Duration::from_secs_f64(self.events as f64 / per_second.max(1) as f64);
+            tokio::time::sleep_until(self.begun + due).await;
+        }
+    }
+}
