@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use reel_event_log::history::{History, Portion, Sharing, Span, Wanted};
 use reel_event_log::{ReadLimit, StoreError};
-use reel_events::LogPoint;
+use reel_events::{LogPoint, Place};
 use reel_projector::bulk::merge;
 use reel_projector::{RunError, chain};
 use tokio::time::Instant;
@@ -86,7 +86,7 @@ impl<'a> Passes<'a> {
 
     /// An event is at fault. What other parts have before it counts more.
     fn fail(&mut self, error: RunError) -> Result<(), NotBuilt> {
-        match place(&error) {
+        match place(&error).map(Place::position) {
             Some(position) if position > 1 => {
                 self.until = Some(position - 1);
                 self.failed = Some(error);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reel_event_log::topic::Tail;
 use reel_event_log::{EventStore, Limits, SqliteStore};
-use reel_events::LogPoint;
+use reel_events::{LogPoint, Place};
 use reel_host::{Build, BuildConfig, BuildError, Built, LogSource};
 use reel_projector::memory::{MemoryReadModel, MemoryTables};
 use reel_projector::ports::FailurePolicy;
@@ -28,8 +28,8 @@ pub(crate) struct Bed {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) rows: Vec<Vec<Row>>,
-    pub(crate) dead: BTreeSet<u64>,
-    pub(crate) halted: Option<u64>,
+    pub(crate) dead: BTreeSet<Place>,
+    pub(crate) halted: Option<Place>,
 }
 
 /// How a generation came to its rows.
@@ -88,12 +88,12 @@ impl Bed {
             return Way { outcome, built: 0 };
         }
         let checkpoint = target.take(generation.id).await.unwrap()[0];
-        let parked = target.dead_letters(generation.id, 0, 100_000).await.unwrap();
+        let parked = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let is_parked = |reason| reason == reel_projector::ports::DeadLetterReason::Parked;
         let parked = parked.into_iter().filter(|letter| is_parked(letter.reason)).map(|letter| letter.stream).collect();
         let settings = RunSettings { parked, ..settings(policy) };
         let halted = self.follow(target.read_model(&generation), checkpoint, settings).await;
-        let letters = target.dead_letters(generation.id, 0, 100_000).await.unwrap();
+        let letters = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let dead = letters.iter().map(|letter| letter.position).collect();
         let outcome = Outcome { rows: stored(target, &generation).await, dead, halted };
         Way { outcome, built: checkpoint.point.position }
@@ -117,7 +117,7 @@ impl Bed {
     }
 
     /// Runs the loop from a checkpoint to the log's end; where it halts, if it does.
-    async fn follow(&self, read_model: Arc<dyn ReadModel>, at: Checkpoint, settings: RunSettings) -> Option<u64> {
+    async fn follow(&self, read_model: Arc<dyn ReadModel>, at: Checkpoint, settings: RunSettings) -> Option<Place> {
         let head = self.store.head().await.unwrap().position;
         let progress = Arc::new(Progress::new(at.point.position, watch::Sender::new(0)));
         let parts = ShardParts {
