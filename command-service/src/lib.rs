@@ -7,6 +7,7 @@ pub mod domain;
 mod http;
 mod import;
 pub mod mediator;
+mod turns;
 
 use std::time::Duration;
 

@@ -1,7 +1,10 @@
-//! From a command to its answer: load the stream, fold it, decide, append. Every kind of aggregate goes through the one
-//! [`Mediator`], as do events that somebody else decided on.
+//! From a command to its answer: fold the stream, decide, append. Every kind of aggregate goes through the one [`Mediator`], as do
+//! events that somebody else decided on.
 //!
-//! Not here: the rules (`domain`), and how commands come in (`http`).
+//! A command is decided on what is remembered of its stream, and the append proves that nothing is missing. Where nothing is to be
+//! appended, the rest of the stream is read first, and it is decided again.
+//!
+//! Not here: the rules (`domain`), what is remembered (`turns`), and how commands come in (`http`).
 
 use std::sync::Arc;
 
@@ -9,16 +12,16 @@ use reel_event_log::{
     AppendError, Appended, EventStore, ExpectedVersion, NewCommit, ReadLimit, StoreError, store::FoundCommit,
 };
 use reel_events::{CanonicalJson, EventBatch, EventKind, NewEvent, StreamId};
-use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 
-use crate::domain::{Aggregate, DomainEvent, Rejection};
+use crate::{
+    domain::{Aggregate, DomainEvent, Rejection},
+    turns::{Folded, Turn, Turns},
+};
 
 /// How often a command is decided anew because another process wrote the stream, before its sender is asked to try again: with
 /// ten processes that never rest, one command in a thousand.
 const ATTEMPTS: usize = 64;
-/// Commands on one stream take turns within this process; streams share this many queues.
-const QUEUES: u32 = 256;
 /// How much of a stream is in memory at once while it is folded.
 const PAGE: ReadLimit = ReadLimit { events: 1_000, bytes: 4 << 20 };
 
@@ -26,7 +29,7 @@ const PAGE: ReadLimit = ReadLimit { events: 1_000, bytes: 4 << 20 };
 #[derive(Clone)]
 pub struct Mediator {
     store: Arc<dyn EventStore>,
-    queues: Arc<[Mutex<()>]>,
+    turns: Turns,
 }
 
 /// A command, and all that came with it.
@@ -118,19 +121,11 @@ pub enum CommandError {
     },
 }
 
-/// An aggregate's state, and how far it is folded.
-#[derive(Default)]
-struct Folded<A> {
-    state: A,
-    version: u64,
-    position: u64,
-}
-
 impl Mediator {
     /// A mediator that keeps events in `store`.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>) -> Mediator {
-        Mediator { store, queues: (0..QUEUES).map(|_| Mutex::new(())).collect() }
+        Mediator { store, turns: Turns::new() }
     }
 
     /// Decides on a command and keeps its events. Decided anew as long as others write the stream in between, unless the sender
@@ -143,10 +138,10 @@ impl Mediator {
         if let Some(first) = self.first_answer(&order.stream, &order.terms, &digest).await? {
             return Ok(first);
         }
-        let _turn = self.turn(&order.stream).await;
-        match self.decide_and_append::<A>(order, digest).await {
+        let mut turn = self.turns.of(&order.stream).await;
+        match self.decide_and_append::<A>(&mut turn, order, digest).await {
             // The same order may have been on its way twice, and this one saw the effects of the other.
-            Err(refused @ CommandError::Rejected(_)) => {
+            Err(refused @ (CommandError::Rejected(_) | CommandError::Append(AppendError::Conflict { .. }))) => {
                 let first = self.first_answer(&order.stream, &order.terms, &digest).await?;
                 first.ok_or(refused)
             }
@@ -172,35 +167,50 @@ impl Mediator {
 
     async fn decide_and_append<A: Aggregate>(
         &self,
+        turn: &mut Turn<'_>,
         order: &Order<A::Command>,
         digest: [u8; 32],
     ) -> Result<Outcome, CommandError> {
-        let Order { stream, command, terms } = order;
-        let mut folded = Folded::<A>::default();
+        let Order { stream, terms, .. } = order;
+        let mut folded = turn.recall::<A>();
         for _ in 0..ATTEMPTS {
-            self.catch_up(stream, &mut folded).await?;
-            if let Some(expected) = terms.expected.filter(|expected| *expected != folded.version) {
-                // Only the store knows whether this is a repeat, so it is asked with nothing decided.
-                return match self.first_answer(stream, terms, &digest).await? {
-                    Some(first) => Ok(first),
-                    None => {
-                        Err(AppendError::Conflict { stream: stream.clone(), expected, actual: folded.version }.into())
-                    }
-                };
-            }
-            let events = folded.state.decide(command)?;
+            let events = self.decide(order, &mut folded).await?;
             if events.is_empty() {
-                return Ok(unchanged(stream, &folded));
+                let unchanged = unchanged(stream, &folded);
+                turn.remember(folded);
+                return Ok(unchanged);
             }
-            let events = events.iter().map(|event| written(event, &terms.metadata)).collect();
+            let written = events.iter().map(|event| written(event, &terms.metadata)).collect();
             let at = ExpectedVersion::Exactly(folded.version);
-            match self.store.append(commit(stream.clone(), terms.key, at, (digest, events))).await {
-                Ok(appended) => return Ok(outcome(stream, &appended)),
-                Err(AppendError::Conflict { .. }) if terms.expected.is_none() => {}
+            match self.store.append(commit(stream.clone(), terms.key, at, (digest, written))).await {
+                Ok(appended) => {
+                    if !appended.repeated {
+                        turn.remember(folded.after(events, &appended));
+                    }
+                    return Ok(outcome(stream, &appended));
+                }
+                Err(AppendError::Conflict { .. }) if terms.expected.is_none() => {
+                    self.catch_up(stream, &mut folded).await?;
+                }
                 Err(error) => return Err(error.into()),
             }
         }
         Err(CommandError::Contended { stream: stream.clone() })
+    }
+
+    /// What is to be appended behind the version that is folded; anything else is only concluded from the whole stream.
+    async fn decide<A: Aggregate>(
+        &self,
+        order: &Order<A::Command>,
+        folded: &mut Folded<A>,
+    ) -> Result<Vec<A::Event>, CommandError> {
+        if let Ok(events) = decided(order, folded)
+            && !events.is_empty()
+        {
+            return Ok(events);
+        }
+        self.catch_up(&order.stream, folded).await?;
+        decided(order, folded)
     }
 
     /// Folds what the stream has beyond what is folded already, page by page.
@@ -228,16 +238,23 @@ impl Mediator {
             Some(_) => Err(AppendError::CommitReused { id }.into()),
         }
     }
-
-    async fn turn(&self, stream: &StreamId) -> MutexGuard<'_, ()> {
-        self.queues[stream.partition(QUEUES) as usize].lock().await
-    }
 }
 
 /// Digest of a request: tells a repeat from another request under the same key.
 pub fn digest(stream: &StreamId, expected: Option<u64>, request: &impl serde::Serialize) -> [u8; 32] {
     let bytes = serde_json::to_vec(&(stream.as_str(), expected, request)).expect("commands are plain data");
     *blake3::hash(&bytes).as_bytes()
+}
+
+/// What the rules say in the state that is folded, if the sender expects it.
+fn decided<A: Aggregate>(order: &Order<A::Command>, folded: &Folded<A>) -> Result<Vec<A::Event>, CommandError> {
+    let actual = folded.version;
+    match order.terms.expected {
+        Some(expected) if expected != actual => {
+            Err(AppendError::Conflict { stream: order.stream.clone(), expected, actual }.into())
+        }
+        _ => Ok(folded.state.decide(&order.command)?),
+    }
 }
 
 fn fold_page<A: Aggregate>(stream: &StreamId, page: &EventBatch, folded: &mut Folded<A>) -> Result<(), CommandError> {

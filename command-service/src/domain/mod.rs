@@ -9,7 +9,7 @@ pub mod todos;
 use serde::Serialize;
 
 /// One kind of thing that commands act on; its state is the fold of its stream's events.
-pub trait Aggregate: Default + Send + Sync {
+pub trait Aggregate: Default + Send + Sync + 'static {
     /// The category of its streams: `post` of `post-4711`.
     const CATEGORY: &'static str;
     /// What can be asked of it. Serialized, it tells one request from another.
@@ -26,6 +26,11 @@ pub trait Aggregate: Default + Send + Sync {
     /// # Errors
     /// Where a rule forbids it.
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Rejection>;
+
+    /// Roughly how much memory this state takes, in bytes.
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
 }
 
 /// An event of a domain, and its form in the log.

@@ -170,6 +170,9 @@ pub enum Post {
     Removed,
 }
 
+/// What a name takes beside its place, as names are.
+const NAME_BYTES: usize = 32;
+
 /// A post that is there. Texts are kept as digests: enough to see that an edit changes nothing, whatever their length.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LivePost {
@@ -211,6 +214,14 @@ impl Aggregate for Post {
             (Post::Removed, _) => Err(Rejection::Removed("post")),
             (Post::Live(post), command) => post.decide(command).map(|event| event.into_iter().collect()),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        let comments = match self {
+            Post::Live(post) => post.comments.capacity(),
+            Post::Absent | Post::Removed => 0,
+        };
+        size_of::<Post>() + comments * (size_of::<(Uuid, Option<Comment>)>() + NAME_BYTES)
     }
 }
 

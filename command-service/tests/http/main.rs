@@ -6,4 +6,5 @@ mod log;
 mod posts;
 mod rules;
 mod service;
+mod several;
 mod streams;

@@ -20,7 +20,7 @@ use tower::ServiceExt;
 pub(crate) struct Service {
     router: Router,
     pub(crate) store: Arc<dyn EventStore>,
-    _directory: TempDir,
+    directory: Arc<TempDir>,
 }
 
 /// What a request was answered with.
@@ -72,7 +72,13 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(directory.path().join("events.db"), limits).unwrap();
         let store: Arc<dyn EventStore> = Arc::new(store);
-        Service { router: router(Arc::clone(&store), config), store, _directory: directory }
+        Service { router: router(Arc::clone(&store), config), store, directory: Arc::new(directory) }
+    }
+
+    /// Another service on the same store.
+    pub(crate) fn beside(&self) -> Service {
+        let (store, directory) = (Arc::clone(&self.store), Arc::clone(&self.directory));
+        Service { router: router(Arc::clone(&store), Config::default()), store, directory }
     }
 
     /// Asks with a JSON body (none where it is empty) and further headers.
