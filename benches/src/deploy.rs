@@ -30,7 +30,7 @@ pub(crate) async fn run(deploy: Deploy) -> Result<Report, BenchError> {
     let (mut cold, mut warm) = (Vec::new(), Vec::new());
     for _ in 0..deploy.rounds.max(1) {
         let data = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
-        let reel = Reel::start(&deploy.which, data.path()).await?;
+        let reel = Reel::up(&deploy.which, data.path()).await?;
         let (client, post) = (Client::of(&reel)?, Uuid::from_u128(1));
         client.create(post).await?;
         cold.push(until_processing(&client, ("posts", post), &component).await?);

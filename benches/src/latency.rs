@@ -49,7 +49,7 @@ struct Times {
 
 pub(crate) async fn run(latency: Latency) -> Result<Report, BenchError> {
     let data = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
-    let reel = Reel::start(&latency.which, data.path()).await?;
+    let reel = Reel::up(&latency.which, data.path()).await?;
     let client = Client::of(&reel)?;
     client.deploy(PROJECTION, &component(latency.component.as_deref())?).await?;
     let posts: Vec<Uuid> = (0..latency.posts.max(1)).map(|number| Uuid::from_u128(number as u128 + 1)).collect();

@@ -3,6 +3,7 @@
 mod archive;
 mod boundary;
 mod catch_up;
+mod commands;
 mod deploy;
 mod error;
 mod held;
@@ -45,6 +46,7 @@ enum What {
     Archive(archive::Archive),
     Rebuild(rebuild::Rebuild),
     CatchUp(catch_up::CatchUp),
+    Commands(commands::Commands),
     Latency(latency::Latency),
     Deploy(deploy::Deploy),
     /// One rebuild in a process of its own, for `rebuild`
@@ -76,6 +78,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
         What::Archive(archive) => archive::run(archive).await?,
         What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
         What::CatchUp(options) => catch_up::run(options).await?,
+        What::Commands(options) => commands::run(options).await?,
         What::Latency(latency) => latency::run(latency).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,
         What::RebuildOne(one) => return rebuild::one(one).await,

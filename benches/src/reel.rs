@@ -1,4 +1,4 @@
-//! A Reel of its own for a measurement: the real binary, as a child process, with everything embedded.
+//! A Reel of its own for a measurement: the real binary, as a child process.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -31,25 +31,30 @@ pub(crate) struct Reel {
 }
 
 impl Reel {
-    /// Starts it on a free port with its files in `data`, and waits until it listens.
-    pub(crate) async fn start(which: &Which, data: &Path) -> Result<Reel, BenchError> {
-        let mut command = Command::new(which.binary()?);
-        command.args(["up", "--listen", "127.0.0.1:0", "--data"]).arg(data).current_dir(data);
-        if let Some(target) = &which.target {
-            command.args(["--target", target]);
+    /// Starts all of it in one process.
+    pub(crate) async fn up(which: &Which, data: &Path) -> Result<Reel, BenchError> {
+        match &which.target {
+            Some(target) => Reel::start(which, &["up", "--target", target], data).await,
+            None => Reel::start(which, &["up"], data).await,
         }
+    }
+
+    /// Starts it with these arguments on a free port, with its files in `data`, and waits until it serves.
+    pub(crate) async fn start(which: &Which, arguments: &[&str], data: &Path) -> Result<Reel, BenchError> {
+        let mut command = Command::new(which.binary()?);
+        command.args(arguments).args(["--listen", "127.0.0.1:0", "--data"]).arg(data).current_dir(data);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("REEL_") {
                 command.env_remove(name);
             }
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().map_err(BenchError::doing("starting reel up"))?;
+        let mut child = command.spawn().map_err(BenchError::doing("starting reel"))?;
         let stderr = child.stderr.take().expect("it is a pipe");
         let mut lines = BufReader::new(stderr).lines();
         let url = tokio::time::timeout(PATIENCE, address(&mut lines)).await;
         let url =
-            url.map_err(|_| BenchError::Failed(format!("reel up did not listen within {} s", PATIENCE.as_secs())))??;
+            url.map_err(|_| BenchError::Failed(format!("reel did not serve within {} s", PATIENCE.as_secs())))??;
         // Read on: a full pipe would stop it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Reel { url, child })
@@ -57,7 +62,7 @@ impl Reel {
 
     /// Ends it in order, so that its files are free.
     pub(crate) async fn stop(mut self) -> Result<(), BenchError> {
-        self.child.kill().await.map_err(BenchError::doing("ending reel up"))
+        self.child.kill().await.map_err(BenchError::doing("ending reel"))
     }
 }
 
@@ -79,7 +84,7 @@ impl Which {
 /// The URL that it says it serves.
 async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<String, BenchError> {
     let mut said = String::new();
-    while let Some(line) = lines.next_line().await.map_err(BenchError::doing("reading what reel up says"))? {
+    while let Some(line) = lines.next_line().await.map_err(BenchError::doing("reading what reel says"))? {
         if let Some((_, rest)) = line.split_once("serving http://") {
             let address: String = rest.chars().take_while(|c| c.is_ascii_digit() || matches!(c, '.' | ':')).collect();
             return Ok(format!("http://{address}"));
@@ -87,7 +92,7 @@ async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> Result<String, Be
         said.push_str(&line);
         said.push('\n');
     }
-    Err(BenchError::Failed(format!("reel up ended before it served: {said}")))
+    Err(BenchError::Failed(format!("reel ended before it served: {said}")))
 }
 
 /// Time since `began`, in milliseconds.
