@@ -283,7 +283,7 @@ fn last_of(message: &BorrowedMessage<'_>) -> Option<Last> {
 }
 
 /// Calls of the client that block, on a thread for that.
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     url: &TopicUrl,
     work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
 ) -> Result<T, TopicFault> {

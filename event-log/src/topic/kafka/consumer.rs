@@ -80,10 +80,24 @@ impl Member {
     /// # Errors
     /// Where the URL's settings are not librdkafka's. A broker that is away is waited for.
     pub fn join(url: &TopicUrl, group: &str, since: Option<Timestamp>) -> Result<Member, KafkaError> {
+        let since = since.map(|since| since.micros() / 1_000 - MARGIN_MS).filter(|since| *since > 0);
+        Member::begin(url, group, Reads::Given { since })
+    }
+
+    /// Joins the group `group` only to share the partitions of the topic at `url` with its other members: none of their messages comes
+    /// from here.
+    ///
+    /// # Errors
+    /// As [`Member::join`].
+    pub fn spread(url: &TopicUrl, group: &str) -> Result<Member, KafkaError> {
+        Member::begin(url, group, Reads::Nothing)
+    }
+
+    fn begin(url: &TopicUrl, group: &str, reads: Reads) -> Result<Member, KafkaError> {
         let (sender, moves) = mpsc::unbounded_channel();
         let context = Context {
             topic: url.topic().to_owned(),
-            since: since.map(|since| since.micros() / 1_000 - MARGIN_MS).filter(|since| *since > 0),
+            reads,
             moves: sender,
             consumer: OnceLock::new(),
             readers: Mutex::default(),
@@ -144,7 +158,7 @@ impl Drop for Member {
     }
 }
 
-fn named<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+pub(crate) fn named<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     std::thread::Builder::new().name(name.to_owned()).spawn(work).expect("the system gives us threads")
 }
 
@@ -175,10 +189,17 @@ fn poll(consumer: &BaseConsumer<Context>) {
     }
 }
 
+/// What a member reads of the partitions that it is given.
+enum Reads {
+    /// Their messages, those that nobody has read yet from `since` on: milliseconds since the epoch.
+    Given { since: Option<i64> },
+    /// Nothing: they stand still.
+    Nothing,
+}
+
 struct Context {
     topic: String,
-    /// Milliseconds since the epoch.
-    since: Option<i64>,
+    reads: Reads,
     moves: mpsc::UnboundedSender<Move>,
     consumer: OnceLock<Weak<BaseConsumer<Context>>>,
     readers: Mutex<HashMap<i32, Reader>>,
@@ -194,10 +215,22 @@ impl Context {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives a partition a queue of its own, before any of its messages is fetched, and a reader.
+    /// Gives a partition away, with its messages if they are read here.
     fn give(&self, partition: i32) {
-        let Some(consumer) = self.consumer.get().and_then(Weak::upgrade) else { return };
-        let Some(queue) = consumer.split_partition_queue(&self.topic, partition) else { return };
+        let messages = match self.reads {
+            Reads::Given { .. } => self.read(partition),
+            Reads::Nothing => Some(Partition { pieces: mpsc::channel(1).1, hint: Box::new(|_| {}) }),
+        };
+        if let Some(messages) = messages {
+            // Nobody listens any more where the member leaves.
+            let _ = self.moves.send(Move::Given { partition: partition as u32, messages });
+        }
+    }
+
+    /// Gives a partition a queue of its own, before any of its messages is fetched, and a reader.
+    fn read(&self, partition: i32) -> Option<Partition> {
+        let consumer = self.consumer.get().and_then(Weak::upgrade)?;
+        let queue = consumer.split_partition_queue(&self.topic, partition)?;
         let (sender, pieces) = mpsc::channel(PIECES);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -213,9 +246,24 @@ impl Context {
                 tracing::debug!(partition, %error, "kafka: the hint where to begin is not kept");
             }
         };
-        let messages = Partition { pieces, hint: Box::new(hint) };
-        // Nobody listens any more where the member leaves.
-        let _ = self.moves.send(Move::Given { partition: partition as u32, messages });
+        Some(Partition { pieces, hint: Box::new(hint) })
+    }
+
+    /// Takes partitions over; those that are not read here stand still from the beginning.
+    fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) -> Result<(), KafkaError> {
+        if let Reads::Given { since: Some(since) } = self.reads
+            && let Err(error) = begin(consumer, partitions, since)
+        {
+            tracing::debug!(%error, "kafka: partitions begin at their start");
+        }
+        if matches!(self.reads, Reads::Nothing) {
+            partitions.set_all_offsets(Offset::End)?;
+        }
+        consumer.incremental_assign(partitions)?;
+        match self.reads {
+            Reads::Given { .. } => Ok(()),
+            Reads::Nothing => consumer.pause(partitions),
+        }
     }
 
     /// Has the shards of partitions end, waits for that a short while, and ends their readers.
@@ -283,12 +331,7 @@ impl ConsumerContext for Context {
         let done = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
                 numbers.into_iter().for_each(|partition| self.give(partition));
-                if let Some(since) = self.since
-                    && let Err(error) = begin(consumer, partitions, since)
-                {
-                    tracing::debug!(%error, "kafka: partitions begin at their start");
-                }
-                consumer.incremental_assign(partitions)
+                self.assign(consumer, partitions)
             }
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
                 if !numbers.is_empty() {
@@ -330,7 +373,7 @@ fn read(queue: &PartitionQueue<Context>, topic: &str, pieces: &mpsc::Sender<Piec
 }
 
 /// Waits for room, as long as the partition is this member's.
-fn hand_over(mut piece: Piece, pieces: &mpsc::Sender<Piece>, stop: &AtomicBool) -> bool {
+pub(crate) fn hand_over<T>(mut piece: T, pieces: &mpsc::Sender<T>, stop: &AtomicBool) -> bool {
     loop {
         match pieces.try_send(piece) {
             Ok(()) => return true,

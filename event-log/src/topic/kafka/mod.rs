@@ -14,20 +14,24 @@ use rdkafka::{
     consumer::ConsumerContext,
     error::KafkaError,
 };
+use reel_events::foreign::Format;
 
 pub use self::{
     admin::{FoundTopic, Last, TopicFault, find, find_or_make, last_messages},
     producer::Publisher,
 };
+pub(crate) use admin::{blocking, partitions_of};
 
 /// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`. User and password (SASL PLAIN) may be
-/// percent-encoded; the settings are librdkafka's own. What is displayed never holds the password.
+/// percent-encoded; the settings are librdkafka's own, but for those that describe somebody else's topic: `foreign=cloudevents`, or
+/// `foreign=json` with `kind-field=NAME`; with either `stream-field=NAME`. What is displayed never holds the password.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TopicUrl {
     brokers: String,
     topic: String,
     login: Option<Login>,
     settings: Vec<(String, String)>,
+    foreign: Option<Format>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -60,9 +64,10 @@ const OURS: &[&str] = &[
     "transactional.id",
 ];
 
-/// How another producer's topic would be described. Reel reads its own topic only, and says so before librdkafka calls the
-/// setting unknown.
-const FOREIGN: &[&str] = &["foreign", "kind-field", "stream-field"];
+/// How another producer's topic is described: what its messages are, and where they say what happened and to what.
+const FOREIGN: &str = "foreign";
+const KIND_FIELD: &str = "kind-field";
+const STREAM_FIELD: &str = "stream-field";
 
 /// The longest name that Kafka takes.
 const LONGEST_TOPIC: usize = 249;
@@ -78,6 +83,12 @@ impl TopicUrl {
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
+    }
+
+    /// How its messages are read, where it is another producer's; nothing = it is Reel's own.
+    #[must_use]
+    pub fn foreign(&self) -> Option<&Format> {
+        self.foreign.as_ref()
     }
 
     /// Settings of a client of this topic: those that all share, `settings` of this sort of client, and last what the URL says.
@@ -115,8 +126,10 @@ impl FromStr for TopicUrl {
         };
         brokers.split(',').try_for_each(check_broker)?;
         check_topic(topic)?;
-        let settings = query.split('&').filter(|pair| !pair.is_empty()).map(setting).collect::<Result<_, _>>()?;
-        Ok(TopicUrl { brokers: brokers.to_owned(), topic: topic.to_owned(), login, settings })
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        let mut settings = pairs.map(setting).collect::<Result<Vec<_>, _>>()?;
+        let foreign = format(&mut settings)?;
+        Ok(TopicUrl { brokers: brokers.to_owned(), topic: topic.to_owned(), login, settings, foreign })
     }
 }
 
@@ -150,10 +163,32 @@ fn setting(pair: &str) -> Result<(String, String), TopicUrlError> {
     if OURS.contains(&name) {
         return Err(refused(format!("the setting {name} is Reel's own")));
     }
-    if FOREIGN.contains(&name) {
-        return Err(refused(format!("{name}: a foreign topic cannot be read yet, only one that Reel's relay writes")));
-    }
     Ok((name.to_owned(), decoded(value)?))
+}
+
+/// Takes what describes another producer's topic out of the settings.
+fn format(settings: &mut Vec<(String, String)>) -> Result<Option<Format>, TopicUrlError> {
+    let mut take = |wanted: &str| {
+        let found = settings.iter().position(|(name, _)| name == wanted)?;
+        Some(settings.remove(found).1)
+    };
+    let (foreign, kind, stream) = (take(FOREIGN), take(KIND_FIELD), take(STREAM_FIELD));
+    let fields = [(KIND_FIELD, &kind), (STREAM_FIELD, &stream)];
+    if let Some((name, _)) = fields.iter().find(|(_, value)| value.as_ref().is_some_and(String::is_empty)) {
+        return Err(refused(format!("{name} names no field")));
+    }
+    match (foreign.as_deref(), kind) {
+        (None, None) if stream.is_none() => Ok(None),
+        (None, kind) => {
+            let name = if kind.is_some() { KIND_FIELD } else { STREAM_FIELD };
+            Err(refused(format!("{name} goes with foreign=cloudevents or foreign=json")))
+        }
+        (Some("cloudevents"), None) => Ok(Some(Format::CloudEvents { stream })),
+        (Some("cloudevents"), Some(_)) => Err(refused("kind-field goes with foreign=json: a CloudEvent has a type")),
+        (Some("json"), Some(kind)) => Ok(Some(Format::Json { kind, stream })),
+        (Some("json"), None) => Err(refused("foreign=json needs kind-field=NAME, the field that says what happened")),
+        (Some(other), _) => Err(refused(format!("foreign must be cloudevents or json, not {other:?}"))),
+    }
 }
 
 /// Undoes percent-encoding.
@@ -239,6 +274,17 @@ mod tests {
     }
 
     #[test]
+    fn a_url_may_describe_another_producers_topic() {
+        let url = parse("kafka://a:1/t?foreign=json&linger.ms=7&kind-field=ev%20type&stream-field=id").unwrap();
+        let json = Format::Json { kind: "ev type".into(), stream: Some("id".into()) };
+        assert_eq!((url.foreign(), url.configure(&[]).get("linger.ms")), (Some(&json), Some("7")));
+        assert_eq!(url.configure(&[]).get("foreign"), None);
+        let url = parse("kafka://a:1/t?foreign=cloudevents").unwrap();
+        assert_eq!(url.foreign(), Some(&Format::CloudEvents { stream: None }));
+        assert_eq!(parse("kafka://a:1/t").unwrap().foreign(), None);
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (text, expected) in [
             ("http://a:1/t", "it does not begin with kafka://"),
@@ -251,8 +297,12 @@ mod tests {
             ("kafka://bob:%4@a:1/t", "two hexadecimal digits"),
             ("kafka://a:1/t?linger.ms", "setting \"linger.ms\" has no value"),
             ("kafka://a:1/t?acks=1", "the setting acks is Reel's own"),
-            ("kafka://a:1/t?foreign=cloudevents", "foreign: a foreign topic cannot be read yet"),
-            ("kafka://a:1/t?kind-field=type", "kind-field: a foreign topic cannot be read yet"),
+            ("kafka://a:1/t?foreign=avro", "foreign must be cloudevents or json, not \"avro\""),
+            ("kafka://a:1/t?foreign=json", "foreign=json needs kind-field=NAME"),
+            ("kafka://a:1/t?foreign=json&kind-field=", "kind-field names no field"),
+            ("kafka://a:1/t?foreign=cloudevents&kind-field=type", "kind-field goes with foreign=json"),
+            ("kafka://a:1/t?kind-field=type", "kind-field goes with foreign=cloudevents or foreign=json"),
+            ("kafka://a:1/t?stream-field=x", "stream-field goes with foreign=cloudevents or foreign=json"),
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
