@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use reel_event_log::archive::Archive;
 use reel_event_log::relay::state::RelayState;
+use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::topic::kafka::TopicUrl;
 use reel_projector::Manifest;
 
@@ -20,6 +21,8 @@ pub enum Topic {
     Store,
     /// A topic in Kafka: hosts share the shards of a generation whose order is by stream.
     Kafka(KafkaTopic),
+    /// Another producer's topic in Kafka: hosts share its partitions, and there is no store behind it.
+    Foreign(ForeignTopic),
 }
 
 /// A topic in Kafka that a relay of the same log publishes to.

@@ -159,7 +159,10 @@ impl Host {
         } else {
             positions.clone()
         };
-        let events = self.events_of(&letter.stream, &applied).await?;
+        let events = match self.foreign() {
+            Some(topic) => self.messages(topic, &applied).await?,
+            None => self.events_of(&letter.stream, &applied).await?,
+        };
         self.through_the_loop(target, generation, (events, letter.stream.clone(), positions)).await
     }
 

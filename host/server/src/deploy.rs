@@ -119,6 +119,7 @@ impl Host {
 
     /// The position that is meant.
     async fn past(&self, until: Until) -> Result<u64, HostError> {
+        self.needs_history("a generation of the past")?;
         let unavailable =
             |error: StoreError| HostError::Unavailable { action: "reading the log", source: error.into() };
         let head = self.inner.store.head().await.map_err(unavailable)?.position;
@@ -230,6 +231,7 @@ impl Host {
         check_name(&projection)?;
         (self.inner.config.check_manifest)(loaded.manifest())
             .map_err(|why| HostError::Refused(format!("manifest: {why}")))?;
+        self.can_follow(loaded.manifest())?;
         if deployment.on_failure == Some(FailurePolicy::Park) && loaded.manifest().order == Order::Global {
             let message = "the policy park holds back one stream, but this projection reads all streams in one order: use halt or skip";
             return Err(HostError::Refused(message.into()));

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use crate::config::{HostConfig, Hosts, KafkaTopic, Topic};
+use crate::config::{HostConfig, Hosts, Topic};
 use crate::error::HostError;
 use crate::reference::ProjectionRef;
 use crate::runner::Runner;
@@ -217,15 +217,14 @@ impl Host {
 
     /// The topic whose partitions hosts share, if this generation may be shared: the order of all streams together is known to the
     /// store alone.
-    pub(crate) fn shared_topic(&self, generation: &Generation) -> Option<&KafkaTopic> {
-        match &self.inner.config.topic {
-            // What stands still needs no topic.
-            Topic::Kafka(topic)
-                if generation.manifest.order == Order::ByStream && generation.promotion.until().is_none() =>
-            {
-                Some(topic)
-            }
-            Topic::Kafka(_) | Topic::Store => None,
+    pub(crate) fn shared_topic(&self, generation: &Generation) -> Option<&Topic> {
+        let topic = &self.inner.config.topic;
+        // What stands still needs no topic.
+        let may_be_shared = generation.manifest.order == Order::ByStream && generation.promotion.until().is_none();
+        match topic {
+            Topic::Kafka(_) => may_be_shared.then_some(topic),
+            Topic::Foreign(_) => Some(topic),
+            Topic::Store => None,
         }
     }
 

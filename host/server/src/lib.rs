@@ -11,6 +11,7 @@ mod config;
 mod dead_letters;
 mod deploy;
 mod error;
+mod foreign;
 mod host;
 pub mod inspect;
 mod lease;

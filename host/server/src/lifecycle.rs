@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reel_event_log::topic::foreign::ForeignTopic;
 use reel_projector::chain;
 use reel_read_model::{CatalogError, FlipOutcome, Generation, GenerationState, Promotion, Target, target::IfBehind};
 
+use crate::foreign::{self, has_reached};
 use crate::host::Host;
 use crate::runner::Run;
 
@@ -56,9 +58,31 @@ impl Way {
         Ok(all.into_iter().find(|g| g.id == self.0.generation.id).map_or(GenerationState::Dropped, |g| g.state))
     }
 
+    /// Waits until every shard, whichever host runs it, has passed what is its partition's end now.
+    async fn reach_ends(&self, topic: &ForeignTopic) -> Result<u64, CatalogError> {
+        let Way(Run { target, generation, progress, .. }) = self;
+        let ends = loop {
+            match topic.ends().await {
+                Ok(ends) => break ends,
+                Err(error) => progress.waiting(&chain(&error)),
+            }
+            tokio::time::sleep(LOOK_APART).await;
+        };
+        loop {
+            let checkpoints = target.checkpoints(generation.id).await?;
+            if has_reached(&checkpoints, &ends) {
+                return Ok(foreign::Way::of(&checkpoints, &ends).gone);
+            }
+            tokio::time::sleep(LOOK_APART).await;
+        }
+    }
+
     /// Waits until every shard, whichever host runs it, has passed what is the log's last position now.
     async fn reach_head(&self) -> Result<u64, CatalogError> {
         let Way(Run { host, target, generation, .. }) = self;
+        if let Some(topic) = host.foreign() {
+            return self.reach_ends(topic).await;
+        }
         let head = *host.inner.store.watch().borrow();
         let head = generation.promotion.until().map_or(head, |until| until.min(head));
         let mut commits = host.commits();
@@ -122,6 +146,8 @@ async fn flip(
     let live = target.live(&generation.projection).await?;
     let behind = match &live {
         Some(live) if !host.log_holds(target, live).await? => IfBehind::Force,
+        // Another number of partitions, and so shards that cannot be compared: what was live has halted at that.
+        Some(live) if host.foreign().is_some() && live.shards != generation.shards => IfBehind::Force,
         _ => wanted,
     };
     let mut held = None;

@@ -62,6 +62,7 @@ impl Host {
         if prefixes.is_empty() || prefixes.iter().any(String::is_empty) {
             return Err(HostError::Refused("name the streams, or how their ids begin: post-4711".to_owned()));
         }
+        self.needs_history("making the rows of single streams anew")?;
         let subject = self.subject(which).await?;
         refuse(&subject)?;
         let holds = self.log_holds(&subject.target, &subject.generation).await;

@@ -186,6 +186,9 @@ impl Run {
             // Another host has built it between the look and the lease.
             return Ok(Built::Whole);
         }
+        if let Some(topic) = self.host.foreign() {
+            return self.lay_out(topic).await;
+        }
         let config = &self.host.inner.config;
         let build = Build {
             store: Arc::clone(&self.host.inner.store),
@@ -212,7 +215,7 @@ impl Run {
     }
 
     /// Fences whoever ran the generation before.
-    async fn take_over(&self) -> Result<Checkpoint, Ended> {
+    pub(crate) async fn take_over(&self) -> Result<Checkpoint, Ended> {
         let checkpoints = self.target.take(self.generation.id).await.map_err(passing)?;
         checkpoints.into_iter().next().ok_or_else(|| Ended::Passing("the generation has no checkpoint".into()))
     }

@@ -1,7 +1,9 @@
 //! What a host says of its generations: where each stands, how far behind it is, how fast it moves.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::{EventStore, ReadLimit};
 use reel_events::Place;
 use reel_projector::{Phase, ProgressNow, chain};
@@ -10,6 +12,7 @@ use serde::Serialize;
 
 use crate::dead_letters::now;
 use crate::error::HostError;
+use crate::foreign::Way;
 use crate::host::Host;
 use crate::operate::title;
 use crate::reference::ProjectionRef;
@@ -32,15 +35,15 @@ pub struct GenerationStatus {
     pub phase: Option<&'static str>,
     /// `running`, `paused`, `halted`.
     pub condition: &'static str,
-    /// The last position whose changes are in the tables.
+    /// The last position whose changes are in the tables; of another producer's topic, the sum over its partitions.
     pub position: u64,
-    /// The log's last position, or `until`.
+    /// The log's last position, or `until`; of another producer's topic, the sum over its partitions.
     pub head: u64,
     /// Where it stands still, if it shows the past (`replay --until`).
     pub until: Option<u64>,
     /// Events it has not applied yet.
     pub lag_events: u64,
-    /// Age of the oldest of them, in seconds; 0 where there is none.
+    /// Age of the oldest of them, in seconds; 0 where there is none, and where it is not known: in another producer's topic.
     pub lag_seconds: f64,
     /// Events applied since its loop began.
     pub events: u64,
@@ -127,18 +130,8 @@ impl Host {
         generation: &Generation,
     ) -> Result<GenerationStatus, HostError> {
         let running = self.running(target, generation);
-        let position = match &running {
-            // A shared generation stands where its last shard does, whichever host runs that; but for its build, which one host does.
-            Some(now)
-                if now.position > 0 && (now.phase != Phase::Following || self.shared_topic(generation).is_none()) =>
-            {
-                now.position
-            }
-            _ => self.stored_position(target, generation).await?,
-        };
-        let head = *self.inner.store.watch().borrow();
+        let (position, head) = self.stands(target, generation, running.as_ref()).await?;
         let until = generation.promotion.until();
-        let head = until.map_or(head, |until| until.min(head));
         let lag_events = head.saturating_sub(position);
         let (condition, halted) = describe(&generation.condition);
         let pace = running.as_ref().map(|now| Pace::of(now, generation.state, lag_events)).unwrap_or_default();
@@ -173,6 +166,44 @@ impl Host {
         })
     }
 
+    /// Where a generation stands, and how far it has to go.
+    async fn stands(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        running: Option<&ProgressNow>,
+    ) -> Result<(u64, u64), HostError> {
+        if let Some(topic) = self.foreign() {
+            return self.stands_in(topic, target, generation).await;
+        }
+        let position = match running {
+            // A shared generation stands where its last shard does, whichever host runs that; but for its build, which one host does.
+            Some(now)
+                if now.position > 0 && (now.phase != Phase::Following || self.shared_topic(generation).is_none()) =>
+            {
+                now.position
+            }
+            _ => self.stored_position(target, generation).await?,
+        };
+        let head = *self.inner.store.watch().borrow();
+        Ok((position, generation.promotion.until().map_or(head, |until| until.min(head))))
+    }
+
+    /// The same in all partitions of another producer's topic together. A broker that does not answer makes no status fail.
+    async fn stands_in(
+        &self,
+        topic: &ForeignTopic,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+    ) -> Result<(u64, u64), HostError> {
+        let checkpoints = target.checkpoints(generation.id).await;
+        let checkpoints = checkpoints.map_err(|error| HostError::catalog("reading the catalog", error))?;
+        let ends = tokio::time::timeout(ENDS_ASKED, topic.recent_ends()).await;
+        let ends = ends.ok().and_then(Result::ok).unwrap_or_else(|| Arc::from([]));
+        let gone = checkpoints.iter().map(|checkpoint| checkpoint.point.position).sum();
+        Ok((gone, gone + Way::of(&checkpoints, &ends).left))
+    }
+
     fn running(&self, target: &Arc<dyn Target>, generation: &Generation) -> Option<ProgressNow> {
         let runners = self.runners();
         let runner = runners.get(&(target.name().to_owned(), generation.id)).filter(|runner| !runner.is_finished())?;
@@ -200,6 +231,8 @@ fn describe(condition: &Condition) -> (&'static str, Option<Problem>) {
     }
 }
 
+/// How long a broker may take to say where its partitions end.
+const ENDS_ASKED: Duration = Duration::from_secs(2);
 /// How long nothing may move before that is a problem.
 const STALLED: f64 = 30.0;
 

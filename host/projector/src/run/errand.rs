@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use reel_events::{EventBatch, Place};
+use reel_events::{EventBatch, Place, partition_of};
 use tokio::sync::{Mutex, oneshot};
 
 use super::Run;
@@ -36,6 +36,15 @@ pub struct Retry {
     pub stream: String,
     /// Positions of all its dead letters: they end with this.
     pub positions: Vec<Place>,
+}
+
+impl Retry {
+    /// Which of so many shards has the stream: that of its key, or that of the partition that its events are in.
+    #[must_use]
+    pub fn shard(&self, shards: u32) -> u32 {
+        let partition = self.positions.first().and_then(|position| position.partition());
+        partition.unwrap_or_else(|| partition_of(&self.stream, shards))
+    }
 }
 
 /// Rows to be replaced by what a new fold of their streams makes: what hands have changed is gone then.

@@ -104,6 +104,7 @@ impl Host {
     /// # Errors
     /// Where a replay would be refused, or a database does not answer.
     pub async fn dry_run(&self, projection: &ProjectionRef, deployment: &Deployment) -> Result<DryRun, HostError> {
+        self.needs_history("a dry run")?;
         let target = Arc::clone(self.inner.targets.get(deployment.target.as_deref())?);
         let intended = self.intended(&target, projection, deployment).await?;
         let manifest = Arc::clone(intended.loaded.manifest());

@@ -77,6 +77,7 @@ impl Host {
     /// # Errors
     /// Where there is no such generation, it is being built, the log is not the one that it was built from, or its component does not run.
     pub async fn verify(&self, which: &Which) -> Result<Report, HostError> {
+        self.needs_history("verify")?;
         let subject = self.subject(which).await?;
         let holds = self.log_holds(&subject.target, &subject.generation).await;
         if !holds.map_err(|error| HostError::catalog("reading the checkpoints", error))? {

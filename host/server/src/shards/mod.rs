@@ -14,17 +14,18 @@ use std::time::Duration;
 
 use reel_event_log::ReadLimit;
 use reel_event_log::relay::state::Layout;
+use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::topic::kafka::consumer::{Member, Move};
 use reel_event_log::topic::shard::{Ends, Partition};
-use reel_events::{Timestamp, partition_of};
+use reel_events::Timestamp;
 use reel_projector::{Checkpoint, Errand, Orders, Request, chain};
 use reel_read_model::CatalogError;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use self::layout::{Plan, plan};
-use self::shard::{Reins, ShardTask, reins, run_apart};
-use crate::config::KafkaTopic;
+use self::shard::{Feeding, Reins, ShardTask, reins, run_apart};
+use crate::config::{KafkaTopic, Topic};
 use crate::lease;
 use crate::lifecycle;
 use crate::runner::{AbortOnDrop, Ended, Run, passing};
@@ -36,10 +37,21 @@ const ENDING: Duration = Duration::from_millis(100);
 
 impl Run {
     /// Runs this host's part of the generation's shards until it is told to stop.
-    pub(crate) async fn share(&self, topic: &KafkaTopic, orders: &mut Orders) -> Result<(), Ended> {
-        let checkpoints = self.in_layout(topic).await?;
-        let since = self.since(&checkpoints).await;
-        let mut group = Group::join(self.clone(), topic.clone(), (&checkpoints, since))?;
+    pub(crate) async fn share(&self, topic: &Topic, orders: &mut Orders) -> Result<(), Ended> {
+        let mut group = match topic {
+            Topic::Kafka(topic) => {
+                let checkpoints = self.in_layout(topic).await?;
+                let since = self.since(&checkpoints).await;
+                let member = Member::join(&topic.url, &self.group_name(), since);
+                Group::of(self.clone(), Shared::Own(topic.clone()), &checkpoints, member)?
+            }
+            Topic::Foreign(topic) => {
+                let checkpoints = self.in_partitions(topic).await?;
+                let member = Member::spread(topic.url(), &self.group_name());
+                Group::of(self.clone(), Shared::Foreign(topic.clone()), &checkpoints, member)?
+            }
+            Topic::Store => unreachable!("the store is tailed by one host alone"),
+        };
         let ended = group.until_stopped(orders).await;
         group.leave().await;
         ended
@@ -49,14 +61,28 @@ impl Run {
     async fn in_layout(&self, topic: &KafkaTopic) -> Result<Vec<Checkpoint>, Ended> {
         let newest = newest(topic).await?;
         let id = self.generation.id;
-        let checkpoints = self.target.checkpoints(id).await.map_err(passing)?;
-        if checkpoints.is_empty() {
-            return Err(Ended::Passing("the generation has no checkpoint".into()));
-        }
+        let checkpoints = self.checkpoints().await?;
         if plan(&checkpoints, newest) != Plan::Replace {
             return Ok(checkpoints);
         }
         self.target.relayout(id, &checkpoints, newest.from, newest.partitions).await.map_err(passing)
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>, Ended> {
+        let checkpoints = self.target.checkpoints(self.generation.id).await.map_err(passing)?;
+        if checkpoints.is_empty() {
+            return Err(Ended::Passing("the generation has no checkpoint".into()));
+        }
+        Ok(checkpoints)
+    }
+
+    /// The checkpoints, one for each partition of another producer's topic.
+    async fn in_partitions(&self, topic: &ForeignTopic) -> Result<Vec<Checkpoint>, Ended> {
+        self.same_topic(topic)?;
+        let checkpoints = self.checkpoints().await?;
+        let ends = topic.ends().await.map_err(|error| Ended::Passing(chain(&error)))?;
+        self.same_partitions(topic, checkpoints.len() as u32, ends.len() as u32)?;
+        Ok(checkpoints)
     }
 
     /// When the last event was recorded that every shard has applied; nothing where there is none, or the store does not say.
@@ -84,10 +110,16 @@ async fn newest(topic: &KafkaTopic) -> Result<Layout, Ended> {
     })
 }
 
+/// The topic whose partitions a group shares.
+enum Shared {
+    Own(KafkaTopic),
+    Foreign(ForeignTopic),
+}
+
 /// This host's part of a generation.
 struct Group {
     run: Run,
-    topic: KafkaTopic,
+    topic: Shared,
     member: Member,
     layout: u64,
     shards: u32,
@@ -102,13 +134,14 @@ struct Group {
 }
 
 impl Group {
-    fn join(
+    fn of(
         run: Run,
-        topic: KafkaTopic,
-        (checkpoints, since): (&[Checkpoint], Option<Timestamp>),
+        topic: Shared,
+        checkpoints: &[Checkpoint],
+        member: Result<Member, impl std::error::Error>,
     ) -> Result<Group, Ended> {
-        let member = Member::join(&topic.url, &run.group_name(), since)
-            .map_err(|error| Ended::Passing(format!("the topic {} cannot be consumed: {error}", topic.url)))?;
+        let member =
+            member.map_err(|error| Ended::Passing(format!("the topic cannot be consumed: {}", chain(&error))))?;
         Ok(Group {
             run,
             topic,
@@ -151,8 +184,11 @@ impl Group {
     async fn moved(&mut self, moved: Move) -> Result<(), Ended> {
         match moved {
             Move::Given { partition, messages } if partition < self.shards => self.start(partition, messages).await,
-            // A partition that the layout does not have yet: dropped, it is not read.
-            Move::Given { .. } => Ok(()),
+            Move::Given { partition, .. } => match &self.topic {
+                // A partition that the layout does not have yet: dropped, it is not read.
+                Shared::Own(_) => Ok(()),
+                Shared::Foreign(topic) => self.run.same_partitions(topic, self.shards, partition + 1),
+            },
             Move::Taken { partitions, done } => {
                 let stopped = self.stop(|shard| partitions.contains(&shard)).await;
                 drop(done);
@@ -164,9 +200,14 @@ impl Group {
     async fn start(&mut self, number: u32, partition: Partition) -> Result<(), Ended> {
         self.stop(|shard| shard == number).await?;
         let (reins, orders) = reins();
-        let ends = Ends { through: self.ends.subscribe(), suspected: Arc::clone(&self.suspected) };
-        let partition = Arc::new(Mutex::new(partition));
-        let task = ShardTask { run: self.run.clone(), number, shards: self.shards, partition, ends };
+        let feeding = match &self.topic {
+            Shared::Own(_) => Feeding::Own {
+                partition: Arc::new(Mutex::new(partition)),
+                ends: Ends { through: self.ends.subscribe(), suspected: Arc::clone(&self.suspected) },
+            },
+            Shared::Foreign(topic) => Feeding::Foreign(topic.clone()),
+        };
+        let task = ShardTask { run: self.run.clone(), number, shards: self.shards, feeding };
         tracing::info!(shard = number, of = self.shards, "shard taken");
         self.reins.insert(number, reins);
         self.tasks.spawn(async move { (number, task.until_stopped(orders).await) });
@@ -199,7 +240,7 @@ impl Group {
     /// Hands a request to its shard, whoever runs that.
     async fn ask(&mut self, request: Request) {
         let number = match &request.errand {
-            Errand::Retry(retry) => partition_of(&retry.stream, self.shards),
+            Errand::Retry(retry) => retry.shard(self.shards),
             Errand::Rederive(rederive) => rederive.shard,
         };
         if number >= self.shards {
@@ -237,7 +278,8 @@ impl Group {
             return Err(Ended::Again);
         }
         self.lead(leads);
-        let newest = newest(&self.topic).await?;
+        let Shared::Own(topic) = &self.topic else { return Ok(()) };
+        let newest = newest(topic).await?;
         match plan(&checkpoints, newest) {
             Plan::Stay => {}
             Plan::Replace if leads => return self.replace(&checkpoints, newest).await,

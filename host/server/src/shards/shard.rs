@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reel_event_log::topic::TopicError;
+use reel_event_log::topic::foreign::{ForeignError, ForeignFeed, ForeignTopic};
 use reel_event_log::topic::shard::{Ends, Partition, ShardFeed, ShardPlace};
 use reel_projector::ports::Delivery;
-use reel_projector::{Orders, Request, RunError, ShardParts, Source, SourceError};
+use reel_projector::{Checkpoint, Orders, Request, RunError, ShardParts, Source, SourceError};
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::metered::metered;
@@ -35,8 +36,15 @@ pub(super) struct ShardTask {
     pub(super) run: Run,
     pub(super) number: u32,
     pub(super) shards: u32,
-    pub(super) partition: Arc<Mutex<Partition>>,
-    pub(super) ends: Ends,
+    pub(super) feeding: Feeding,
+}
+
+/// Where a shard's events come from.
+pub(super) enum Feeding {
+    /// A partition of Reel's own topic, and history where that has holes.
+    Own { partition: Arc<Mutex<Partition>>, ends: Ends },
+    /// The partition of another producer's topic that has the shard's number.
+    Foreign(ForeignTopic),
 }
 
 impl ShardTask {
@@ -64,17 +72,21 @@ impl ShardTask {
     async fn once(&self, orders: &mut Orders) -> Result<(), Ended> {
         let parts = parts(&self.run, (self.number, self.shards)).await?;
         let settings = self.run.settings().await?;
-        let place = ShardPlace {
-            log: parts.checkpoint.log,
-            layout: parts.checkpoint.layout,
-            shard: self.number,
-            shards: self.shards,
-            at: parts.checkpoint.point,
-        };
-        let partition = Arc::clone(&self.partition).lock_owned().await;
-        let store = Arc::clone(&self.run.host.inner.store);
-        let feed = ShardFeed::new(store, place, partition, self.ends.clone());
-        drive(&self.run, parts, Box::new(FeedSource(feed)), (settings, orders)).await
+        let source = self.source(&parts.checkpoint).await;
+        drive(&self.run, parts, source, (settings, orders)).await
+    }
+
+    async fn source(&self, from: &Checkpoint) -> Box<dyn Source> {
+        let (number, shards, at) = (self.number, self.shards, from.point);
+        match &self.feeding {
+            Feeding::Own { partition, ends } => {
+                let place = ShardPlace { log: from.log, layout: from.layout, shard: number, shards, at };
+                let partition = Arc::clone(partition).lock_owned().await;
+                let store = Arc::clone(&self.run.host.inner.store);
+                Box::new(FeedSource(ShardFeed::new(store, place, partition, ends.clone())))
+            }
+            Feeding::Foreign(topic) => Box::new(ForeignSource(ForeignFeed::new(topic.clone(), number, at))),
+        }
     }
 }
 
@@ -144,6 +156,20 @@ impl Source for FeedSource {
         let fed = self.0.next(most).await.map_err(|error| match error {
             TopicError::Store { .. } => SourceError::Unavailable(error.into()),
             changed => SourceError::LogChanged(changed.to_string()),
+        })?;
+        Ok(Delivery { events: fed.events, through: fed.through, head: fed.head })
+    }
+}
+
+/// The same of another producer's topic.
+struct ForeignSource(ForeignFeed);
+
+#[async_trait]
+impl Source for ForeignSource {
+    async fn next(&mut self, most: usize) -> Result<Delivery, SourceError> {
+        let fed = self.0.next(most).await.map_err(|error| match error {
+            ForeignError::Unavailable(fault) => SourceError::Unavailable(fault.into()),
+            ForeignError::Changed(what) => SourceError::LogChanged(what),
         })?;
         Ok(Delivery { events: fed.events, through: fed.through, head: fed.head })
     }
