@@ -152,7 +152,7 @@ impl Bed {
     }
 }
 
-fn given(name: &str) -> Option<String> {
+pub(crate) fn given(name: &str) -> Option<String> {
     let given = std::env::var(format!("REEL_TEST_{name}")).ok().filter(|given| !given.is_empty());
     if given.is_none() {
         let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
@@ -163,7 +163,7 @@ fn given(name: &str) -> Option<String> {
     given
 }
 
-async fn admin(server: &str, sql: &str) {
+pub(crate) async fn admin(server: &str, sql: &str) {
     let mut connection = PgConnection::connect(server).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();

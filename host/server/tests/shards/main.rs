@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "a case that is passed over says so")]
 
 mod bed;
+mod foreign;
 mod hosts;
 mod operations;
 mod posts;
