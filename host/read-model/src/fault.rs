@@ -18,6 +18,12 @@ pub(crate) enum Fault<E, O> {
     Own(O),
 }
 
+impl<E: DriverError, O> From<E> for Fault<E, O> {
+    fn from(error: E) -> Fault<E, O> {
+        Fault::Database(error)
+    }
+}
+
 impl<E, O> From<Unreadable> for Fault<E, O> {
     fn from(unreadable: Unreadable) -> Fault<E, O> {
         Fault::Unreadable(unreadable)

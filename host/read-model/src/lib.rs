@@ -6,7 +6,6 @@
 
 mod answer;
 mod catalog;
-mod catalog_statements;
 mod examine;
 mod fault;
 pub mod load;

@@ -3,15 +3,19 @@
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::fault::{DriverError, Fault, Severity};
+use crate::target::CatalogError;
 
 /// The driver's error. A type of its own, because the driver has one type for all databases, and the same number means something
 /// else on each.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
-pub(super) struct MySqlError(pub(super) sqlx::Error);
+pub(crate) struct MySqlError(pub(super) sqlx::Error);
 
 /// What goes wrong inside this adapter.
 pub(super) type MySqlFault<O> = Fault<MySqlError, O>;
+
+/// What comes of work on the catalog.
+pub(super) type Outcome<T> = Result<T, MySqlFault<CatalogError>>;
 
 impl<O> From<sqlx::Error> for MySqlFault<O> {
     fn from(error: sqlx::Error) -> MySqlFault<O> {

@@ -12,13 +12,12 @@
 
 use sqlx::{Connection, MySqlConnection, Row, query, query_scalar, raw_sql};
 
-use super::catalog::{self, Outcome};
 use super::connection::Database;
 use super::dialect::{catalog as sql, tables};
-use super::error::{MySqlError, is_lock_timeout};
+use super::error::{MySqlError, Outcome, is_lock_timeout};
 use super::views;
 use crate::catalog::{
-    Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
+    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
 };
 use crate::fault::Fault;
 use crate::target::{
@@ -175,7 +174,7 @@ async fn make(connection: &mut MySqlConnection, id: GenerationId, new: &NewGener
 async fn appear(connection: &mut MySqlConnection, id: GenerationId, new: &NewGeneration) -> Outcome<()> {
     let mut transaction = connection.begin().await?;
     claim_names(&mut transaction, new).await?;
-    catalog::put_checkpoints(&mut transaction, id, &first_checkpoint(new.log), new.shards).await?;
+    catalog::put_checkpoints(&mut *transaction, id, &first_checkpoint(new.log), new.shards).await?;
     let build = GenerationState::Build.word();
     query(sql::SET_STATE).bind(build).bind(id.0).execute(&mut *transaction).await?;
     for (name, _) in objects(id, new.manifest.tables.iter()) {
@@ -234,17 +233,17 @@ pub(super) async fn flip(
 ) -> Outcome<FlipOutcome> {
     let mut alteration = Alteration::begin(database, manifests).await?;
     let mut transaction = alteration.catalog.begin().await?;
-    let projection = catalog::generation(&mut transaction, manifests, to).await?.projection;
+    let projection = catalog::generation(&mut *transaction, manifests, to).await?.projection;
     query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *transaction).await?;
-    let next = catalog::lock_generation(&mut transaction, manifests, to).await?;
+    let next = catalog::lock_generation(&mut *transaction, manifests, to).await?;
     check_flip(&next, if_behind).map_err(Fault::Own)?;
-    let live = catalog::live(&mut transaction, manifests, &projection).await?;
+    let live = catalog::live(&mut *transaction, manifests, &projection).await?;
     if live.as_ref().is_some_and(|live| live.id == to) {
         return Ok(FlipOutcome::AlreadyLive);
     }
     if let Some(live) = live {
-        let standing = catalog::lock_checkpoints(&mut transaction, live.id).await?;
-        let reached = catalog::checkpoints(&mut transaction, to).await?;
+        let standing = catalog::lock_checkpoints(&mut *transaction, live.id).await?;
+        let reached = catalog::checkpoints(&mut *transaction, to).await?;
         match behind(&standing, &reached) {
             Some(outcome) if if_behind == IfBehind::Refuse => return Ok(outcome),
             _ => {}
@@ -252,9 +251,9 @@ pub(super) async fn flip(
         let previous = GenerationState::Previous.word();
         query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *transaction).await?;
     }
-    catalog::promote(&mut transaction, &projection, to).await?;
+    catalog::promote(&mut *transaction, &projection, to).await?;
     mark_views(&mut transaction, &next).await?;
-    let generations = catalog::generations(&mut transaction, manifests).await?;
+    let generations = catalog::generations(&mut *transaction, manifests).await?;
     let own: Vec<&Generation> = generations.iter().filter(|one| one.projection == projection).collect();
     views::arrange(&mut alteration.schema, &own, Some(to)).await?;
     transaction.commit().await?;
@@ -290,9 +289,9 @@ pub(super) async fn remove(
 ) -> Outcome<()> {
     let mut alteration = Alteration::begin(database, manifests).await?;
     let mut transaction = alteration.catalog.begin().await?;
-    let projection = catalog::generation(&mut transaction, manifests, id).await?.projection;
+    let projection = catalog::generation(&mut *transaction, manifests, id).await?.projection;
     query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *transaction).await?;
-    let generation = catalog::lock_generation(&mut transaction, manifests, id).await?;
+    let generation = catalog::lock_generation(&mut *transaction, manifests, id).await?;
     if generation.state != GenerationState::Dropped {
         give_up(&mut transaction, &generation, scope).await?;
     }

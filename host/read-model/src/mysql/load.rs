@@ -13,13 +13,12 @@ use reel_projector::{Checkpoint, Manifest, ReadModelError};
 use sqlx::{MySqlConnection, MySqlTransaction, Row as _, query, raw_sql};
 use tokio::sync::Mutex;
 
-use super::catalog::{self, Outcome};
 use super::connection::Database;
 use super::dialect::tables::Repeated;
 use super::dialect::{Sql, catalog as sql, tables};
-use super::error::MySqlFault;
+use super::error::{MySqlFault, Outcome};
 use super::writer::{self, most_bytes};
-use crate::catalog::{Word, load_ends, load_lost, no_load};
+use crate::catalog::{self, Word, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
 use crate::target::{Generation, GenerationId, GenerationState};
@@ -125,7 +124,7 @@ impl Load {
     async fn end(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
         query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut *transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut transaction, self.id).await?;
+        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
         let lost = self.lost::<CommitError>(&mut transaction, sql::STATE_AND_EPOCH).await?;
         let first = match (found.first(), lost) {
             (Some(first), None) => *first,
@@ -136,7 +135,7 @@ impl Load {
         };
         let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
         query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut *transaction).await?;
-        catalog::put_checkpoints(&mut transaction, self.id, &ended, loaded.shards).await?;
+        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
         query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut *transaction).await?;
         writer::put_dead_letters(&mut transaction, self.id, loaded.dead_letters).await?;
         let catch_up = GenerationState::CatchUp.word();

@@ -1,7 +1,6 @@
 //! MySQL and MariaDB as a read database: catalog, tables and views in one database, told apart by their names. Files of this adapter,
 //! of `postgres` and of `sqlite` have the same names and the same order; `views` is only here, because only here views are renamed.
 
-mod catalog;
 mod connection;
 mod dialect;
 mod error;
@@ -9,6 +8,7 @@ pub(crate) mod examine;
 mod generations;
 mod load;
 mod reader;
+mod session;
 mod snapshot;
 mod values;
 mod views;
@@ -23,7 +23,7 @@ use reel_projector::ports::DeadLetter;
 use reel_projector::{Checkpoint, ReadModel};
 use uuid::Uuid;
 
-use crate::catalog::Manifests;
+use crate::catalog::{self, Manifests};
 use crate::fault::Fault;
 use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
@@ -32,9 +32,9 @@ use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Target, TargetKind,
 };
-use catalog::Outcome;
 use connection::{Database, NotOpened};
-use error::{MySqlError, MySqlFault, is_denied, is_lock_timeout};
+use dialect::catalog as sql;
+use error::{MySqlError, MySqlFault, Outcome, is_denied, is_lock_timeout};
 use generations::Alteration;
 use writer::Writer;
 
@@ -51,10 +51,10 @@ struct MySql {
 /// Opens the read database at `url`.
 pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, url).await.map_err(|error| not_opened(name, error))?;
-    let manifests = Manifests::default();
+    let (manifests, collation) = (Manifests::default(), database.server.collation);
     let prepared = async {
         let mut alteration = Alteration::lock(&database).await?;
-        catalog::prepare(&mut alteration.schema, name, database.server.collation).await?;
+        catalog::prepare(&mut alteration.schema, name, |statement| sql::create(statement, collation)).await?;
         alteration.mend(&manifests).await?;
         alteration.end().await
     };
@@ -136,7 +136,7 @@ impl Target for MySql {
     async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::put_component(&mut transaction, component).await?;
+            catalog::put_component(&mut *transaction, component).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "keeping a component"))
@@ -170,8 +170,8 @@ impl Target for MySql {
     ) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            catalog::set_state(&mut transaction, &generation, from, to).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            catalog::set_state(&mut *transaction, &generation, from, to).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "changing a generation's state"))
@@ -180,7 +180,7 @@ impl Target for MySql {
     async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::set_condition(&mut transaction, id, condition).await?;
+            catalog::set_condition(&mut *transaction, id, condition).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "changing a generation's condition"))
@@ -189,8 +189,8 @@ impl Target for MySql {
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::take(&mut transaction, &generation).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            let checkpoints = catalog::take(&mut *transaction, &generation).await?;
             transaction.commit().await?;
             Ok(checkpoints)
         };
@@ -200,7 +200,7 @@ impl Target for MySql {
     async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let checkpoint = catalog::take_shard(&mut transaction, id, shard).await?;
+            let checkpoint = catalog::take_shard(&mut *transaction, id, shard).await?;
             transaction.commit().await?;
             Ok(checkpoint)
         };
@@ -216,8 +216,8 @@ impl Target for MySql {
     ) -> Result<Vec<Checkpoint>, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::relayout(&mut transaction, &generation, from, (layout, shards)).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            let checkpoints = catalog::relayout(&mut *transaction, &generation, from, (layout, shards)).await?;
             transaction.commit().await?;
             Ok(checkpoints)
         };
@@ -227,8 +227,8 @@ impl Target for MySql {
     async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::generation(&mut transaction, &self.manifests, id).await?;
-            let held = catalog::lease(&mut transaction, &generation, holder, lasts).await?;
+            let generation = catalog::generation(&mut *transaction, &self.manifests, id).await?;
+            let held = catalog::lease(&mut *transaction, &generation, holder, lasts).await?;
             transaction.commit().await?;
             Ok(held)
         };
@@ -238,7 +238,7 @@ impl Target for MySql {
     async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::release(&mut transaction, id, holder).await?;
+            catalog::release(&mut *transaction, id, holder).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "giving a generation's lease back"))
@@ -294,7 +294,7 @@ impl Target for MySql {
     async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::decide(&mut transaction, decision).await?;
+            catalog::decide(&mut *transaction, decision).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "keeping a decision"))

@@ -6,19 +6,19 @@ use futures::TryStreamExt;
 use reel_projector::{ColumnType, ReadModelError, Row};
 use sqlx::mysql::MySqlArguments;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, MySql, MySqlConnection, Row as _, query, query_scalar};
+use sqlx::{Connection, MySql, MySqlConnection, Row as _, query};
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection::Database;
-use super::dialect::{self, BEGIN_READING, Sql, catalog as sql, tables};
+use super::dialect::{self, BEGIN_READING, Sql, tables};
 use super::error::{MySqlFault, is_undefined_table};
 use super::values::{self, Bound};
 use crate::answer::{CHUNK_ROWS, PATIENCE, PIECES, Piece, too_slow};
-use crate::catalog::{Word, no_generation};
+use crate::catalog::{self, no_generation};
 use crate::fault::Fault;
 use crate::query::{Answer, Count, Query};
 use crate::sql::{Argument, Statement};
-use crate::target::{CatalogError, Generation, GenerationState, Pointer};
+use crate::target::{CatalogError, Generation, Pointer};
 
 /// What a query needs in its own task.
 struct Job {
@@ -114,7 +114,7 @@ impl Job {
 
     /// Checks the pointer, sees to it that the table stays, and counts.
     async fn begin(&self, connection: &mut MySqlConnection) -> Head {
-        check_pointer(connection, &self.generation, self.pointer).await?;
+        catalog::check_pointer(connection, &self.generation, self.pointer).await?;
         let table = &self.generation.manifest.tables[usize::from(self.query.table)];
         match query(tables::hold(self.generation.id, table)).execute(&mut *connection).await {
             Ok(_) => {}
@@ -176,27 +176,5 @@ async fn send(chunk: Vec<Row>, to: &mpsc::Sender<Piece>) -> Result<(), End> {
         Ok(Ok(())) => Ok(()),
         Ok(Err(_)) => Err(End::Unwanted),
         Err(_) => Err(End::TooSlow),
-    }
-}
-
-async fn check_pointer(
-    connection: &mut MySqlConnection,
-    generation: &Generation,
-    pointer: Pointer,
-) -> Result<(), MySqlFault<CatalogError>> {
-    match pointer {
-        Pointer::Live => {
-            let live = query_scalar(sql::LIVE).bind(&generation.projection).fetch_optional(&mut *connection).await?;
-            let live: Option<Option<i64>> = live;
-            if live.flatten() == Some(generation.id.0) { Ok(()) } else { Err(Fault::Own(CatalogError::Moved)) }
-        }
-        Pointer::Fixed => {
-            let state = query_scalar(sql::STATE).bind(generation.id.0).fetch_optional(&mut *connection).await?;
-            let state: Option<String> = state;
-            match state {
-                Some(state) if state != GenerationState::Dropped.word() => Ok(()),
-                _ => Err(Fault::Own(no_generation(generation.id))),
-            }
-        }
     }
 }

@@ -7,12 +7,11 @@ use reel_projector::change::{KeyValues, Row};
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModelError, Value};
 use sqlx::{MySqlTransaction, query};
 
-use super::catalog::{self, Outcome};
 use super::connection::Database;
 use super::dialect::{Sql, tables};
-use super::error::MySqlFault;
+use super::error::{MySqlFault, Outcome};
 use super::values::{self, Bound};
-use crate::catalog::no_generation;
+use crate::catalog::{self, no_generation};
 use crate::fault::Fault;
 use crate::snapshot::Snapshot;
 use crate::target::{Generation, GenerationId};
@@ -29,7 +28,7 @@ pub(super) struct Moment {
 /// Begins to read a generation as it stands now. Its tables cannot be dropped before this ends.
 pub(super) async fn begin(database: &Database, generation: &Generation) -> Outcome<Moment> {
     let mut transaction = database.read().await?;
-    let checkpoints = catalog::checkpoints(&mut transaction, generation.id).await?;
+    let checkpoints = catalog::checkpoints(&mut *transaction, generation.id).await?;
     if checkpoints.is_empty() {
         return Err(Fault::Own(no_generation(generation.id)));
     }

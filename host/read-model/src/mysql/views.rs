@@ -8,8 +8,8 @@ use std::collections::HashSet;
 use reel_projector::Table;
 use sqlx::{MySqlConnection, query_scalar, raw_sql};
 
-use super::catalog::Outcome;
 use super::dialect::{catalog as sql, tables};
+use super::error::Outcome;
 use crate::catalog::schema_name;
 use crate::target::{Generation, GenerationId};
 

@@ -12,13 +12,12 @@ use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError
 use sqlx::mysql::MySqlArguments;
 use sqlx::{MySql, MySqlConnection, query};
 
-use super::catalog;
 use super::connection::Database;
 use super::dialect::tables::Repeated;
 use super::dialect::{Sql, catalog as sql, tables};
 use super::error::{MySqlFault, is_duplicate, is_lock_timeout};
 use super::values::{self, Bound};
-use crate::catalog::{CheckpointEntry, Word, kept};
+use crate::catalog::{self, CheckpointEntry, Word, kept};
 use crate::fault::Fault;
 use crate::target::{Generation, GenerationId};
 
@@ -97,7 +96,7 @@ impl Writer {
         connection: &mut MySqlConnection,
         commit: &Commit<'_>,
     ) -> Result<CommitFault, CommitFault> {
-        let found = find_checkpoint(connection, self.id, commit.shard).await?;
+        let found = catalog::checkpoint(connection, self.id, commit.shard).await?;
         Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
@@ -238,7 +237,7 @@ impl ReadModel for Writer {
     async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
         let find = async {
             let mut connection = self.database.readers.acquire().await?;
-            find_checkpoint(&mut connection, self.id, shard).await
+            catalog::checkpoint(&mut *connection, self.id, shard).await
         };
         find.await.map_err(|fault: MySqlFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
     }
@@ -272,15 +271,6 @@ impl Writer {
         let (from, to) = (commit.from.point.position, commit.to.position);
         fault.told(&self.database.name, &format!("writing generation {} from position {from} to {to}", self.id.0))
     }
-}
-
-async fn find_checkpoint<O>(
-    connection: &mut MySqlConnection,
-    id: GenerationId,
-    shard: u32,
-) -> Result<Option<Checkpoint>, MySqlFault<O>> {
-    let row = query(sql::CHECKPOINT).bind(id.0).bind(i64::from(shard)).fetch_optional(&mut *connection).await?;
-    row.map(|row| Ok(catalog::checkpoint_entry(&row)?.read()?)).transpose()
 }
 
 pub(super) async fn put_dead_letters(

@@ -7,15 +7,13 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::PgDatabaseError;
 
 use crate::fault::{DriverError, Fault, Severity};
+use crate::target::CatalogError;
 
 /// What goes wrong inside this adapter.
 pub(super) type PostgresFault<O> = Fault<Error, O>;
 
-impl<O> From<Error> for PostgresFault<O> {
-    fn from(error: Error) -> PostgresFault<O> {
-        Fault::Database(error)
-    }
-}
+/// What comes of work on the catalog.
+pub(super) type Outcome<T> = Result<T, PostgresFault<CatalogError>>;
 
 impl DriverError for Error {
     /// A lost connection, a deadlock or a lock that takes too long, a full disk, a server that shuts down or became a standby:

@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use reel_projector::{Checkpoint, Manifest, Table};
 use sqlx::{PgConnection, Row, query, query_scalar};
 
-use super::catalog::{self, Outcome};
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
-use super::error::{detail, is_depended_on};
+use super::error::{Outcome, detail, is_depended_on};
 use crate::catalog::{
-    Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
+    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
 };
 use crate::fault::Fault;
 use crate::target::{
@@ -22,6 +21,17 @@ use crate::target::{
 /// How long a flip holds the live generation still, and how often it looks whether the next one has passed it.
 const PASSING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Until the transaction ends nobody else makes a catalog or a generation here, where one can be.
+pub(super) async fn lock_catalog(connection: &mut PgConnection, target: &str) -> Outcome<()> {
+    let encoding: String = query_scalar(sql::ENCODING).fetch_one(&mut *connection).await?;
+    if encoding != "UTF8" {
+        let reason = format!("the database's encoding is {encoding}: make one with ENCODING 'UTF8'");
+        return Err(Fault::Own(CatalogError::Unusable { target: target.to_owned(), reason }));
+    }
+    query(sql::LOCK_CATALOG).execute(&mut *connection).await?;
+    Ok(())
+}
 
 /// Makes a generation: its entry, its checkpoints, its tables.
 pub(super) async fn create(

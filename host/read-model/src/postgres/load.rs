@@ -14,12 +14,11 @@ use sqlx::{Connection as _, PgConnection, Row as _, query};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
-use super::catalog::Outcome;
 use super::connection::Database;
 use super::dialect::{INDEX_MEMORY, catalog as sql, tables};
-use super::error::PostgresFault;
-use super::{catalog, values, writer};
-use crate::catalog::{Word, load_ends, load_lost, no_load};
+use super::error::{Outcome, PostgresFault};
+use super::{values, writer};
+use crate::catalog::{self, Word, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
 use crate::target::{Generation, GenerationId, GenerationState};
@@ -198,7 +197,7 @@ impl Of {
     async fn finish(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
         query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut *transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut transaction, self.id).await?;
+        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
         let lost = self.lost::<CommitError>(&mut transaction).await?;
         let first = match (found.first(), lost) {
             (Some(first), None) => *first,
@@ -209,7 +208,7 @@ impl Of {
         };
         let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
         query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut *transaction).await?;
-        catalog::put_checkpoints(&mut transaction, self.id, &ended, loaded.shards).await?;
+        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
         query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut *transaction).await?;
         for letters in loaded.dead_letters.chunks(LETTERS) {
             writer::put_dead_letters(&mut transaction, self.id, letters).await?;

@@ -1,7 +1,6 @@
 //! PostgreSQL as a read database: the catalog in schema `reel`, tables in `reel_data`, views in a schema for each projection. Files
 //! of this adapter and of `sqlite` have the same names and the same order.
 
-mod catalog;
 mod connection;
 mod dialect;
 mod error;
@@ -9,6 +8,7 @@ pub(crate) mod examine;
 mod generations;
 mod load;
 mod reader;
+mod session;
 mod snapshot;
 mod values;
 mod writer;
@@ -24,7 +24,7 @@ use reel_projector::{Checkpoint, ReadModel, ReadModelError};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::catalog::Manifests;
+use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault, Severity};
 use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
@@ -33,9 +33,8 @@ use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Target, TargetKind,
 };
-use catalog::Outcome;
 use connection::Database;
-use error::{PostgresFault, is_lock_timeout};
+use error::{Outcome, PostgresFault, is_lock_timeout};
 use writer::Writer;
 
 /// For how long a flip or a drop asks for its locks, and how long it leaves readers alone in between.
@@ -54,7 +53,8 @@ pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, Catal
     database.reach().await.map_err(|error| not_opened(name, error))?;
     let prepared = async {
         let mut transaction = database.write().await?;
-        catalog::prepare(&mut transaction, name).await?;
+        generations::lock_catalog(&mut transaction, name).await?;
+        catalog::prepare(&mut *transaction, name, str::to_owned).await?;
         Ok(transaction.commit().await?)
     };
     prepared.await.map_err(|fault: PostgresFault<CatalogError>| match fault {
@@ -136,7 +136,7 @@ impl Target for Postgres {
     async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::put_component(&mut transaction, component).await?;
+            catalog::put_component(&mut *transaction, component).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "keeping a component"))
@@ -175,8 +175,8 @@ impl Target for Postgres {
     ) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            catalog::set_state(&mut transaction, &generation, from, to).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            catalog::set_state(&mut *transaction, &generation, from, to).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "changing a generation's state"))
@@ -185,7 +185,7 @@ impl Target for Postgres {
     async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::set_condition(&mut transaction, id, condition).await?;
+            catalog::set_condition(&mut *transaction, id, condition).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "changing a generation's condition"))
@@ -194,8 +194,8 @@ impl Target for Postgres {
     async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::take(&mut transaction, &generation).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            let checkpoints = catalog::take(&mut *transaction, &generation).await?;
             transaction.commit().await?;
             Ok(checkpoints)
         };
@@ -205,7 +205,7 @@ impl Target for Postgres {
     async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let checkpoint = catalog::take_shard(&mut transaction, id, shard).await?;
+            let checkpoint = catalog::take_shard(&mut *transaction, id, shard).await?;
             transaction.commit().await?;
             Ok(checkpoint)
         };
@@ -221,8 +221,8 @@ impl Target for Postgres {
     ) -> Result<Vec<Checkpoint>, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::relayout(&mut transaction, &generation, from, (layout, shards)).await?;
+            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
+            let checkpoints = catalog::relayout(&mut *transaction, &generation, from, (layout, shards)).await?;
             transaction.commit().await?;
             Ok(checkpoints)
         };
@@ -232,8 +232,8 @@ impl Target for Postgres {
     async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            let generation = catalog::generation(&mut transaction, &self.manifests, id).await?;
-            let held = catalog::lease(&mut transaction, &generation, holder, lasts).await?;
+            let generation = catalog::generation(&mut *transaction, &self.manifests, id).await?;
+            let held = catalog::lease(&mut *transaction, &generation, holder, lasts).await?;
             transaction.commit().await?;
             Ok(held)
         };
@@ -243,7 +243,7 @@ impl Target for Postgres {
     async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::release(&mut transaction, id, holder).await?;
+            catalog::release(&mut *transaction, id, holder).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "giving a generation's lease back"))
@@ -307,7 +307,7 @@ impl Target for Postgres {
     async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
         let work = async {
             let mut transaction = self.database.write().await?;
-            catalog::decide(&mut transaction, decision).await?;
+            catalog::decide(&mut *transaction, decision).await?;
             Ok(transaction.commit().await?)
         };
         work.await.map_err(|fault| self.told(fault, "keeping a decision"))

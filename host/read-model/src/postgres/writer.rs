@@ -10,12 +10,11 @@ use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError
 use sqlx::postgres::PgArguments;
 use sqlx::{PgConnection, Postgres, Row as _, query};
 
-use super::catalog;
 use super::connection::Database;
 use super::dialect::{Sql, catalog as sql, tables};
 use super::error::PostgresFault;
 use super::values::{self, ColumnArray};
-use crate::catalog::{CheckpointEntry, Word, kept};
+use crate::catalog::{self, CheckpointEntry, Word, kept};
 use crate::fault::Fault;
 use crate::target::{Generation, GenerationId};
 
@@ -89,7 +88,7 @@ impl Writer {
 
     /// Somebody else has done this step, or owns the shard: what is there.
     async fn superseded(&self, connection: &mut PgConnection, commit: &Commit<'_>) -> Result<CommitFault, CommitFault> {
-        let found = find_checkpoint(connection, self.id, commit.shard).await?;
+        let found = catalog::checkpoint(connection, self.id, commit.shard).await?;
         Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 
@@ -250,7 +249,7 @@ impl ReadModel for Writer {
     async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
         let find = async {
             let mut connection = self.database.readers.acquire().await?;
-            find_checkpoint(&mut connection, self.id, shard).await
+            catalog::checkpoint(&mut *connection, self.id, shard).await
         };
         find.await
             .map_err(|fault: PostgresFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
@@ -281,15 +280,6 @@ impl ReadModel for Writer {
             fault.told(&self.database.name, &action)
         })
     }
-}
-
-async fn find_checkpoint<O>(
-    connection: &mut PgConnection,
-    id: GenerationId,
-    shard: u32,
-) -> Result<Option<Checkpoint>, PostgresFault<O>> {
-    let row = query(sql::CHECKPOINT).bind(id.0).bind(i64::from(shard)).fetch_optional(&mut *connection).await?;
-    row.map(|row| Ok(catalog::checkpoint_entry(&row)?.read()?)).transpose()
 }
 
 pub(super) async fn put_dead_letters(

@@ -7,12 +7,6 @@ use crate::fault::{DriverError, Fault, Severity};
 /// What goes wrong inside this adapter.
 pub(super) type SqliteFault<O> = Fault<Error, O>;
 
-impl<O> From<Error> for SqliteFault<O> {
-    fn from(error: Error) -> SqliteFault<O> {
-        Fault::Database(error)
-    }
-}
-
 impl DriverError for Error {
     /// Locked by somebody else, a full disk, a disk that does not answer: passing.
     fn severity(&self) -> Severity {

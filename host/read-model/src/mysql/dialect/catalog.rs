@@ -1,5 +1,11 @@
 //! Statements of the catalog, whose tables begin with `reel_`. Text in it compares bytewise, whatever the database's own collation.
 
+/// The statements that every catalog has.
+pub(in crate::mysql) const STATEMENTS: crate::catalog::Statements = crate::catalog::collected_statements!();
+
+/// Where the catalog's tables are.
+const PLACE: &str = "whose names begin with reel_";
+
 /// How texts are compared: set in by [`create`].
 const COLLATION: &str = "COLLATION";
 
@@ -183,6 +189,6 @@ pub(in crate::mysql) const CREATE: &[&str] = &[
 ];
 
 /// A statement of [`CREATE`] or [`UPGRADES`] for a server with this collation.
-pub(in crate::mysql) fn create(statement: &str, collation: &str) -> super::Sql {
-    statement.replace(COLLATION, collation).into()
+pub(in crate::mysql) fn create(statement: &str, collation: &str) -> String {
+    statement.replace(COLLATION, collation)
 }

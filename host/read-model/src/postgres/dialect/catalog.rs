@@ -1,6 +1,12 @@
 //! Statements of the catalog, which is in schema `reel`.
 
-crate::catalog_statements::catalog_statements!("reel.");
+/// The statements that every catalog has.
+pub(in crate::postgres) const STATEMENTS: crate::catalog::Statements = crate::catalog::collected_statements!();
+
+/// Where the catalog's tables are.
+const PLACE: &str = "in a schema reel";
+
+crate::catalog::catalog_statements!("reel.");
 
 /// Nobody else flips or drops generations of this projection until the transaction ends.
 pub(in crate::postgres) const LOCK_PROJECTION: &str = "SELECT live FROM reel.projection WHERE name = $1 FOR UPDATE";

@@ -1,6 +1,6 @@
 //! Statements of the catalog, whose tables begin with `reel_`.
 
-crate::catalog_statements::catalog_statements!("reel_");
+crate::catalog::catalog_statements!("reel_");
 
 /// Which tables of ours are there.
 pub(in crate::sqlite) const OWN_TABLES: &str = "SELECT count(*), coalesce(sum(name = 'reel_catalog'), 0) FROM sqlite_schema WHERE type = 'table' AND name GLOB 'reel_[a-z]*' AND NOT name GLOB '*__*'";

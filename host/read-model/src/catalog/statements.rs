@@ -1,0 +1,56 @@
+//! Which statements a dialect has for the catalog. Their texts are in the dialects.
+
+/// Declares the statements, and the macro that collects them from the constants of a dialect's module.
+macro_rules! statements {
+    ($($name:ident as $constant:ident),* $(,)?) => {
+        /// The catalog's statements in one dialect, each by the name of its constant there.
+        pub(crate) struct Statements {
+            $(pub(crate) $name: &'static str,)*
+            pub(crate) create: &'static [&'static str],
+            pub(crate) upgrades: &'static [&'static [&'static str]],
+        }
+
+        /// The statements of the dialect's module that it stands in.
+        macro_rules! collected {
+            () => {
+                $crate::catalog::Statements { $($name: $constant,)* create: CREATE, upgrades: UPGRADES }
+            };
+        }
+    };
+}
+
+statements! {
+    place as PLACE,
+    own_tables as OWN_TABLES,
+    version as VERSION,
+    put_version as PUT_VERSION,
+    set_version as SET_VERSION,
+    manifest as MANIFEST,
+    put_component as PUT_COMPONENT,
+    chunks as CHUNKS,
+    put_chunk as PUT_CHUNK,
+    live as LIVE,
+    set_live as SET_LIVE,
+    generations as GENERATIONS,
+    generation as GENERATION,
+    lock_generation as LOCK_GENERATION,
+    state as STATE,
+    set_state as SET_STATE,
+    set_condition as SET_CONDITION,
+    set_shards as SET_SHARDS,
+    raise_epoch as RAISE_EPOCH,
+    promote as PROMOTE,
+    release as RELEASE,
+    checkpoint as CHECKPOINT,
+    checkpoints as CHECKPOINTS,
+    lock_checkpoints as LOCK_CHECKPOINTS,
+    put_checkpoint as PUT_CHECKPOINT,
+    raise_checkpoint as RAISE_CHECKPOINT,
+    raise_checkpoints as RAISE_CHECKPOINTS,
+    delete_checkpoints as DELETE_CHECKPOINTS,
+    dead_letters as DEAD_LETTERS,
+    decisions as DECISIONS,
+    decide as DECIDE,
+}
+
+pub(crate) use collected as collected_statements;

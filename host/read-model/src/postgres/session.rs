@@ -1,0 +1,63 @@
+//! The catalog through this driver's connections.
+
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{Error, PgConnection, Postgres, Row, query};
+
+use super::dialect::{Sql, catalog as sql};
+use crate::catalog::{Argument, CatalogSession, Fields, Statements};
+
+impl CatalogSession for PgConnection {
+    type Error = Error;
+    type Row = PgRow;
+
+    const SQL: Statements = sql::STATEMENTS;
+
+    async fn execute(&mut self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<u64, Error> {
+        Ok(bound(sql, arguments).execute(self).await?.rows_affected())
+    }
+
+    async fn rows(&mut self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<Vec<PgRow>, Error> {
+        bound(sql, arguments).fetch_all(self).await
+    }
+
+    async fn define(&mut self, sql: String) -> Result<(), Error> {
+        query(Sql::from(sql)).execute(self).await.map(drop)
+    }
+
+    async fn lease(&mut self, generation: i64, holder: &str, lasts: i64) -> Result<bool, Error> {
+        Ok(self.execute(sql::LEASE, &[holder.into(), lasts.into(), generation.into()]).await? == 1)
+    }
+}
+
+fn bound<'q>(sql: &'static str, arguments: &[Argument<'q>]) -> Query<'q, Postgres, PgArguments> {
+    arguments.iter().fold(query(sql), |query, argument| match *argument {
+        Argument::Integer(integer) => query.bind(integer),
+        Argument::Text(text) => query.bind(text),
+        Argument::Bytes(bytes) => query.bind(bytes),
+    })
+}
+
+impl Fields for PgRow {
+    type Error = Error;
+
+    fn integer(&self, place: usize) -> Result<i64, Error> {
+        self.try_get(place)
+    }
+
+    fn maybe_integer(&self, place: usize) -> Result<Option<i64>, Error> {
+        self.try_get(place)
+    }
+
+    fn text(&self, place: usize) -> Result<String, Error> {
+        self.try_get(place)
+    }
+
+    fn maybe_text(&self, place: usize) -> Result<Option<String>, Error> {
+        self.try_get(place)
+    }
+
+    fn bytes(&self, place: usize) -> Result<Vec<u8>, Error> {
+        self.try_get(place)
+    }
+}
