@@ -7,11 +7,11 @@
     reason = "this is a test; clippy exempts only the functions marked as one"
 )]
 
-mod author;
 mod reader;
 
 use std::sync::Arc;
 
+use reel_e2e::author::Author;
 use reel_e2e::database::{MySql, Postgres};
 use reel_e2e::fold::{Fold, assert_rows};
 use reel_e2e::reel::{Reel, Up, finish, reel};
@@ -20,7 +20,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use author::Author;
 use reader::Reader;
 
 /// Rows of a table of posts, in the order of its key, at least as new as the token.

@@ -5,4 +5,3 @@ mod apart;
 mod doctor;
 mod observed;
 mod readiness;
-mod servers;

@@ -2,39 +2,43 @@
 
 use std::sync::Arc;
 
-use reel_e2e::dice::Dice;
-use reel_e2e::reel::Reel;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::dice::Dice;
+use crate::reel::Reel;
+
 /// An author, with what they wrote and did not remove.
-pub(crate) struct Author {
+pub struct Author {
     reel: Arc<Reel>,
     name: &'static str,
     dice: Dice,
     posts: Vec<String>,
     comments: Vec<(String, String)>,
     /// Of the last command.
-    pub(crate) token: String,
+    pub token: String,
 }
 
 impl Author {
-    pub(crate) fn new(reel: Arc<Reel>, name: &'static str) -> Author {
+    /// Somebody who has written nothing yet; what they will write, the seed that is printed decides.
+    #[must_use]
+    #[expect(clippy::print_stdout, reason = "whoever looks at a failed test needs the seed")]
+    pub fn new(reel: Arc<Reel>, name: &'static str) -> Author {
         let dice = Dice::new();
         println!("{name}: REEL_TEST_SEED={}", dice.seed);
         Author { reel, name, dice, posts: Vec::new(), comments: Vec::new(), token: String::new() }
     }
 
     /// Writes until it is told to stop.
-    pub(crate) async fn goes_on_until(mut self, stopped: watch::Receiver<bool>) {
+    pub async fn goes_on_until(mut self, stopped: watch::Receiver<bool>) {
         while !*stopped.borrow() {
             self.adds_something().await;
         }
     }
 
     /// A post, a comment, a like, an edit: nothing by which a count goes back.
-    pub(crate) async fn adds_something(&mut self) {
+    pub async fn adds_something(&mut self) {
         let text = format!("Häuser №{} \"quoted\"\n", self.dice.below(1_000_000));
         match self.dice.below(10) {
             _ if self.posts.is_empty() => self.posts(&text).await,
@@ -48,7 +52,7 @@ impl Author {
                         json!({ "author": self.name, "text": text }),
                     )
                     .await;
-                self.comments.push((post, made["id"].as_str().unwrap().to_owned()));
+                self.comments.push((post, member(&made, "id").to_owned()));
             }
             4 if !self.comments.is_empty() => {
                 let place = self.dice.below(self.comments.len() as u64) as usize;
@@ -67,7 +71,7 @@ impl Author {
     }
 
     /// A comment of one's own; now and then a post with all its comments.
-    pub(crate) async fn removes_something(&mut self) {
+    pub async fn removes_something(&mut self) {
         if self.dice.below(8) == 0 && self.posts.len() > 1 {
             let place = self.dice.below(self.posts.len() as u64) as usize;
             let post = self.posts.swap_remove(place);
@@ -83,7 +87,7 @@ impl Author {
 
     async fn posts(&mut self, text: &str) {
         let made = self.gives(Method::POST, "/posts", json!({ "author": self.name, "message": text })).await;
-        self.posts.push(made["id"].as_str().unwrap().to_owned());
+        self.posts.push(member(&made, "id").to_owned());
     }
 
     fn any_post(&mut self) -> String {
@@ -93,7 +97,11 @@ impl Author {
 
     async fn gives(&mut self, method: Method, path: &str, body: Value) -> Value {
         let done = self.reel.command(method, path, &body).await;
-        self.token = done["token"].as_str().unwrap().to_owned();
+        self.token = member(&done, "token").to_owned();
         done
     }
+}
+
+fn member<'a>(answer: &'a Value, name: &str) -> &'a str {
+    answer[name].as_str().unwrap_or_else(|| panic!("an answer without {name}: {answer}"))
 }
