@@ -22,8 +22,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 const LONGEST_TAIL: usize = 4096;
 /// Streams that are asked for at once.
 const STREAMS_AT_ONCE: usize = 16;
-/// Ids in one question.
-const IDS: usize = 1000;
+/// Ids in one question. A server that compares each document with each id is slow with many: SecantusDB takes 3.7 s for 1,000 and
+/// 0.4 s for ten times 100.
+const IDS: usize = 100;
 
 /// Asks what the protocol wants to know.
 pub(super) async fn look(commits: &Commits, look: Look) -> Result<Seen, Fault> {
