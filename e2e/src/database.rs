@@ -87,7 +87,7 @@ impl Drop for MySql {
 }
 
 /// The server that a variable gives; nothing where it does not, and `REEL_TEST_REQUIRE` does not name it.
-pub(crate) fn server(name: &str, variable: &str) -> Option<String> {
+pub fn server(name: &str, variable: &str) -> Option<String> {
     let server = std::env::var(variable).ok().filter(|server| !server.is_empty());
     let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
     let named = required.split([',', ' ']).any(|required| required.trim() == name);

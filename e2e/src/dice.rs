@@ -20,7 +20,12 @@ impl Dice {
         let given = std::env::var("REEL_TEST_SEED").ok();
         let given = given.map(|seed| seed.parse().expect("REEL_TEST_SEED is a number"));
         let clock = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
-        let seed = given.unwrap_or(u64::from(clock));
+        Dice::of(given.unwrap_or(u64::from(clock)))
+    }
+
+    /// By this seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Dice {
         Dice { seed, state: seed }
     }
 

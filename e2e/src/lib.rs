@@ -13,6 +13,7 @@
 pub mod apart;
 pub mod author;
 pub mod binary;
+pub mod campaign;
 pub mod components;
 pub mod database;
 pub mod deadline;

@@ -14,9 +14,13 @@ use tokio::time::timeout;
 use crate::binary;
 use crate::deadline::{PATIENCE, until};
 
+/// Whatever port is free.
+const ANY_PORT: &str = "127.0.0.1:0";
+
 /// What `reel up`, or one process of `reel serve`, is to be started with.
 pub struct Up {
     command: Command,
+    listen: String,
 }
 
 impl Up {
@@ -24,16 +28,23 @@ impl Up {
     #[must_use]
     pub fn on(data: &Path) -> Up {
         let mut command = reel();
-        command.arg("up").arg("--data").arg(data).args(["--listen", "127.0.0.1:0"]);
-        Up { command }
+        command.arg("up").arg("--data").arg(data);
+        Up { command, listen: ANY_PORT.to_owned() }
     }
 
     /// One process alone (`host`), on `data`, at a free port.
     #[must_use]
     pub fn serve(process: &str, data: &Path) -> Up {
         let mut command = reel();
-        command.args(["serve", process, "--listen", "127.0.0.1:0"]).arg("--data").arg(data);
-        Up { command }
+        command.args(["serve", process]).arg("--data").arg(data);
+        Up { command, listen: ANY_PORT.to_owned() }
+    }
+
+    /// At this address (`127.0.0.1:7070`) instead of a free port.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Up {
+        address.clone_into(&mut self.listen);
+        self
     }
 
     /// With one more argument or two.
@@ -90,6 +101,7 @@ impl Up {
     async fn start_until(self, said: &str) -> Reel {
         let mut command = self.command;
         let mut child = command
+            .args(["--listen", &self.listen])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -123,7 +135,7 @@ impl Up {
     /// # Panics
     /// Where it does not end.
     pub async fn ends(mut self) -> Ran {
-        finish(&mut self.command, b"").await
+        finish(self.command.args(["--listen", &self.listen]), b"").await
     }
 }
 
@@ -189,9 +201,25 @@ impl Reel {
         self.child.kill().await.expect("it is our child");
     }
 
+    /// The number of its process.
+    #[must_use]
+    pub fn process_number(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
+    /// How it ended, if it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it is our child")
+    }
+
     /// SIGTERM, and waits for the end.
     pub async fn stop(mut self) -> ExitStatus {
-        let id = self.child.id().expect("it runs").to_string();
+        self.ends_in_order().await
+    }
+
+    /// The same, and its log can still be read.
+    pub async fn ends_in_order(&mut self) -> ExitStatus {
+        let id = self.process_number();
         let sent = Command::new("kill").args(["-TERM", &id]).status().await.expect("kill can be started");
         assert!(sent.success(), "SIGTERM could not be sent");
         timeout(PATIENCE, self.child.wait()).await.expect("it ends when it is told to").expect("it is our child")

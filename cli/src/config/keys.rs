@@ -50,7 +50,7 @@ const TARGETS: &str = "targets";
 const TARGET_VARIABLE: &str = "REEL_TARGET";
 
 /// Variables that say something else than the configuration: to the verbs, and to `scripts/servers`.
-const OTHER_VARIABLES: [&str; 14] = [
+const OTHER_VARIABLES: [&str; 15] = [
     "REEL_URL",
     "REEL_COMMAND_URL",
     "REEL_HOST_URL",
@@ -65,6 +65,7 @@ const OTHER_VARIABLES: [&str; 14] = [
     "REEL_REDIS_PORT",
     "REEL_FERRETDB_PORT",
     "REEL_SERVERS_DIR",
+    "REEL_SERVERS_PROGRAMS",
 ];
 
 /// Refuses what is no key.

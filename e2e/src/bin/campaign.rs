@@ -1,0 +1,41 @@
+//! `cargo run -p reel-e2e --bin campaign -- --seed 7 --faults 200 --minutes 30`: the fault campaign, see `reel_e2e::campaign`.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use reel_e2e::campaign::Campaign;
+use reel_e2e::dice::Dice;
+
+/// Everything on servers of its own, while whatever can die dies: afterwards log and rows must be what was answered.
+#[derive(Parser)]
+struct Arguments {
+    /// Decides what is written and which faults come; by the clock unless given
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Ends after so many faults
+    #[arg(long, default_value_t = 50)]
+    faults: u32,
+    /// or after so many minutes, whichever comes first
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+}
+
+#[tokio::main]
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the program is for")]
+async fn main() -> ExitCode {
+    let Arguments { seed, faults, minutes } = Arguments::parse();
+    let seed = seed.unwrap_or_else(|| Dice::new().seed);
+    println!("--seed {seed}");
+    let campaign = Campaign { seed, faults, most: Duration::from_secs(60 * minutes) };
+    match campaign.run().await {
+        Ok(summary) => {
+            println!("--seed {seed} holds: {summary}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
