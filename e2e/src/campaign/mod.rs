@@ -90,12 +90,18 @@ impl Campaign {
         let servers = Arc::new(Servers::start(&mut dice).await);
         let processes = Arc::new(Processes::start(&servers, &chronicle, &mut dice).await);
         let writers = Writers::start(&processes, &mut dice);
-        let field = Field { servers, processes: Arc::clone(&processes), chronicle: Arc::clone(&chronicle) };
+        let field = Field {
+            servers: Arc::clone(&servers),
+            processes: Arc::clone(&processes),
+            chronicle: Arc::clone(&chronicle),
+        };
         let outcome = self.rage(field, &writers, &mut dice).await;
         let outcome = match outcome {
             Ok(faults) => self.judge(faults, &processes, (writers, &chronicle)).await,
             Err(why) => Err(why),
         };
+        // Only now are they gone.
+        drop(servers);
         if outcome.is_err() {
             chronicle.say(&format!("the processes' logs are in {}", processes.keep_logs().display()));
         }
