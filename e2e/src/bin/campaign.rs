@@ -28,7 +28,12 @@ async fn main() -> ExitCode {
     let seed = seed.unwrap_or_else(|| Dice::new().seed);
     println!("--seed {seed}");
     let campaign = Campaign { seed, faults, most: Duration::from_secs(60 * minutes) };
-    match campaign.run().await {
+    let ran = tokio::select! {
+        ran = campaign.run() => ran,
+        // Whatever it began is dropped, and ends with that.
+        _ = tokio::signal::ctrl_c() => Err("interrupted".to_owned()),
+    };
+    match ran {
         Ok(summary) => {
             println!("--seed {seed} holds: {summary}");
             ExitCode::SUCCESS
