@@ -3,7 +3,7 @@
 use reel_projector::chain;
 
 use crate::target::CatalogError;
-use crate::{mysql, open, postgres, sqlite};
+use crate::{mysql, open, postgres, sql_server, sqlite};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub async fn examine(name: &str, url: &str) -> Examined {
     }
     if url.starts_with("mysql://") || url.starts_with("mariadb://") {
         return mysql::examine::examine(name, url).await;
+    }
+    if url.starts_with("sqlserver://") {
+        return sql_server::examine::examine(name, url).await;
     }
     match open::open(name, url).await {
         Ok(target) => Examined { version: Some(format!("{:?}", target.kind())), findings: Vec::new() },

@@ -1,5 +1,5 @@
 //! Read databases: the catalog of what is deployed, the tables of every generation, and the queries over them, on SQLite,
-//! PostgreSQL, MySQL and MariaDB. The dialect modules are the only place where SQL text exists.
+//! PostgreSQL, MySQL, MariaDB and SQL Server. The dialect modules are the only place where SQL text exists.
 //!
 //! Not here: what rows an event makes (`host/projector`), when to deploy, build, flip or drop (`host/server`), the grammar of
 //! HTTP queries (`read-api`).
@@ -15,6 +15,7 @@ mod postgres;
 pub mod query;
 pub mod snapshot;
 mod sql;
+mod sql_server;
 mod sqlite;
 #[cfg(test)]
 mod statements;

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::target::{CatalogError, Target};
-use crate::{mysql, postgres, sqlite};
+use crate::{mysql, postgres, sql_server, sqlite};
 
-/// Opens the read database at `url` and prepares its catalog: `sqlite:PATH`, `postgres://user:password@host/database`, or
-/// `mysql://user:password@host/database` (MariaDB too).
+/// Opens the read database at `url` and prepares its catalog: `sqlite:PATH`, `postgres://user:password@host/database`,
+/// `mysql://user:password@host/database` (MariaDB too), or `sqlserver://user:password@host/database`.
 /// Several processes may open one database, at once too.
 ///
 /// # Errors
@@ -23,12 +23,15 @@ pub async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError
     if url.starts_with("mysql://") || url.starts_with("mariadb://") {
         return mysql::open(name, url).await;
     }
+    if url.starts_with("sqlserver://") {
+        return sql_server::open(name, url).await;
+    }
     // The URL itself may hold a password: it is never shown.
     let scheme = url.split(':').next().filter(|scheme| scheme.len() < url.len()).unwrap_or("nothing");
     Err(CatalogError::Unusable {
         target: name.to_owned(),
         reason: format!(
-            "its URL begins with {scheme:?}: give sqlite:PATH, postgres://user:password@host:port/database or mysql://user:password@host:port/database"
+            "its URL begins with {scheme:?}: give sqlite:PATH, or one that begins with postgres://, mysql:// or sqlserver:// and goes on user:password@host:port/database"
         ),
     })
 }
@@ -53,6 +56,9 @@ mod tests {
             "mysql://user:secret@host",
             "postgres://user:secret@host:port/x",
             "mysql://user:secret@host:port/x",
+            "sqlserver://user:secret@host",
+            "sqlserver://user:secret@host:port/x",
+            "sqlserver://user:secret@host/x?password=secret",
         ] {
             let refusal = refusal(url).await;
             assert!(refusal.contains("reports") && !refusal.contains("secret"), "{refusal}");

@@ -9,8 +9,21 @@ use crate::query::{Case, Comparison, Direction, Filter, Nulls, OrderBy, Query};
 
 /// How one database writes what databases write differently.
 pub(crate) trait Dialect {
+    /// A condition that every row fits, and one that none does.
+    const TRUE: &'static str = "TRUE";
+    /// See [`Dialect::TRUE`].
+    const FALSE: &'static str = "FALSE";
+
+    /// The number of rows, as 64 bits.
+    const COUNT: &'static str = "count(*)";
+
     /// A name, quoted.
     fn quote(&self, name: &str) -> String;
+
+    /// A column of the table that is queried.
+    fn column(&self, name: &str) -> String {
+        self.quote(name)
+    }
 
     /// The argument with this number, from 1.
     fn argument(&self, number: usize) -> String;
@@ -18,6 +31,21 @@ pub(crate) trait Dialect {
     /// The same for an argument that is compared with a column of this type.
     fn value(&self, number: usize, _kind: ColumnType) -> String {
         self.argument(number)
+    }
+
+    /// Whether `column` is `value`, its argument already written.
+    fn equals(&self, column: &str, value: &str, _kind: ColumnType) -> String {
+        format!("{column} = {value}")
+    }
+
+    /// Whether `column` is anything but `value`, and not NULL.
+    fn differs(&self, column: &str, value: &str, _kind: ColumnType) -> String {
+        format!("{column} <> {value}")
+    }
+
+    /// A pattern's text where more characters than `%`, `_` and `\` mean something.
+    fn pattern(&self, pattern: String) -> String {
+        pattern
     }
 
     /// A pattern, its argument already written; patterns that do not count case come in lower case.
@@ -36,6 +64,11 @@ pub(crate) trait Dialect {
         };
         format!("{column}{direction}{nulls}")
     }
+
+    /// So many rows from this one on, behind the order.
+    fn page(&self, limit: &str, offset: &str) -> String {
+        format!(" LIMIT {limit} OFFSET {offset}")
+    }
 }
 
 /// Values of one column.
@@ -48,7 +81,7 @@ pub(crate) struct Values<'q> {
 /// A bound value.
 #[derive(Debug)]
 pub(crate) enum Argument<'q> {
-    Value(&'q Value),
+    Value(ColumnType, &'q Value),
     Values(Values<'q>),
     Text(String),
     Number(i64),
@@ -73,14 +106,14 @@ pub(crate) fn rows<'q>(dialect: &impl Dialect, table: &Table, from: &str, query:
     if query.limit.is_some() || query.offset > 0 {
         let limit = writer.bind(Argument::Number(clamp(query.limit.unwrap_or(u64::MAX))));
         let offset = writer.bind(Argument::Number(clamp(query.offset)));
-        write!(writer.sql, " LIMIT {limit} OFFSET {offset}").expect("a string takes everything");
+        writer.sql.push_str(&dialect.page(&limit, &offset));
     }
     Statement { sql: writer.sql, arguments: writer.arguments }
 }
 
 /// How many rows fit the filter of `query`.
-pub(crate) fn count<'q>(dialect: &impl Dialect, table: &Table, from: &str, query: &'q Query) -> Statement<'q> {
-    let sql = format!("SELECT count(*) FROM {from}");
+pub(crate) fn count<'q, D: Dialect>(dialect: &D, table: &Table, from: &str, query: &'q Query) -> Statement<'q> {
+    let sql = format!("SELECT {} FROM {from}", D::COUNT);
     let mut writer = Writer { dialect, table, sql, arguments: Vec::new() };
     writer.filtered(query);
     Statement { sql: writer.sql, arguments: writer.arguments }
@@ -95,7 +128,7 @@ struct Writer<'a, 'q, D> {
 
 impl<'q, D: Dialect> Writer<'_, 'q, D> {
     fn column(&self, column: u16) -> String {
-        self.dialect.quote(&self.table.columns[usize::from(column)].name)
+        self.dialect.column(&self.table.columns[usize::from(column)].name)
     }
 
     fn bind(&mut self, argument: Argument<'q>) -> String {
@@ -113,26 +146,35 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
 
     fn condition(&mut self, filter: &'q Filter) -> String {
         match filter {
-            Filter::And(parts) => self.joined(parts, " AND ", "TRUE"),
-            Filter::Or(parts) => self.joined(parts, " OR ", "FALSE"),
+            Filter::And(parts) => self.joined(parts, " AND ", D::TRUE),
+            Filter::Or(parts) => self.joined(parts, " OR ", D::FALSE),
             Filter::Not(inner) => format!("NOT ({})", self.condition(inner)),
             Filter::Compare { column, comparison, value } => {
-                self.arguments.push(Argument::Value(value));
                 let kind = self.table.columns[usize::from(*column)].kind;
+                self.arguments.push(Argument::Value(kind, value));
                 let argument = self.dialect.value(self.arguments.len(), kind);
-                format!("{} {} {argument}", self.column(*column), operator(*comparison))
+                self.compared(&self.column(*column), *comparison, (&argument, kind))
             }
-            Filter::In { values, .. } if values.is_empty() => "FALSE".to_owned(),
+            Filter::In { values, .. } if values.is_empty() => D::FALSE.to_owned(),
             Filter::In { column, values } => {
                 let kind = self.table.columns[usize::from(*column)].kind;
                 let name = self.column(*column);
                 self.dialect.is_one_of(&name, Values { kind, values }, &mut self.arguments)
             }
             Filter::Like { column, pattern, case } => {
-                let argument = self.bind(Argument::Text(pattern_text(pattern, *case)));
+                let pattern = self.dialect.pattern(pattern_text(pattern, *case));
+                let argument = self.bind(Argument::Text(pattern));
                 self.dialect.like(&self.column(*column), &argument, *case)
             }
             Filter::IsNull { column } => format!("{} IS NULL", self.column(*column)),
+        }
+    }
+
+    fn compared(&self, column: &str, comparison: Comparison, (argument, kind): (&str, ColumnType)) -> String {
+        match comparison {
+            Comparison::Equal => self.dialect.equals(column, argument, kind),
+            Comparison::NotEqual => self.dialect.differs(column, argument, kind),
+            comparison => format!("{column} {} {argument}", operator(comparison)),
         }
     }
 

@@ -143,6 +143,8 @@ pub enum TargetKind {
     Postgres,
     /// MySQL or MariaDB: one database, tables of readers named `projection__table`.
     MySql,
+    /// SQL Server or Azure SQL: a schema for each projection.
+    SqlServer,
 }
 
 /// A component as it is kept.

@@ -160,7 +160,7 @@ fn prepared<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, MySql, MySql
     let mut prepared = query(Sql::from(statement.sql));
     for argument in statement.arguments {
         prepared = match argument {
-            Argument::Value(value) => prepared.bind(Bound(value)),
+            Argument::Value(_, value) => prepared.bind(Bound(value)),
             Argument::Values(values) => {
                 values.values.iter().fold(prepared, |prepared, value| prepared.bind(Bound(value)))
             }

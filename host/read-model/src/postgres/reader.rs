@@ -157,7 +157,7 @@ fn prepared<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, Postgres, Pg
     let mut prepared = query(Sql::from(statement.sql));
     for argument in statement.arguments {
         prepared = match argument {
-            Argument::Value(value) => prepared.bind(Bound(value)),
+            Argument::Value(_, value) => prepared.bind(Bound(value)),
             Argument::Values(values) => prepared.bind(ColumnArray::of(values.kind, values.values.iter())),
             Argument::Text(text) => prepared.bind(text),
             Argument::Number(number) => prepared.bind(number),

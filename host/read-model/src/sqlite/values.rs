@@ -47,7 +47,7 @@ pub(super) fn bind<'a>(
 pub(super) fn bind_arguments(statement: &mut Statement<'_>, arguments: &[Argument<'_>]) -> rusqlite::Result<()> {
     for (place, argument) in arguments.iter().enumerate() {
         match argument {
-            Argument::Value(value) => statement.raw_bind_parameter(place + 1, Bound(value))?,
+            Argument::Value(_, value) => statement.raw_bind_parameter(place + 1, Bound(value))?,
             Argument::Text(text) => statement.raw_bind_parameter(place + 1, text)?,
             Argument::Number(number) => statement.raw_bind_parameter(place + 1, number)?,
             Argument::Values(_) => unreachable!("this dialect writes lists as one argument a value"),

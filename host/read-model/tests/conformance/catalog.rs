@@ -99,6 +99,9 @@ pub(crate) async fn names_that_are_somebody_elses(place: Arc<Place>) {
     let (make, look) = match place.kind() {
         TargetKind::Sqlite => ("CREATE TABLE Mine__Notes (x INTEGER)", "SELECT count(*) FROM Mine__Notes"),
         TargetKind::MySql => ("CREATE TABLE mine__notes (x integer)", "SELECT count(*) FROM mine__notes"),
+        TargetKind::SqlServer => {
+            ("CREATE SCHEMA mine; CREATE TABLE mine.notes (x integer)", "SELECT count(*) FROM mine.notes")
+        }
         TargetKind::Postgres => {
             ("CREATE SCHEMA mine CREATE TABLE notes (x integer)", "SELECT count(*)::text FROM mine.notes")
         }
@@ -107,6 +110,7 @@ pub(crate) async fn names_that_are_somebody_elses(place: Arc<Place>) {
         TargetKind::Sqlite => "sqlite",
         TargetKind::Postgres => "pg-mine",
         TargetKind::MySql => "mine",
+        TargetKind::SqlServer => "dbo",
     };
     place.sql(make).await.unwrap();
     for name in ["mine", reserved] {
@@ -168,8 +172,16 @@ pub(crate) async fn several_open_at_once(place: Arc<Place>) {
             place.url.clone()
         }
         TargetKind::MySql => {
-            let name = place.url.rsplit('/').next().unwrap();
+            let name = place.database();
             place.sql(&format!("DROP DATABASE {name}; CREATE DATABASE {name}")).await.unwrap();
+            place.url.clone()
+        }
+        TargetKind::SqlServer => {
+            let tables = ["catalog", "component", "component_chunk", "projection", "generation", "checkpoint"];
+            for table in tables.into_iter().chain(["dead_letter", "decision", "view", "lease"]) {
+                place.sql(&format!("DROP TABLE {}", place.catalog(table))).await.unwrap();
+            }
+            place.sql("DROP SCHEMA reel; DROP SCHEMA reel_data").await.unwrap();
             place.url.clone()
         }
     };
@@ -239,18 +251,24 @@ pub(crate) async fn a_database_that_is_not_there(place: Arc<Place>) {
     if place.kind() == TargetKind::Sqlite {
         return; // A file is made where there is none.
     }
-    let error = open("test", &format!("{}_not", place.url)).await.err().unwrap();
+    let error = open("test", &place.url_of_database(&format!("{}_not", place.database()))).await.err().unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("CREATE DATABASE"), "{reason}");
     let role = place.role();
+    let mut user = role.clone();
     let (make, gone) = match place.kind() {
+        TargetKind::SqlServer => {
+            user.push_str(":A-long-1-word");
+            let make = format!("CREATE LOGIN {role} WITH PASSWORD = 'A-long-1-word'; CREATE USER {role} FOR LOGIN {role}");
+            (make, format!("DROP USER {role}; DROP LOGIN {role}"))
+        }
         TargetKind::MySql => {
             (format!("CREATE USER {role}@localhost, {role}@'%'"), format!("DROP USER {role}@localhost, {role}@'%'"))
         }
         _ => (format!("CREATE ROLE {role} LOGIN"), format!("DROP ROLE {role}")),
     };
     place.sql(&make).await.unwrap();
-    let error = open("test", &place.url_of(&role)).await.err().unwrap();
+    let error = open("test", &place.url_of(&user)).await.err().unwrap();
     place.sql(&gone).await.unwrap();
     let CatalogError::Unusable { reason, .. } = &error else { panic!("{error}") };
     assert!(reason.contains("right") && reason.contains("GRANT"), "{reason}");

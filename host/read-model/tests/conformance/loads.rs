@@ -74,6 +74,10 @@ pub(crate) async fn every_row_arrives(place: Arc<Place>) {
         TargetKind::Sqlite => {
             "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND name NOT LIKE 'sqlite_autoindex%'"
         }
+        TargetKind::SqlServer => {
+            "SELECT count(*) FROM sys.indexes AS i JOIN sys.tables AS t ON t.object_id = i.object_id \
+             WHERE t.schema_id = SCHEMA_ID(N'reel_data') AND i.is_primary_key = 0 AND i.type <> 0"
+        }
         TargetKind::Postgres => "SELECT (count(*) - 3)::text FROM pg_indexes WHERE schemaname = 'reel_data'",
         TargetKind::MySql => {
             "SELECT count(DISTINCT table_name, index_name) FROM information_schema.statistics \

@@ -1,7 +1,7 @@
 //! The one conformance suite of read databases: every case runs on every adapter, each time on a database of its own.
 //!
-//! SQLite always runs. PostgreSQL and MySQL (MariaDB) run where `REEL_TEST_POSTGRES` and `REEL_TEST_MYSQL` give a server, and must
-//! where `REEL_TEST_REQUIRE` names it.
+//! SQLite always runs. PostgreSQL, MySQL (MariaDB) and SQL Server run where `REEL_TEST_POSTGRES`, `REEL_TEST_MYSQL` and
+//! `REEL_TEST_SQLSERVER` give a server, and must where `REEL_TEST_REQUIRE` names it.
 
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
 #![expect(clippy::print_stdout, reason = "a case that is passed over says so")]
@@ -16,6 +16,7 @@ mod queries;
 mod samples;
 mod shards;
 mod snapshots;
+mod tds;
 mod values;
 mod writes;
 
@@ -37,6 +38,12 @@ macro_rules! on_every_adapter {
             $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 crate::place::on_postgres(crate::$module::$case).await;
+            })+)+
+        }
+        mod sql_server {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_sql_server(crate::$module::$case).await;
             })+)+
         }
     };

@@ -2,9 +2,12 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reel_read_model::{CatalogError, Target, TargetKind, open};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
+
+use crate::tds;
 
 /// A database of one's own.
 pub(crate) struct Place {
@@ -26,6 +29,7 @@ impl Place {
     pub(crate) fn view(&self, schema: &str, table: &str) -> String {
         match self.kind() {
             TargetKind::Postgres => format!("{schema}.\"{table}\""),
+            TargetKind::SqlServer => format!("{schema}.[{table}]"),
             TargetKind::Sqlite | TargetKind::MySql => format!("{schema}__{table}"),
         }
     }
@@ -34,6 +38,7 @@ impl Place {
     pub(crate) fn catalog(&self, table: &str) -> String {
         match self.kind() {
             TargetKind::Postgres => format!("reel.{table}"),
+            TargetKind::SqlServer => format!("reel.[{table}]"),
             TargetKind::Sqlite | TargetKind::MySql => format!("reel_{table}"),
         }
     }
@@ -41,8 +46,18 @@ impl Place {
     /// A role of this case alone: roles belong to the whole server, and other suites may run there.
     pub(crate) fn role(&self) -> String {
         // MySQL takes 32 characters.
-        let name = self.url.rsplit('_').next().unwrap();
+        let name = self.database().rsplit('_').next().unwrap();
         format!("role_{}", &name[..name.len().min(24)])
+    }
+
+    /// The name of the database.
+    pub(crate) fn database(&self) -> &str {
+        self.url.rsplit('/').next().unwrap().split('?').next().unwrap()
+    }
+
+    /// The URL of another database on the same server.
+    pub(crate) fn url_of_database(&self, name: &str) -> String {
+        url_of_database(&self.url, name)
     }
 
     /// The URL of this place for somebody else.
@@ -61,6 +76,9 @@ impl Place {
 pub(crate) async fn sql_at(url: &str, sql: &str) -> Result<Vec<Option<String>>, String> {
     if let Some(path) = url.strip_prefix("sqlite:") {
         return sqlite(path, sql).map_err(|error| error.to_string());
+    }
+    if url.starts_with("sqlserver:") {
+        return tds::sql(url, sql).await.map_err(|error| error.to_string());
     }
     let statement = sqlx::raw_sql(AssertSqlSafe(sql));
     let done = async {
@@ -112,6 +130,28 @@ pub(crate) async fn on_mysql<F: Future<Output = ()> + Send + 'static>(case: fn(A
     on_server(&server, make, |name| format!("DROP DATABASE {name}"), case).await;
 }
 
+/// Runs a case on a new database of the SQL Server that the environment gives.
+pub(crate) async fn on_sql_server<F: Future<Output = ()> + Send + 'static>(case: fn(Arc<Place>) -> F) {
+    let Some(server) = server("sqlserver", "REEL_TEST_SQLSERVER") else { return };
+    on_server(&server, |name| format!("CREATE DATABASE {name}"), |name| format!("DROP DATABASE {name}"), case).await;
+}
+
+/// Makes or drops a database. Some servers cannot do it while others do the same, or while a session that is closed has not ended.
+async fn insist(server: &str, sql: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = sql_at(server, sql).await {
+        assert!(Instant::now() < deadline, "{sql}: {error}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The URL, but for another database.
+fn url_of_database(url: &str, name: &str) -> String {
+    let (server, database) = url.rsplit_once('/').unwrap();
+    let settings = database.split_once('?').map(|(_, settings)| format!("?{settings}")).unwrap_or_default();
+    format!("{server}/{name}{settings}")
+}
+
 async fn on_server<F: Future<Output = ()> + Send + 'static>(
     server: &str,
     make: impl Fn(&str) -> String,
@@ -119,14 +159,14 @@ async fn on_server<F: Future<Output = ()> + Send + 'static>(
     case: fn(Arc<Place>) -> F,
 ) {
     let name = format!("reel_test_{}", uuid::Uuid::new_v4().simple());
-    sql_at(server, &make(&name)).await.unwrap();
-    let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
+    insist(server, &make(&name)).await;
+    let url = url_of_database(server, &name);
     let run = tokio::spawn(async move {
         let target = open("test", &url).await.unwrap();
         case(Arc::new(Place { url, target })).await;
     });
     let outcome = run.await;
-    sql_at(server, &drop(&name)).await.unwrap();
+    insist(server, &drop(&name)).await;
     if let Err(error) = outcome {
         std::panic::resume_unwind(error.into_panic());
     }

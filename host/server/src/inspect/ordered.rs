@@ -59,6 +59,7 @@ pub(super) async fn pages<'a>(
 fn sorts_as_we_do(kind: TargetKind) -> bool {
     match kind {
         TargetKind::Sqlite | TargetKind::Postgres | TargetKind::MySql => true,
+        TargetKind::SqlServer => false,
     }
 }
 

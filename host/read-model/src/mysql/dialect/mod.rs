@@ -103,7 +103,7 @@ impl Dialect for MySql {
     }
 
     fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
-        arguments.extend(values.values.iter().map(Argument::Value));
+        arguments.extend(values.values.iter().map(|value| Argument::Value(values.kind, value)));
         format!("{column} IN ({})", vec![typed(values.kind); values.values.len()].join(", "))
     }
 

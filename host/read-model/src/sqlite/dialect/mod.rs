@@ -56,7 +56,7 @@ impl Dialect for Sqlite {
     fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
         let mut marks = Vec::with_capacity(values.values.len());
         for value in values.values {
-            arguments.push(Argument::Value(value));
+            arguments.push(Argument::Value(values.kind, value));
             marks.push(self.argument(arguments.len()));
         }
         format!("{column} IN ({})", marks.join(", "))

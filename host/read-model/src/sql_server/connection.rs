@@ -1,0 +1,363 @@
+//! Connections to one SQL Server database: some that write, some that read, and those that make, flip and drop. A session whose request
+//! failed or was given up half-way is never used again.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
+use tiberius::error::Error;
+use tiberius::{Client, Config, Row, SqlBulkCopyOptions, TokenRow};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
+
+use super::dialect;
+use super::error::SqlServerError;
+use super::server::{Access, Server};
+
+/// How many may write at a time, and how many may read.
+const CONNECTIONS: u32 = 16;
+
+/// How many may make, flip or drop at a time.
+const ALTERATIONS: u32 = 4;
+
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long a server may take to be reached.
+const REACH: Duration = Duration::from_secs(10);
+
+/// One database.
+pub(super) struct Database {
+    /// The target's name.
+    pub(super) name: String,
+    pub(super) server: Server,
+    writers: Sessions,
+    readers: Sessions,
+    alterers: Sessions,
+}
+
+/// Why a database cannot be had.
+#[derive(Debug)]
+pub(super) enum NotOpened {
+    Database(SqlServerError),
+    /// What is wrong with the URL.
+    Address(String),
+    /// Its version, which is too old.
+    Unsupported(String),
+    ReadOnly,
+}
+
+impl From<SqlServerError> for NotOpened {
+    fn from(error: SqlServerError) -> NotOpened {
+        NotOpened::Database(error)
+    }
+}
+
+impl Database {
+    /// Connects once, to learn what server it is: unlike the pools, this does not wait for one that is not there.
+    pub(super) async fn open(name: &str, url: &str) -> Result<Database, NotOpened> {
+        let config = super::address::read(url).map_err(NotOpened::Address)?;
+        let server = Server::ask(&mut Session::connect(&config, dialect::WRITER).await?).await?;
+        if !server.is_supported() {
+            return Err(NotOpened::Unsupported(server.version));
+        }
+        if server.access == Access::ReadOnly {
+            return Err(NotOpened::ReadOnly);
+        }
+        let reader = dialect::reader(server.snapshots);
+        Ok(Database {
+            name: name.to_owned(),
+            server,
+            writers: Sessions::new(&config, dialect::WRITER, CONNECTIONS),
+            readers: Sessions::new(&config, reader, CONNECTIONS),
+            alterers: Sessions::new(&config, dialect::SHORT_LOCKS, ALTERATIONS),
+        })
+    }
+
+    /// A connection that writes.
+    pub(super) async fn writer(&self) -> Result<Held, SqlServerError> {
+        self.writers.get().await
+    }
+
+    /// A connection that reads.
+    pub(super) async fn reader(&self) -> Result<Held, SqlServerError> {
+        self.readers.get().await
+    }
+
+    /// Begins to write.
+    pub(super) async fn write(&self) -> Result<Transaction, SqlServerError> {
+        Transaction::begin(self.writer().await?).await
+    }
+
+    /// Begins to read one moment of the data, where the database keeps snapshots.
+    pub(super) async fn read(&self) -> Result<Transaction, SqlServerError> {
+        Transaction::begin(self.reader().await?).await
+    }
+
+    /// Begins to make, flip or drop.
+    pub(super) async fn alter(&self) -> Result<Transaction, SqlServerError> {
+        Transaction::begin(self.alterers.get().await?).await
+    }
+}
+
+/// A session that goes back to its pool.
+pub(super) type Held = PooledConnection<'static, Manager>;
+
+/// Sessions with the same settings.
+struct Sessions {
+    pool: Pool<Manager>,
+    failed: LastError,
+}
+
+impl Sessions {
+    fn new(config: &Config, settings: &'static str, most: u32) -> Sessions {
+        let failed = LastError::default();
+        let pool = Pool::builder()
+            .max_size(most)
+            .connection_timeout(PATIENCE)
+            // A wrong password is not tried again and again: servers lock a login for that.
+            .retry_connection(false)
+            .error_sink(failed.boxed_clone())
+            .build_unchecked(Manager { config: config.clone(), settings });
+        Sessions { pool, failed }
+    }
+
+    async fn get(&self) -> Result<Held, SqlServerError> {
+        self.pool.get_owned().await.map_err(|error| match error {
+            RunError::User(error) => error,
+            RunError::TimedOut => SqlServerError::NoConnection { last: self.failed.take() },
+        })
+    }
+}
+
+/// What connecting failed with lately.
+#[derive(Debug, Clone, Default)]
+struct LastError(Arc<Mutex<Option<String>>>);
+
+impl LastError {
+    fn take(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl ErrorSink<SqlServerError> for LastError {
+    fn sink(&self, error: SqlServerError) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+    }
+
+    fn boxed_clone(&self) -> Box<dyn ErrorSink<SqlServerError>> {
+        Box::new(self.clone())
+    }
+}
+
+/// Makes sessions for a pool.
+pub(super) struct Manager {
+    config: Config,
+    settings: &'static str,
+}
+
+impl ManageConnection for Manager {
+    type Connection = Session;
+    type Error = SqlServerError;
+
+    async fn connect(&self) -> Result<Session, SqlServerError> {
+        Session::connect(&self.config, self.settings).await
+    }
+
+    async fn is_valid(&self, session: &mut Session) -> Result<(), SqlServerError> {
+        session.batch(dialect::PING).await
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.state != State::Idle
+    }
+}
+
+/// One conversation with the server.
+pub(super) struct Session {
+    client: Client<Compat<TcpStream>>,
+    state: State,
+    /// Temporary tables that this session has.
+    pub(super) stages: HashSet<String>,
+}
+
+/// Where a conversation stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Idle,
+    InTransaction,
+    /// A request is under way; where nobody waits for it any more, it failed or was given up.
+    Asked,
+}
+
+impl Session {
+    pub(super) async fn connect(config: &Config, settings: &'static str) -> Result<Session, SqlServerError> {
+        let client = match Session::reach(config).await {
+            // Azure names the machine that really has the database.
+            Err(Error::Routing { host, port }) => {
+                let mut there = config.clone();
+                there.host(host);
+                there.port(port);
+                Session::reach(&there).await?
+            }
+            reached => reached?,
+        };
+        let mut session = Session { client, state: State::Idle, stages: HashSet::new() };
+        session.batch(dialect::CONNECTION).await?;
+        session.batch(settings).await?;
+        Ok(session)
+    }
+
+    async fn reach(config: &Config) -> Result<Client<Compat<TcpStream>>, Error> {
+        let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, "the server does not answer");
+        let stream = timeout(REACH, TcpStream::connect(config.get_addr())).await.map_err(late)??;
+        stream.set_nodelay(true)?;
+        Client::connect(config.clone(), stream.compat_write()).await
+    }
+
+    /// Says statements without arguments.
+    pub(super) async fn batch(&mut self, sql: &str) -> Result<(), SqlServerError> {
+        let before = std::mem::replace(&mut self.state, State::Asked);
+        self.client.simple_query(sql).await?.into_results().await?;
+        self.state = before;
+        Ok(())
+    }
+
+    async fn begin(&mut self) -> Result<(), SqlServerError> {
+        self.batch("BEGIN TRANSACTION").await?;
+        self.state = State::InTransaction;
+        Ok(())
+    }
+
+    async fn end(&mut self, sql: &str) -> Result<(), SqlServerError> {
+        self.batch(sql).await?;
+        self.state = State::Idle;
+        Ok(())
+    }
+
+    /// Loads rows into a table, whole, in the order of its columns.
+    pub(super) async fn load<'r>(
+        &mut self,
+        table: &str,
+        options: SqlBulkCopyOptions,
+        rows: impl Iterator<Item = TokenRow<'r>>,
+    ) -> Result<(), SqlServerError> {
+        let before = std::mem::replace(&mut self.state, State::Asked);
+        let mut load = self.client.bulk_insert_with_options(table, &["*"], options, &[]).await?;
+        for row in rows {
+            load.send(row).await?;
+        }
+        load.finalize().await?;
+        self.state = before;
+        Ok(())
+    }
+}
+
+/// A statement with its arguments.
+pub(super) struct Query<'q>(tiberius::Query<'q>);
+
+/// A statement whose arguments are `@P1`, `@P2` and so on.
+pub(super) fn query<'q>(sql: impl Into<std::borrow::Cow<'q, str>>) -> Query<'q> {
+    Query(tiberius::Query::new(sql))
+}
+
+impl<'q> Query<'q> {
+    /// The next argument.
+    pub(super) fn bind(mut self, value: impl tiberius::IntoSql<'q> + 'q) -> Query<'q> {
+        self.0.bind(value);
+        self
+    }
+
+    /// How many rows it changed.
+    pub(super) async fn execute(self, session: &mut Session) -> Result<u64, SqlServerError> {
+        let before = std::mem::replace(&mut session.state, State::Asked);
+        let done = self.0.execute(&mut session.client).await?;
+        session.state = before;
+        Ok(done.total())
+    }
+
+    /// The rows of its answer.
+    pub(super) async fn rows(self, session: &mut Session) -> Result<Vec<Row>, SqlServerError> {
+        let before = std::mem::replace(&mut session.state, State::Asked);
+        let rows = self.0.query(&mut session.client).await?.into_first_result().await?;
+        session.state = before;
+        Ok(rows)
+    }
+
+    /// The first row of its answer.
+    pub(super) async fn row(self, session: &mut Session) -> Result<Option<Row>, SqlServerError> {
+        Ok(self.rows(session).await?.into_iter().next())
+    }
+
+    /// The one row that it always answers with.
+    pub(super) async fn one(self, session: &mut Session) -> Result<Row, SqlServerError> {
+        let none = || Error::Protocol("an answer without a row".into());
+        Ok(self.row(session).await?.ok_or_else(none)?)
+    }
+
+    /// The rows of its answer as they come.
+    pub(super) async fn stream(self, session: &mut Session) -> Result<Rows<'_>, SqlServerError> {
+        let before = std::mem::replace(&mut session.state, State::Asked);
+        let rows = self.0.query(&mut session.client).await?.into_row_stream();
+        Ok(Rows { rows, state: &mut session.state, before })
+    }
+}
+
+/// An answer that is being read. Dropped before its end it takes the session with it.
+pub(super) struct Rows<'s> {
+    rows: BoxStream<'s, tiberius::Result<Row>>,
+    state: &'s mut State,
+    before: State,
+}
+
+impl Rows<'_> {
+    pub(super) async fn next(&mut self) -> Result<Option<Row>, SqlServerError> {
+        let row = self.rows.try_next().await?;
+        if row.is_none() {
+            *self.state = self.before;
+        }
+        Ok(row)
+    }
+}
+
+/// A transaction. Dropped before its end it is rolled back.
+pub(super) struct Transaction(Option<Held>);
+
+impl Transaction {
+    async fn begin(mut session: Held) -> Result<Transaction, SqlServerError> {
+        session.begin().await?;
+        Ok(Transaction(Some(session)))
+    }
+
+    pub(super) async fn commit(mut self) -> Result<(), SqlServerError> {
+        self.end("COMMIT TRANSACTION").await
+    }
+}
+
+impl std::ops::Deref for Transaction {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        self.0.as_deref().expect("there until the transaction is dropped")
+    }
+}
+
+impl std::ops::DerefMut for Transaction {
+    fn deref_mut(&mut self) -> &mut Session {
+        self.0.as_deref_mut().expect("there until the transaction is dropped")
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        let Some(mut session) = self.0.take() else { return };
+        // What was given up half-way cannot be rolled back by asking: closing the connection does it.
+        if session.state == State::InTransaction {
+            tokio::spawn(async move { drop(session.end("ROLLBACK TRANSACTION").await) });
+        }
+    }
+}

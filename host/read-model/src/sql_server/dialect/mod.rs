@@ -1,0 +1,177 @@
+//! SQL Server's SQL: names, types, conditions. Statements of the catalog are in `catalog`, those of generations' tables and of the views
+//! over them in `tables`. SQL text exists nowhere else for this database.
+
+pub(super) mod catalog;
+#[cfg(test)]
+mod snapshots;
+pub(super) mod tables;
+
+use reel_projector::ColumnType;
+
+use super::server::Snapshots;
+use crate::query::{Case, Direction, Nulls};
+use crate::sql::{Argument, Dialect, Values};
+
+/// The collation that compares text by its code units.
+pub(super) const COLLATION: &str = "Latin1_General_100_BIN2";
+
+/// The most arguments of one statement, with some to spare for what the driver adds.
+pub(super) const ARGUMENTS: usize = 2_000;
+
+/// Settings of every connection: an error undoes its whole transaction; names, texts and NULLs mean what they mean in the standard.
+pub(super) const CONNECTION: &str = "SET XACT_ABORT, QUOTED_IDENTIFIER, ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, \
+     CONCAT_NULL_YIELDS_NULL ON; SET NUMERIC_ROUNDABORT, NOCOUNT OFF";
+
+/// Settings of the connections that write: nobody waits for a lock without end.
+pub(super) const WRITER: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCK_TIMEOUT 10000";
+
+/// Settings of the connections that make, flip and drop: who reads or writes is not kept waiting for long while we wait for a lock.
+pub(super) const SHORT_LOCKS: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET LOCK_TIMEOUT 500";
+
+/// From here on in this session, which holds the writers up already, a view that somebody reads is not waited for: the flip is tried
+/// again.
+pub(super) const SHORTER_LOCKS: &str = "SET LOCK_TIMEOUT 100";
+
+/// Does nothing.
+pub(super) const PING: &str = "SELECT 1";
+
+/// Settings of the connections that read: one moment of the data, where the database keeps it.
+pub(super) fn reader(snapshots: Snapshots) -> &'static str {
+    match snapshots {
+        Snapshots::Allowed => "SET TRANSACTION ISOLATION LEVEL SNAPSHOT; SET LOCK_TIMEOUT 10000",
+        Snapshots::Refused => WRITER,
+    }
+}
+
+/// A name, quoted.
+pub(super) fn quote(name: &str) -> String {
+    format!("[{}]", name.replace(']', "]]"))
+}
+
+/// An argument as a value of its column: the driver says `datetime2(7)` for every moment and the collation of the database for every text,
+/// and what differs in type or collation from a column is found without its index, or not compared at all.
+pub(super) fn typed(argument: &str, kind: ColumnType) -> String {
+    match kind {
+        ColumnType::Decimal { .. } | ColumnType::Time | ColumnType::Timestamp => {
+            format!("CAST({argument} AS {})", type_name(kind))
+        }
+        ColumnType::Text { .. } | ColumnType::Json => format!("{argument} COLLATE {COLLATION}"),
+        _ => argument.to_owned(),
+    }
+}
+
+/// The type that values of a column are kept in, without its collation.
+pub(super) fn type_name(kind: ColumnType) -> String {
+    match kind {
+        ColumnType::Boolean => "bit".to_owned(),
+        ColumnType::Int16 => "smallint".to_owned(),
+        ColumnType::Int32 => "int".to_owned(),
+        ColumnType::Int64 => "bigint".to_owned(),
+        ColumnType::Double => "float(53)".to_owned(),
+        ColumnType::Decimal { precision, scale } => format!("decimal({precision}, {scale})"),
+        // A character beyond U+FFFF counts twice.
+        ColumnType::Text { length: Some(length) } if length <= 2_000 => format!("nvarchar({})", 2 * length),
+        ColumnType::Text { .. } | ColumnType::Json => "nvarchar(max)".to_owned(),
+        ColumnType::Bytes { length: Some(length) } if length <= 8_000 => format!("varbinary({length})"),
+        ColumnType::Bytes { .. } => "varbinary(max)".to_owned(),
+        ColumnType::Uuid => "uniqueidentifier".to_owned(),
+        ColumnType::Date => "date".to_owned(),
+        ColumnType::Time => "time(6)".to_owned(),
+        ColumnType::Timestamp => "datetime2(6)".to_owned(),
+    }
+}
+
+/// SQL Server's way to say what databases say differently.
+pub(super) struct SqlServer;
+
+impl Dialect for SqlServer {
+    const TRUE: &'static str = "1 = 1";
+    const FALSE: &'static str = "1 = 0";
+    const COUNT: &'static str = "count_big(*)";
+
+    fn quote(&self, name: &str) -> String {
+        quote(name)
+    }
+
+    /// With the table's name before it: a column may come twice in a list, and is not to be taken for its own copy.
+    fn column(&self, name: &str) -> String {
+        format!("t.{}", quote(name))
+    }
+
+    fn argument(&self, number: usize) -> String {
+        format!("@P{number}")
+    }
+
+    fn value(&self, number: usize, kind: ColumnType) -> String {
+        typed(&self.argument(number), kind)
+    }
+
+    fn equals(&self, column: &str, value: &str, kind: ColumnType) -> String {
+        match kind {
+            // `=` takes 'a' and 'a ' for the same.
+            ColumnType::Text { .. } | ColumnType::Json => {
+                format!("({column} = {value} AND DATALENGTH({column}) = DATALENGTH({value}))")
+            }
+            _ => format!("{column} = {value}"),
+        }
+    }
+
+    fn differs(&self, column: &str, value: &str, kind: ColumnType) -> String {
+        match kind {
+            ColumnType::Text { .. } | ColumnType::Json => format!("NOT {}", self.equals(column, value, kind)),
+            _ => format!("{column} <> {value}"),
+        }
+    }
+
+    fn pattern(&self, pattern: String) -> String {
+        // `[` begins a set of characters here, unless it is taken literally already.
+        let mut literal = false;
+        let mut text = String::with_capacity(pattern.len());
+        for letter in pattern.chars() {
+            if letter == '[' && !literal {
+                text.push('\\');
+            }
+            literal = letter == '\\' && !literal;
+            text.push(letter);
+        }
+        text
+    }
+
+    fn like(&self, column: &str, pattern: &str, case: Case) -> String {
+        let pattern = format!("{pattern} COLLATE {COLLATION} ESCAPE N'\\'");
+        match case {
+            Case::Sensitive => format!("{column} LIKE {pattern}"),
+            // `lower` knows all letters of Unicode; on every other database it is the ASCII ones.
+            Case::Insensitive => format!(
+                "TRANSLATE({column}, N'ABCDEFGHIJKLMNOPQRSTUVWXYZ', N'abcdefghijklmnopqrstuvwxyz') COLLATE {COLLATION} LIKE {pattern}"
+            ),
+        }
+    }
+
+    fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
+        let terms: Vec<String> = values
+            .values
+            .iter()
+            .map(|value| {
+                arguments.push(Argument::Value(values.kind, value));
+                self.equals(column, &self.value(arguments.len(), values.kind), values.kind)
+            })
+            .collect();
+        format!("({})", terms.join(" OR "))
+    }
+
+    fn ordered(&self, column: &str, direction: Direction, nulls: Option<Nulls>) -> String {
+        // NULL is less than every value here.
+        let place = match (nulls, direction) {
+            (Some(Nulls::Last), Direction::Ascending) => format!("CASE WHEN {column} IS NULL THEN 1 ELSE 0 END, "),
+            (Some(Nulls::First), Direction::Descending) => format!("CASE WHEN {column} IS NULL THEN 0 ELSE 1 END, "),
+            _ => String::new(),
+        };
+        let direction = if direction == Direction::Descending { " DESC" } else { "" };
+        format!("{place}{column}{direction}")
+    }
+
+    fn page(&self, limit: &str, offset: &str) -> String {
+        format!(" OFFSET {offset} ROWS FETCH NEXT {limit} ROWS ONLY")
+    }
+}

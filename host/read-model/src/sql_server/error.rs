@@ -1,0 +1,153 @@
+//! What SQL Server's errors mean for the caller.
+
+use std::io;
+
+use tiberius::error::Error;
+
+use crate::fault::{DriverError, Fault, Severity};
+
+/// The driver's error, or the pool's.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SqlServerError {
+    /// The server answered with an error.
+    #[error("{message} (error {number})")]
+    Server {
+        /// The server's own number.
+        number: u32,
+        /// The server's words.
+        message: String,
+    },
+    /// The server was not reached, or the conversation broke off.
+    #[error(transparent)]
+    Driver(Error),
+    /// No connection could be had in time.
+    #[error("no connection could be had in time{}", .last.as_deref().map(|last| format!(" ({last})")).unwrap_or_default())]
+    NoConnection {
+        /// What connecting failed with lately.
+        last: Option<String>,
+    },
+}
+
+/// What goes wrong inside this adapter.
+pub(super) type SqlServerFault<O> = Fault<SqlServerError, O>;
+
+impl<O> From<SqlServerError> for SqlServerFault<O> {
+    fn from(error: SqlServerError) -> SqlServerFault<O> {
+        Fault::Database(error)
+    }
+}
+
+impl From<Error> for SqlServerError {
+    fn from(error: Error) -> SqlServerError {
+        match error {
+            Error::Server(token) => SqlServerError::Server { number: token.code(), message: token.message().to_owned() },
+            other => SqlServerError::Driver(other),
+        }
+    }
+}
+
+impl From<io::Error> for SqlServerError {
+    fn from(error: io::Error) -> SqlServerError {
+        SqlServerError::Driver(error.into())
+    }
+}
+
+/// Passing errors of the server: a deadlock, a lock that takes too long, a conflict of snapshots; too little memory, a full disk or log;
+/// a session that was killed, a shutdown, a database that starts, moves or became a replica; Azure's ways to say "not now". So is a
+/// server that knows the login or the database no more: it did once, or we would not be here.
+const TRANSIENT: [u32; 46] = [
+    64, 233, 596, 615, 701, 802, 845, 911, 916, 921, 922, 923, 924, 926, 927, 976, 978, 982, 983, 1105, 1204, 1205, 1222, 3906,
+    3908, 3960, 3961, 4060, 4221, 6005, 8645, 8651, 9002, 10928, 10929, 17142, 18456, 40197, 40501, 40613, 41839, 49918, 49919,
+    49920, LOCK_REFUSED, 10054,
+];
+
+/// Our own number where an application lock was not to be had.
+const LOCK_REFUSED: u32 = 51_222;
+
+/// What a server that speaks T-SQL over another engine (Babelfish) says where it has no number of SQL Server's for it.
+const UNNUMBERED: u32 = 33_557_097;
+
+impl SqlServerError {
+    /// Whether it would happen again.
+    pub(super) fn is_permanent(&self) -> bool {
+        self.severity() == Severity::Permanent
+    }
+
+    /// The server's own number, where it answered.
+    pub(super) fn number(&self) -> Option<u32> {
+        match self {
+            SqlServerError::Server { number, .. } => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn unnumbered(&self, words: &[&str]) -> bool {
+        matches!(self, SqlServerError::Server { number: UNNUMBERED, message } if words.iter().any(|words| message.contains(words)))
+    }
+
+    /// Whether a lock was not to be had in time, this transaction was chosen to end a deadlock, or it met another one's changes: trying
+    /// again is enough.
+    pub(super) fn is_lock_timeout(&self) -> bool {
+        let numbered = matches!(self.number(), Some(1205 | 1222 | 3960 | LOCK_REFUSED));
+        numbered || self.unnumbered(&["lock timeout", "could not serialize", "deadlock"])
+    }
+
+    /// Whether a table is not there, or was changed since the reader's moment.
+    pub(super) fn is_undefined_table(&self) -> bool {
+        matches!(self.number(), Some(208 | 3961)) || self.unnumbered(&["does not exist"])
+    }
+
+    /// Whether something else depends on what was to be dropped.
+    pub(super) fn is_depended_on(&self) -> bool {
+        matches!(self.number(), Some(3726 | 3729)) || self.unnumbered(&["depend on it"])
+    }
+
+    /// Whether the login has not the right to do this.
+    pub(super) fn is_denied(&self) -> bool {
+        let numbered = matches!(self.number(), Some(229 | 230 | 262 | 297 | 300 | 1088 | 2760 | 15_151 | 15_247));
+        numbered || self.unnumbered(&["permission denied", "must be owner"])
+    }
+}
+
+impl DriverError for SqlServerError {
+    fn severity(&self) -> Severity {
+        let transient = match self {
+            SqlServerError::Server { number, .. } => {
+                TRANSIENT.contains(number) || self.is_lock_timeout() || self.unnumbered(&["terminating connection"])
+            }
+            SqlServerError::Driver(error) => matches!(error, Error::Io { .. } | Error::Protocol(_) | Error::Routing { .. }),
+            SqlServerError::NoConnection { .. } => true,
+        };
+        if transient { Severity::Transient } else { Severity::Permanent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(number: u32, message: &str) -> SqlServerError {
+        SqlServerError::Server { number, message: message.to_owned() }
+    }
+
+    #[test]
+    fn what_is_tried_again() {
+        for number in [1205, 1222, 3960, LOCK_REFUSED] {
+            let error = server(number, "…");
+            assert!(error.is_lock_timeout() && !error.is_permanent(), "{error}");
+        }
+        let timeout = server(UNNUMBERED, "canceling statement due to lock timeout");
+        assert!(timeout.is_lock_timeout() && !timeout.is_permanent());
+        assert!(server(2627, "Violation of PRIMARY KEY constraint").is_permanent());
+        assert!(server(UNNUMBERED, "syntax error").is_permanent());
+        assert!(!SqlServerError::NoConnection { last: None }.is_permanent());
+    }
+
+    #[test]
+    fn what_the_server_says_is_shown_with_its_number() {
+        let error = server(4060, "Cannot open database \"x\"");
+        assert_eq!(error.to_string(), "Cannot open database \"x\" (error 4060)");
+        let error = SqlServerError::NoConnection { last: Some("refused".to_owned()) };
+        assert_eq!(error.to_string(), "no connection could be had in time (refused)");
+    }
+}
