@@ -125,7 +125,7 @@ pub(crate) struct Flags {
     /// What feeds the host: local: (the event store itself), or kafka://HOST:PORT,…/TOPIC [default: local:]
     #[arg(long, value_name = "URL")]
     pub(crate) topic: Option<String>,
-    /// A read database: [NAME=]sqlite:PATH, [NAME=]postgres://… or [NAME=]mysql://…; may be given several times, the first is the default one
+    /// A read database: [NAME=]sqlite:PATH, [NAME=]postgres://…, [NAME=]mysql://… or [NAME=]sqlserver://…; may be given several times, the first is the default one
     #[arg(long = "target", value_name = "[NAME=]URL")]
     pub(crate) targets: Vec<String>,
     /// Most events in one batch [default: 20000]

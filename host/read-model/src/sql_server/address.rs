@@ -18,10 +18,11 @@ const PORT: u16 = 1433;
 pub(super) fn read(url: &str) -> Result<Config, String> {
     let url = Url::parse(url).map_err(|error| format!("its URL is none ({error}): {FORM}"))?;
     let text = |part: &str| {
-        let decoded = percent_decode_str(part).decode_utf8().map(|text| text.into_owned());
+        let decoded = percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
         decoded.map_err(|_| "its URL has bytes in it that are no UTF-8".to_owned())
     };
-    let host = url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("its URL names no host: {FORM}"))?;
+    let host =
+        url.host_str().filter(|host| !host.is_empty()).ok_or_else(|| format!("its URL names no host: {FORM}"))?;
     let database = text(url.path().trim_start_matches('/'))?;
     if database.is_empty() {
         return Err(format!("its URL names no database: {FORM}"));

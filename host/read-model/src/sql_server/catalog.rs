@@ -98,11 +98,7 @@ pub(super) async fn generations(session: &mut Session, manifests: &Manifests) ->
 }
 
 /// A generation that is there, dropped or not.
-pub(super) async fn generation(
-    session: &mut Session,
-    manifests: &Manifests,
-    id: GenerationId,
-) -> Outcome<Generation> {
+pub(super) async fn generation(session: &mut Session, manifests: &Manifests, id: GenerationId) -> Outcome<Generation> {
     let row = query(sql::GENERATION).bind(id.0).row(session).await?;
     let row = row.ok_or_else(|| Fault::Own(no_generation(id)))?;
     read_generation(session, manifests, generation_entry(&row)?).await
@@ -131,11 +127,7 @@ pub(super) async fn live(
     }
 }
 
-async fn read_generation(
-    session: &mut Session,
-    manifests: &Manifests,
-    entry: GenerationEntry,
-) -> Outcome<Generation> {
+async fn read_generation(session: &mut Session, manifests: &Manifests, entry: GenerationEntry) -> Outcome<Generation> {
     let manifest = match manifests.get(&entry.digest) {
         Some(manifest) => manifest,
         None => {
@@ -159,11 +151,7 @@ pub(super) async fn set_state(
     Ok(())
 }
 
-pub(super) async fn set_condition(
-    session: &mut Session,
-    id: GenerationId,
-    condition: &Condition,
-) -> Outcome<()> {
+pub(super) async fn set_condition(session: &mut Session, id: GenerationId, condition: &Condition) -> Outcome<()> {
     let entry = ConditionEntry::of(condition);
     let set = query(sql::SET_CONDITION)
         .bind(entry.word)
@@ -295,12 +283,7 @@ fn dead_letter(row: &Row) -> Outcome<DeadLetter> {
     })
 }
 
-pub(super) async fn decisions(
-    session: &mut Session,
-    log: LogId,
-    digest: &str,
-    settings: &str,
-) -> Outcome<Vec<u64>> {
+pub(super) async fn decisions(session: &mut Session, log: LogId, digest: &str, settings: &str) -> Outcome<Vec<u64>> {
     let decisions = query(sql::DECISIONS).bind(log.to_string()).bind(digest).bind(settings_digest(settings));
     decisions.rows(session).await?.iter().map(|row| Ok(number(get(row, 0)?)?)).collect()
 }

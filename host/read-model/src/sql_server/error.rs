@@ -40,7 +40,9 @@ impl<O> From<SqlServerError> for SqlServerFault<O> {
 impl From<Error> for SqlServerError {
     fn from(error: Error) -> SqlServerError {
         match error {
-            Error::Server(token) => SqlServerError::Server { number: token.code(), message: token.message().to_owned() },
+            Error::Server(token) => {
+                SqlServerError::Server { number: token.code(), message: token.message().to_owned() }
+            }
             other => SqlServerError::Driver(other),
         }
     }
@@ -56,9 +58,52 @@ impl From<io::Error> for SqlServerError {
 /// a session that was killed, a shutdown, a database that starts, moves or became a replica; Azure's ways to say "not now". So is a
 /// server that knows the login or the database no more: it did once, or we would not be here.
 const TRANSIENT: [u32; 46] = [
-    64, 233, 596, 615, 701, 802, 845, 911, 916, 921, 922, 923, 924, 926, 927, 976, 978, 982, 983, 1105, 1204, 1205, 1222, 3906,
-    3908, 3960, 3961, 4060, 4221, 6005, 8645, 8651, 9002, 10928, 10929, 17142, 18456, 40197, 40501, 40613, 41839, 49918, 49919,
-    49920, LOCK_REFUSED, 10054,
+    64,
+    233,
+    596,
+    615,
+    701,
+    802,
+    845,
+    911,
+    916,
+    921,
+    922,
+    923,
+    924,
+    926,
+    927,
+    976,
+    978,
+    982,
+    983,
+    1105,
+    1204,
+    1205,
+    1222,
+    3906,
+    3908,
+    3960,
+    3961,
+    4060,
+    4221,
+    6005,
+    8645,
+    8651,
+    9002,
+    10928,
+    10929,
+    17142,
+    18456,
+    40197,
+    40501,
+    40613,
+    41839,
+    49918,
+    49919,
+    49920,
+    LOCK_REFUSED,
+    10054,
 ];
 
 /// Our own number where an application lock was not to be had.
@@ -115,7 +160,9 @@ impl DriverError for SqlServerError {
             SqlServerError::Server { number, .. } => {
                 TRANSIENT.contains(number) || self.is_lock_timeout() || self.unnumbered(&["terminating connection"])
             }
-            SqlServerError::Driver(error) => matches!(error, Error::Io { .. } | Error::Protocol(_) | Error::Routing { .. }),
+            SqlServerError::Driver(error) => {
+                matches!(error, Error::Io { .. } | Error::Protocol(_) | Error::Routing { .. })
+            }
             SqlServerError::NoConnection { .. } => true,
         };
         if transient { Severity::Transient } else { Severity::Permanent }

@@ -2,8 +2,8 @@
 
 use super::connection::Database;
 use super::dialect::quote;
-use super::server::{Server, Snapshots};
 use super::not_opened;
+use super::server::{Server, Snapshots};
 use crate::examine::{Examined, Finding};
 
 /// Looks at the database at `url`.

@@ -24,11 +24,7 @@ const PASSING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Makes a generation: its entry, its checkpoints, its tables.
-pub(super) async fn create(
-    session: &mut Session,
-    manifests: &Manifests,
-    new: &NewGeneration,
-) -> Outcome<Generation> {
+pub(super) async fn create(session: &mut Session, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
     check_new(new).map_err(Fault::Own)?;
     check_width(new).map_err(Fault::Own)?;
     if catalog::manifest(session, &new.digest).await?.is_none() {
@@ -141,11 +137,7 @@ pub(super) async fn flip(
 
 /// Waits a short while until `to` is at or past the live generation's checkpoints, which stand still meanwhile: whichever hosts run
 /// the two, commands that keep arriving cannot make them miss each other for ever. How it is behind, if it still is.
-async fn pass(
-    session: &mut Session,
-    standing: &[Checkpoint],
-    to: GenerationId,
-) -> Outcome<Option<FlipOutcome>> {
+async fn pass(session: &mut Session, standing: &[Checkpoint], to: GenerationId) -> Outcome<Option<FlipOutcome>> {
     let deadline = Instant::now() + PASSING;
     loop {
         // Read committed: each look sees what was committed since.

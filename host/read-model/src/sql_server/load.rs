@@ -15,8 +15,8 @@ use tokio::sync::Mutex;
 
 use super::catalog::{self, Outcome};
 use super::connection::{Database, Session, Transaction, query};
-use super::dialect::{catalog as sql, tables};
 use super::dialect::tables::Source;
+use super::dialect::{catalog as sql, tables};
 use super::error::SqlServerFault;
 use super::server::Kind;
 use super::values::{self, get};

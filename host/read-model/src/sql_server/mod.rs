@@ -74,7 +74,9 @@ fn not_opened(name: &str, error: NotOpened) -> CatalogError {
         NotOpened::Database(error) => error,
         NotOpened::Address(what) => return unusable(what),
         NotOpened::Unsupported(version) => {
-            return unusable(format!("its server is version {version}: use SQL Server 2017 (14.0) or newer, or Azure SQL"));
+            return unusable(format!(
+                "its server is version {version}: use SQL Server 2017 (14.0) or newer, or Azure SQL"
+            ));
         }
         NotOpened::ReadOnly => {
             return unusable("it takes no writes (a secondary replica?): give the primary's URL".to_owned());
@@ -299,14 +301,12 @@ impl Target for SqlServer {
     }
 
     async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        let work =
-            async { catalog::dead_letters(&mut *self.database.reader().await?, id, after, limit).await };
+        let work = async { catalog::dead_letters(&mut *self.database.reader().await?, id, after, limit).await };
         work.await.map_err(|fault| self.told(fault, "reading dead letters"))
     }
 
     async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError> {
-        let work =
-            async { catalog::decisions(&mut *self.database.reader().await?, log, digest, settings).await };
+        let work = async { catalog::decisions(&mut *self.database.reader().await?, log, digest, settings).await };
         work.await.map_err(|fault| self.told(fault, "reading decisions"))
     }
 

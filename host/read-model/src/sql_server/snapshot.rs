@@ -11,7 +11,7 @@ use reel_projector::change::{KeyValues, Row};
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModelError, Value};
 
 use super::catalog::{self, Outcome};
-use super::connection::{Database, Transaction, query};
+use super::connection::{Database, Query, Transaction, query};
 use super::dialect::{catalog as sql, tables};
 use super::error::{SqlServerError, SqlServerFault};
 use super::server::Snapshots;
@@ -75,7 +75,7 @@ impl Moment {
             Some(key) => (tables::next(self.id, table), key),
         };
         let bound = key.iter().zip(table.key_columns()).map(|(value, column)| Bound(column.kind, value));
-        let asked = bound.fold(query(statement), |query, value| query.bind(value));
+        let asked = bound.fold(query(statement), Query::bind);
         let rows = asked.bind(limit as i64).rows(&mut self.transaction).await?;
         rows.into_iter().map(|row| values::row(row, &kinds)).collect()
     }

@@ -200,7 +200,7 @@ impl Place<'_> {
 impl<'r> Placed<'r> {
     /// The statement that `make` makes of the source.
     fn query(self, make: impl FnOnce(&Source) -> String) -> Query<'r> {
-        self.arguments.into_iter().fold(query(make(&self.source)), |query, value| query.bind(value))
+        self.arguments.into_iter().fold(query(make(&self.source)), Query::bind)
     }
 }
 
@@ -220,7 +220,9 @@ pub(super) async fn stage<R: AsRef<[Value]>>(
         session.stages.insert(stage.clone());
     }
     let kinds: Vec<ColumnType> = columns.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
-    session.load(&stage, SqlBulkCopyOptions::empty(), rows.iter().map(|row| values::staged(&kinds, row.as_ref()))).await?;
+    session
+        .load(&stage, SqlBulkCopyOptions::empty(), rows.iter().map(|row| values::staged(&kinds, row.as_ref())))
+        .await?;
     Ok(stage)
 }
 

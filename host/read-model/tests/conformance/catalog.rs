@@ -259,7 +259,8 @@ pub(crate) async fn a_database_that_is_not_there(place: Arc<Place>) {
     let (make, gone) = match place.kind() {
         TargetKind::SqlServer => {
             user.push_str(":A-long-1-word");
-            let make = format!("CREATE LOGIN {role} WITH PASSWORD = 'A-long-1-word'; CREATE USER {role} FOR LOGIN {role}");
+            let make =
+                format!("CREATE LOGIN {role} WITH PASSWORD = 'A-long-1-word'; CREATE USER {role} FOR LOGIN {role}");
             (make, format!("DROP USER {role}; DROP LOGIN {role}"))
         }
         TargetKind::MySql => {

@@ -29,7 +29,7 @@ pub(crate) async fn sql(url: &str, sql: &str) -> tiberius::Result<Vec<Option<Str
 
 fn text(data: ColumnData<'static>) -> Option<String> {
     match data {
-        ColumnData::String(text) => text.map(|text| text.into_owned()),
+        ColumnData::String(text) => text.map(std::borrow::Cow::into_owned),
         ColumnData::I16(number) => number.map(|number| number.to_string()),
         ColumnData::I32(number) => number.map(|number| number.to_string()),
         ColumnData::I64(number) => number.map(|number| number.to_string()),

@@ -108,8 +108,8 @@ impl Dialect for SqlServer {
 
     fn equals(&self, column: &str, value: &str, kind: ColumnType) -> String {
         match kind {
-            // `=` takes 'a' and 'a ' for the same.
-            ColumnType::Text { .. } | ColumnType::Json => {
+            // `=` takes 'a' and 'a ' for the same, and 0x01 and 0x0100.
+            ColumnType::Text { .. } | ColumnType::Json | ColumnType::Bytes { .. } => {
                 format!("({column} = {value} AND DATALENGTH({column}) = DATALENGTH({value}))")
             }
             _ => format!("{column} = {value}"),
@@ -118,27 +118,19 @@ impl Dialect for SqlServer {
 
     fn differs(&self, column: &str, value: &str, kind: ColumnType) -> String {
         match kind {
-            ColumnType::Text { .. } | ColumnType::Json => format!("NOT {}", self.equals(column, value, kind)),
+            ColumnType::Text { .. } | ColumnType::Json | ColumnType::Bytes { .. } => {
+                format!("NOT {}", self.equals(column, value, kind))
+            }
             _ => format!("{column} <> {value}"),
         }
     }
 
     fn pattern(&self, pattern: String) -> String {
-        // `[` begins a set of characters here, unless it is taken literally already.
-        let mut literal = false;
-        let mut text = String::with_capacity(pattern.len());
-        for letter in pattern.chars() {
-            if letter == '[' && !literal {
-                text.push('\\');
-            }
-            literal = letter == '\\' && !literal;
-            text.push(letter);
-        }
-        text
+        pattern_text(&pattern)
     }
 
     fn like(&self, column: &str, pattern: &str, case: Case) -> String {
-        let pattern = format!("{pattern} COLLATE {COLLATION} ESCAPE N'\\'");
+        let pattern = format!("{pattern} COLLATE {COLLATION}");
         match case {
             Case::Sensitive => format!("{column} LIKE {pattern}"),
             // `lower` knows all letters of Unicode; on every other database it is the ASCII ones.
@@ -173,5 +165,37 @@ impl Dialect for SqlServer {
 
     fn page(&self, limit: &str, offset: &str) -> String {
         format!(" OFFSET {offset} ROWS FETCH NEXT {limit} ROWS ONLY")
+    }
+}
+
+/// A pattern as this server takes it: what is taken literally stands in brackets, and so does `[`, which begins a set of characters.
+fn pattern_text(pattern: &str) -> String {
+    let mut text = String::with_capacity(pattern.len());
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        let (letter, literal) = match letter {
+            '\\' => (letters.next().unwrap_or('\\'), true),
+            letter => (letter, letter == '['),
+        };
+        if literal && matches!(letter, '%' | '_' | '[') {
+            text.extend(['[', letter, ']']);
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_in_brackets() {
+        for (pattern, expected) in
+            [("a%_", "a%_"), ("100\\%%", "100[%]%"), ("\\_\\[[", "[_][[][[]"), ("%\\\\", "%\\"), ("\\a]^-", "a]^-")]
+        {
+            assert_eq!(pattern_text(pattern), expected);
+        }
     }
 }

@@ -344,7 +344,12 @@ fn all(table: &Table) -> String {
 fn joined(table: &Table, columns: &[u16], (source, places): (&Source, &[usize])) -> String {
     let term = |(column, place): (&u16, &usize)| {
         let column = &table.columns[usize::from(*column)];
-        format!("t.{} = {}", quote(&column.name), typed(&source.value(*place, column.kind), column.kind))
+        let (name, value) = (quote(&column.name), typed(&source.value(*place, column.kind), column.kind));
+        match column.kind {
+            // `=` takes 0x01 and 0x0100 for the same.
+            ColumnType::Bytes { .. } => format!("t.{name} = {value} AND DATALENGTH(t.{name}) = DATALENGTH({value})"),
+            _ => format!("t.{name} = {value}"),
+        }
     };
     let terms: Vec<String> = columns.iter().zip(places).map(term).collect();
     terms.join(" AND ")
@@ -375,7 +380,8 @@ pub(in crate::sql_server) fn drop_view(name: &str) -> String {
 
 /// Gives a right again, or denies it again; nothing for a right that is not one on a view's rows.
 pub(in crate::sql_server) fn grant(view: &str, grant: &Grant) -> Option<String> {
-    let known = ["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "VIEW DEFINITION", "CONTROL", "ALTER", "TAKE OWNERSHIP"];
+    let known =
+        ["SELECT", "INSERT", "UPDATE", "DELETE", "REFERENCES", "VIEW DEFINITION", "CONTROL", "ALTER", "TAKE OWNERSHIP"];
     let right = known.iter().find(|known| **known == grant.right)?;
     let columns = grant.column.as_ref().map_or_else(String::new, |column| format!(" ({})", quote(column)));
     let (verb, option) = match grant.state.as_str() {
