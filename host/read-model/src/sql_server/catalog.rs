@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::Checkpoint;
 use reel_projector::ports::{DeadLetter, DeadLetterReason};
 use tiberius::Row;
@@ -14,7 +14,7 @@ use super::error::{SqlServerError, SqlServerFault};
 use super::values::{get, maybe, maybe_text, text};
 use crate::catalog::{
     CHUNK_BYTES, CheckpointEntry, ConditionEntry, GenerationEntry, Manifests, Unreadable, VERSION, Word, check_move,
-    check_relayout, kept, no_generation, no_shard, now, number, settings_digest, title, upgrades_from, uuid,
+    check_relayout, kept, no_generation, no_shard, now, place, settings_digest, title, upgrades_from, uuid,
 };
 use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Decision, Generation, GenerationId, GenerationState};
@@ -264,28 +264,29 @@ pub(super) async fn put_checkpoints<O>(
 pub(super) async fn dead_letters(
     session: &mut Session,
     id: GenerationId,
-    after: u64,
+    after: Place,
     limit: u32,
 ) -> Outcome<Vec<DeadLetter>> {
-    let letters = query(sql::DEAD_LETTERS).bind(id.0).bind(kept(after)).bind(i64::from(limit));
+    let letters = query(sql::DEAD_LETTERS).bind(id.0).bind(kept(after.number())).bind(i64::from(limit));
     letters.rows(session).await?.iter().map(dead_letter).collect()
 }
 
 fn dead_letter(row: &Row) -> Outcome<DeadLetter> {
     Ok(DeadLetter {
-        position: number(get(row, 0)?)?,
+        position: place(get(row, 0)?)?,
         event: uuid(get(row, 1)?)?,
         stream: text(row, 2)?,
         kind: text(row, 3)?,
         reason: DeadLetterReason::read(get(row, 4)?)?,
         code: text(row, 5)?,
         message: text(row, 6)?,
+        original: maybe_text(row, 7)?,
     })
 }
 
-pub(super) async fn decisions(session: &mut Session, log: LogId, digest: &str, settings: &str) -> Outcome<Vec<u64>> {
+pub(super) async fn decisions(session: &mut Session, log: LogId, digest: &str, settings: &str) -> Outcome<Vec<Place>> {
     let decisions = query(sql::DECISIONS).bind(log.to_string()).bind(digest).bind(settings_digest(settings));
-    decisions.rows(session).await?.iter().map(|row| Ok(number(get(row, 0)?)?)).collect()
+    decisions.rows(session).await?.iter().map(|row| Ok(place(get(row, 0)?)?)).collect()
 }
 
 pub(super) async fn decide(session: &mut Session, decision: &Decision) -> Outcome<()> {
@@ -293,7 +294,7 @@ pub(super) async fn decide(session: &mut Session, decision: &Decision) -> Outcom
         .bind(decision.log.to_string())
         .bind(&decision.digest)
         .bind(settings_digest(&decision.settings))
-        .bind(kept(decision.position))
+        .bind(kept(decision.position.number()))
         .bind(decision.decided_at.micros());
     decide.execute(session).await?;
     Ok(())

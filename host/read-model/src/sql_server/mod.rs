@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use reel_events::LogId;
+use reel_events::{LogId, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{Checkpoint, ReadModel};
 use uuid::Uuid;
@@ -300,12 +300,12 @@ impl Target for SqlServer {
         answer.map_err(|fault| self.told(fault, "answering a query"))
     }
 
-    async fn dead_letters(&self, id: GenerationId, after: u64, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
+    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
         let work = async { catalog::dead_letters(&mut *self.database.reader().await?, id, after, limit).await };
         work.await.map_err(|fault| self.told(fault, "reading dead letters"))
     }
 
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<u64>, CatalogError> {
+    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
         let work = async { catalog::decisions(&mut *self.database.reader().await?, log, digest, settings).await };
         work.await.map_err(|fault| self.told(fault, "reading decisions"))
     }

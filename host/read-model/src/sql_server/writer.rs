@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::key::encoded;
 use reel_projector::ports::{Commit, CommitError, DeadLetter};
@@ -41,7 +42,7 @@ pub(super) struct Writer {
 
 /// One table of a generation, as statements see it.
 #[derive(Clone, Copy)]
-struct Place<'t> {
+struct OneTable<'t> {
     id: GenerationId,
     number: usize,
     table: &'t Table,
@@ -60,8 +61,8 @@ impl Writer {
         Writer { database, id: generation.id, manifest: Arc::clone(&generation.manifest) }
     }
 
-    fn place(&self, number: usize) -> Place<'_> {
-        Place { id: self.id, number, table: &self.manifest.tables[number] }
+    fn table(&self, number: usize) -> OneTable<'_> {
+        OneTable { id: self.id, number, table: &self.manifest.tables[number] }
     }
 
     async fn write(&self, commit: &Commit<'_>) -> Result<(), CommitFault> {
@@ -69,7 +70,7 @@ impl Writer {
         self.move_checkpoint(&mut transaction, commit).await?;
         for (number, writes) in commit.writes.tables.iter().enumerate() {
             if !writes.is_empty() {
-                self.place(number).write(&mut transaction, writes).await?;
+                self.table(number).write(&mut transaction, writes).await?;
             }
         }
         put_dead_letters(&mut transaction, self.id, commit.dead_letters).await?;
@@ -105,9 +106,9 @@ impl Writer {
     }
 }
 
-impl Place<'_> {
+impl OneTable<'_> {
     async fn write(self, session: &mut Session, writes: &TableWrites) -> Result<(), CommitFault> {
-        let Place { id, table, .. } = self;
+        let OneTable { id, table, .. } = self;
         self.delete_where(session, &writes.delete_where).await?;
         for keys in chunks(&writes.deletes) {
             let placed = self.put(session, &table.key, keys).await?;
@@ -122,7 +123,7 @@ impl Place<'_> {
 
     /// One statement for filters in a row that name the same columns with a value, and the same as NULL.
     async fn delete_where(self, session: &mut Session, filters: &[RowFilter]) -> Result<(), CommitFault> {
-        let Place { id, table, .. } = self;
+        let OneTable { id, table, .. } = self;
         for alike in filters.chunk_by(|a, b| shape(a) == shape(b)) {
             let (equal, null) = shape(&alike[0]);
             if equal.is_empty() {
@@ -246,13 +247,13 @@ impl ReadModel for Writer {
     }
 
     async fn read(&self, table: u16, keys: &[KeyValues]) -> Result<Vec<Option<Row>>, ReadModelError> {
-        let place = self.place(usize::from(table));
+        let one = self.table(usize::from(table));
         let find = async {
             let mut session = self.database.writer().await?;
-            Ok(place.find(&mut session, keys, tables::select).await?)
+            Ok(one.find(&mut session, keys, tables::select).await?)
         };
         find.await.map_err(|fault: SqlServerFault<ReadModelError>| {
-            let action = format!("reading rows of table {} of generation {}", place.table.name, self.id.0);
+            let action = format!("reading rows of table {} of generation {}", one.table.name, self.id.0);
             fault.told(&self.database.name, &action)
         })
     }
@@ -293,23 +294,25 @@ pub(super) async fn put_dead_letters(
     for letter in letters {
         let put = query(sql::PUT_DEAD_LETTER)
             .bind(id.0)
-            .bind(kept(letter.position))
+            .bind(kept(letter.position.number()))
             .bind(letter.event.to_string())
             .bind(&letter.stream)
             .bind(&letter.kind)
             .bind(letter.reason.word())
             .bind(&letter.code)
-            .bind(&letter.message);
+            .bind(&letter.message)
+            .bind(letter.original.as_deref().unwrap_or_default())
+            .bind(letter.original.is_some());
         put.execute(session).await?;
     }
     Ok(())
 }
 
 /// Ends dead letters; how many there were of those named.
-async fn settle(session: &mut Session, id: GenerationId, settled: &[u64]) -> Result<u64, CommitFault> {
+async fn settle(session: &mut Session, id: GenerationId, settled: &[Place]) -> Result<u64, CommitFault> {
     let mut ended = 0;
     for position in settled {
-        ended += query(sql::SETTLE).bind(id.0).bind(kept(*position)).execute(session).await?;
+        ended += query(sql::SETTLE).bind(id.0).bind(kept(position.number())).execute(session).await?;
     }
     Ok(ended)
 }

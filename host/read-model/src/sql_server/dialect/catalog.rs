@@ -61,7 +61,7 @@ pub(in crate::sql_server) const RAISE_CHECKPOINT: &str =
     "UPDATE reel.[checkpoint] SET epoch = epoch + 1 WHERE generation = @P1 AND shard = @P2";
 pub(in crate::sql_server) const DELETE_CHECKPOINTS: &str = "DELETE FROM reel.[checkpoint] WHERE generation = @P1";
 
-pub(in crate::sql_server) const DEAD_LETTERS: &str = "SELECT TOP (@P3) position, event, stream, kind, reason, code, message \
+pub(in crate::sql_server) const DEAD_LETTERS: &str = "SELECT TOP (@P3) position, event, stream, kind, reason, code, message, original \
      FROM reel.[dead_letter] WHERE generation = @P1 AND position > @P2 ORDER BY position";
 pub(in crate::sql_server) const DELETE_DEAD_LETTERS: &str = "DELETE FROM reel.[dead_letter] WHERE generation = @P1";
 
@@ -130,11 +130,13 @@ pub(in crate::sql_server) const GRANTS: &str = "SELECT CAST(who.name AS nvarchar
      LEFT JOIN sys.columns AS c ON c.object_id = what.major_id AND c.column_id = what.minor_id \
      WHERE what.class = 1 AND what.major_id = OBJECT_ID(@P1)";
 
-/// Keeps a dead letter; one of the same position is replaced.
+/// Keeps a dead letter; one of the same position is replaced. The last argument says whether there is an original.
 pub(in crate::sql_server) const PUT_DEAD_LETTER: &str = "UPDATE reel.[dead_letter] SET event = @P3, stream = @P4, kind = @P5, \
-     reason = @P6, code = @P7, message = @P8 WHERE generation = @P1 AND position = @P2; \
-     IF @@ROWCOUNT = 0 INSERT INTO reel.[dead_letter] (generation, position, event, stream, kind, reason, code, message) \
-     VALUES (@P1, @P2, @P3, @P4, @P5, @P6, @P7, @P8)";
+     reason = @P6, code = @P7, message = @P8, original = CASE WHEN @P10 = 1 THEN @P9 END \
+     WHERE generation = @P1 AND position = @P2; \
+     IF @@ROWCOUNT = 0 INSERT INTO reel.[dead_letter] \
+     (generation, position, event, stream, kind, reason, code, message, original) \
+     VALUES (@P1, @P2, @P3, @P4, @P5, @P6, @P7, @P8, CASE WHEN @P10 = 1 THEN @P9 END)";
 
 /// Ends a dead letter.
 pub(in crate::sql_server) const SETTLE: &str =
@@ -162,11 +164,18 @@ pub(in crate::sql_server) const EXAMINE: &str = "SELECT CAST(SERVERPROPERTY('Pro
      CAST(USER_NAME() AS nvarchar(128)), CAST(DB_NAME() AS nvarchar(128)) \
      FROM sys.databases AS d WHERE d.name = DB_NAME()";
 
-/// What makes version 2 of version 1, and so on.
-pub(in crate::sql_server) const UPGRADES: &[&[&str]] = &[&["CREATE TABLE reel.[lease] (
+/// Who builds or runs which generation, since version 2.
+const CREATE_LEASE: &str = "CREATE TABLE reel.[lease] (
         generation bigint NOT NULL PRIMARY KEY, holder nvarchar(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
         expires_at bigint NOT NULL
-    )"]];
+    )";
+
+/// The message that a dead letter of a foreign topic was, since version 3.
+const ADD_ORIGINAL: &str =
+    "ALTER TABLE reel.[dead_letter] ADD original nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL";
+
+/// What makes version 2 of version 1, and so on.
+pub(in crate::sql_server) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
 
 /// Our schemas, if they are not there: made by somebody who has more rights.
 pub(in crate::sql_server) const SCHEMAS: [&str; 2] = ["reel", "reel_data"];
