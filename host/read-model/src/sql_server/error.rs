@@ -31,12 +31,6 @@ pub(super) enum SqlServerError {
 /// What goes wrong inside this adapter.
 pub(super) type SqlServerFault<O> = Fault<SqlServerError, O>;
 
-impl<O> From<SqlServerError> for SqlServerFault<O> {
-    fn from(error: SqlServerError) -> SqlServerFault<O> {
-        Fault::Database(error)
-    }
-}
-
 impl From<Error> for SqlServerError {
     fn from(error: Error) -> SqlServerError {
         match error {
