@@ -68,6 +68,8 @@ pub(crate) enum Topic {
     Local,
     /// Kafka; the command services' relay fills it.
     Kafka(TopicUrl),
+    /// Kafka; somebody else fills it, and there is no event store.
+    Foreign(TopicUrl),
 }
 
 /// Where history is sealed, and how.
@@ -144,12 +146,19 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
     if file.topic_partitions == 0 {
         return Err(CliError::Usage("configuration: topic-partitions must be at least 1".into()));
     }
+    let topic = topic(flags.topic.as_deref(), file.topic)?;
+    if let Topic::Foreign(url) = &topic {
+        let is_store_given = flags.store.is_some() || file.store.is_some();
+        check_foreign(url, process, (is_store_given, file.archive.url.as_deref()))?;
+    }
+    let archive = file.archive.checked(&data)?;
     Ok(Config {
         listen,
         token,
         plugin: file.plugin.limits(),
         store: store(flags.store.as_deref(), file.store, &data)?,
-        topic: topic(flags.topic.as_deref(), file.topic)?,
+        archive: archive.filter(|_| !matches!(topic, Topic::Foreign(_))),
+        topic,
         topic_partitions: file.topic_partitions,
         targets: targets::resolve(&flags.targets, file.targets, &data)?,
         drain: Duration::from_secs(file.drain_seconds),
@@ -158,7 +167,6 @@ fn resolve(file: File, flags: &Flags, process: Process) -> Result<Config, CliErr
         memory_bytes: memory.map(|mebibytes| mebibytes << 20),
         throttle,
         keep_previous: file.host.keep_previous,
-        archive: file.archive.checked(&data)?,
         limits: file.limits.checked()?,
         log_change: if flags.accept_new_log { LogChange::Rebuild } else { LogChange::Halt },
         data,
@@ -181,10 +189,33 @@ fn topic(flag: Option<&str>, file: Option<Given>) -> Result<Topic, CliError> {
     if url.whole() == "local:" {
         return Ok(Topic::Local);
     }
-    let kafka = url.whole().parse().map(Topic::Kafka);
-    kafka.map_err(|error: TopicUrlError| {
-        CliError::Usage(format!("topic {url}: {error}; local: is the event store itself"))
-    })
+    let kafka: Result<TopicUrl, TopicUrlError> = url.whole().parse();
+    let kafka =
+        kafka.map_err(|error| CliError::Usage(format!("topic {url}: {error}; local: is the event store itself")))?;
+    Ok(if kafka.foreign().is_some() { Topic::Foreign(kafka) } else { Topic::Kafka(kafka) })
+}
+
+/// What does not go with another producer's topic.
+fn check_foreign(
+    url: &TopicUrl,
+    process: Process,
+    (is_store_given, archive): (bool, Option<&str>),
+) -> Result<(), CliError> {
+    let refused = |what: &str| {
+        Err(CliError::Usage(format!("configuration: {url} is another producer's topic (foreign=…), {what}")))
+    };
+    match process {
+        Process::CommandService => {
+            refused("and a command service publishes into Reel's own: give that one, or start reel serve host")
+        }
+        Process::Host | Process::Up if is_store_given => {
+            refused("which has no event store behind it: leave out store (--store, REEL_STORE)")
+        }
+        Process::Host | Process::Up if archive.is_some_and(|archive| archive != "none") => {
+            refused("whose messages are not archived: leave out archive.url")
+        }
+        Process::Host | Process::Up | Process::ReadApi => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -220,6 +251,32 @@ mod tests {
         let laid = config(file, &[], &Flags { batch: Some(1), targets, ..Flags::default() }).unwrap();
         assert_eq!(laid.batch, 1);
         assert_eq!(urls(&laid), [("pg", "postgres://u@h/d?a=b"), ("default", "sqlite:y")]);
+    }
+
+    #[test]
+    fn another_producers_topic_has_no_store() {
+        let url = "kafka://a:1/orders?foreign=json&kind-field=type";
+        let of = |process, text: &str| {
+            let flags = Flags { topic: Some(url.into()), ..Flags::default() };
+            config_of(process, text, &[], &flags)
+        };
+        for process in [Process::Up, Process::Host, Process::ReadApi] {
+            let config = of(process, "").unwrap();
+            assert!(matches!(&config.topic, Topic::Foreign(url) if url.foreign().is_some()), "{:?}", config.topic);
+            assert_eq!(config.archive, None);
+        }
+        for (process, text, expected) in [
+            (Process::CommandService, "", "a command service publishes into Reel's own"),
+            (Process::Host, "store = 'sqlite:x'", "has no event store behind it: leave out store"),
+            (Process::Up, "[archive]\nurl = 'x'", "leave out archive.url"),
+        ] {
+            let error = of(process, text).unwrap_err();
+            assert!(
+                error.contains("kafka://a:1/orders is another producer's topic") && error.contains(expected),
+                "{error}"
+            );
+        }
+        assert!(of(Process::Up, "[archive]\nurl = 'none'").is_ok());
     }
 
     #[test]

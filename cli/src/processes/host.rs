@@ -1,4 +1,5 @@
-//! `reel serve host`: runs projections, and answers the admin API. It needs the event store and the read databases.
+//! `reel serve host`: runs projections, and answers the admin API. It needs the event store and the read databases; of another
+//! producer's topic, that instead of the store.
 
 use std::sync::Arc;
 
@@ -7,17 +8,17 @@ use reel_host::{BuildConfig, Host, HostConfig, HostError, Hosts, Targets};
 use reel_plugin::{Engine, EngineConfig};
 use reel_read_model::Target;
 
-use super::opening::{Failed, open_store, open_targets, with_patience};
+use super::opening::{Failed, open_targets, with_patience};
 use super::readiness::Readiness;
 use super::{Built, sealing, topic};
-use crate::config::{Config, LogChange};
+use crate::config::{Config, LogChange, Topic};
 use crate::error::CliError;
 
 pub(super) async fn build(config: &Config, readiness: &Readiness) -> Result<Built, CliError> {
-    let store = open_store(config, readiness).await?;
+    topic::watch(config, readiness);
+    let store = topic::open_log(config, readiness).await?;
     let targets = open_targets(config, readiness).await?;
     let host = start(config, store, targets).await?;
-    topic::watch(config, readiness);
     Ok(Built { host: Some(host.clone()), ..Built::of(reel_host::admin::router(host)) })
 }
 
@@ -49,7 +50,7 @@ pub(super) async fn start(
         archive: sealing::open(config)?,
         topic: topic::of_host(config).await?,
         // A SQLite store admits one process, so whoever had a lease is gone.
-        hosts: if config.store.scheme() == "sqlite" { Hosts::One } else { Hosts::Several },
+        hosts: hosts(config),
         ..HostConfig::new(reel_read_api::check_named_queries)
     };
     let host = Host::new(store, Targets::new(targets), engine, host_config);
@@ -60,6 +61,12 @@ pub(super) async fn start(
         with_patience(async || host.accept_log().await.map(drop).map_err(failed)).await?;
     }
     Ok(host)
+}
+
+/// Whether other hosts may be there.
+fn hosts(config: &Config) -> Hosts {
+    let stored_in_file = config.store.scheme() == "sqlite" && !matches!(config.topic, Topic::Foreign(_));
+    if stored_in_file { Hosts::One } else { Hosts::Several }
 }
 
 fn passing(action: &'static str, error: HostError) -> Failed {

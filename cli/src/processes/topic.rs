@@ -1,4 +1,4 @@
-//! The topic, where it is Kafka: the relay that fills it, and whether it answers.
+//! The topic, where it is Kafka: the relay that fills it, or that somebody else does, and whether it answers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,12 +6,13 @@ use std::time::Duration;
 use reel_event_log::EventStore;
 use reel_event_log::relay::state::{RecentRelayState, RelayState, open_relay_state};
 use reel_event_log::relay::{Pace, Relay, RelayConfig};
+use reel_event_log::topic::foreign::{ForeignLog, ForeignTopic};
 use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_host::KafkaTopic;
 use reel_projector::chain;
 use tokio::sync::watch;
 
-use super::opening::{store_failed, with_patience};
+use super::opening::{Failed, open_store, store_failed, with_patience};
 use super::readiness::{Need, Readiness, Weight};
 use crate::config::{Address, Config, Topic};
 use crate::error::CliError;
@@ -47,9 +48,26 @@ pub(super) async fn start_relay(
 
 /// What a host is fed by.
 pub(super) async fn of_host(config: &Config) -> Result<reel_host::Topic, CliError> {
-    let Topic::Kafka(url) = &config.topic else { return Ok(reel_host::Topic::Store) };
-    let relay = Arc::new(RecentRelayState::new(open_record(config).await?, LAYOUTS_HOLD));
-    Ok(reel_host::Topic::Kafka(KafkaTopic { url: url.clone(), relay }))
+    match &config.topic {
+        Topic::Local => Ok(reel_host::Topic::Store),
+        Topic::Kafka(url) => {
+            let relay = Arc::new(RecentRelayState::new(open_record(config).await?, LAYOUTS_HOLD));
+            Ok(reel_host::Topic::Kafka(KafkaTopic { url: url.clone(), relay }))
+        }
+        Topic::Foreign(url) => Ok(reel_host::Topic::Foreign(foreign(url))),
+    }
+}
+
+fn foreign(url: &TopicUrl) -> ForeignTopic {
+    ForeignTopic::new(url).expect("the configuration has looked how it is read")
+}
+
+/// The log of a host: the event store, or what another producer's topic is instead.
+pub(super) async fn open_log(config: &Config, readiness: &Readiness) -> Result<Arc<dyn EventStore>, CliError> {
+    let Topic::Foreign(url) = &config.topic else { return open_store(config, readiness).await };
+    let topic = foreign(url);
+    let failed = |error| Failed::passing("the topic cannot be followed", &error);
+    Ok(Arc::new(with_patience(async || ForeignLog::open(&topic).await.map_err(failed)).await?))
 }
 
 /// What relays wrote down, beside the event store.
@@ -61,11 +79,16 @@ async fn open_record(config: &Config) -> Result<Arc<dyn RelayState>, CliError> {
 
 /// Looks at the topic every few seconds, where it is Kafka: a process that needs it is not ready while it does not answer.
 pub(super) fn watch(config: &Config, readiness: &Readiness) {
-    let Topic::Kafka(url) = &config.topic else { return };
+    let (url, largest) = match &config.topic {
+        Topic::Local => return,
+        Topic::Kafka(url) => (url, config.limits.event_bytes),
+        // What it takes is for its producers to know.
+        Topic::Foreign(url) => (url, 0),
+    };
     let (seen, look) = watch::channel(Err("not looked at yet".to_owned()));
     let need = readiness.need("topic", &Address::from(url.to_string()), Weight::Needed);
     readiness.opened(need, Need::Topic(look));
-    let (url, largest) = (url.clone(), config.limits.event_bytes);
+    let url = url.clone();
     tokio::spawn(async move {
         // Nobody looks at it any more once the process ends.
         while !seen.is_closed() {

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_event_log::{EventStore, Limits, MongoStore, SqliteStore, StoreError};
 use reel_projector::chain;
@@ -64,10 +65,11 @@ pub(crate) async fn run(client: &Client, doctor: &Doctor) -> Result<(), CliError
 }
 
 async fn configured(config: &Config) -> Vec<Check> {
-    let mut checks = vec![store(config).await];
-    if let Topic::Kafka(url) = &config.topic {
-        checks.push(topic(url, config).await);
-    }
+    let mut checks = match &config.topic {
+        Topic::Local => vec![store(config).await],
+        Topic::Kafka(url) => vec![store(config).await, topic(url, config).await],
+        Topic::Foreign(url) => vec![foreign_topic(url).await],
+    };
     for (name, url) in &config.targets {
         let examined = reel_read_model::examine(name, url.whole()).await;
         let problems = examined.findings.into_iter().map(Problem::from).collect();
@@ -133,6 +135,22 @@ async fn topic(url: &TopicUrl, config: &Config) -> Check {
     }
     let note = Some(format!("{} partitions", found.partitions));
     Check { note, ..Check::of("topic", url, problems) }
+}
+
+/// Another producer's topic.
+async fn foreign_topic(url: &TopicUrl) -> Check {
+    let topic = ForeignTopic::new(url).expect("the configuration has looked how it is read");
+    match topic.ends().await {
+        Ok(ends) => {
+            let messages: u64 = ends.iter().map(|ends| ends.end - ends.start).sum();
+            let note = format!("another producer's, {} partitions, about {messages} messages", ends.len());
+            Check::fine("topic", url, note)
+        }
+        Err(error) => {
+            let remedy = "see that the address is right, the broker runs, and whoever fills the topic has made it";
+            Check::of("topic", url, vec![Problem { what: chain(&error), remedy: remedy.into() }])
+        }
+    }
 }
 
 /// What it means when nobody answers.

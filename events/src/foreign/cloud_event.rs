@@ -181,6 +181,7 @@ impl Payload<'_> {
                 return Err(Wrong::new("not-json", "its data are bytes (data_base64), and only JSON is read"));
             }
         };
-        CanonicalJson::parse(text).map_err(|error| Wrong::new("not-json", format!("data: {error}")))
+        CanonicalJson::parse(text)
+            .map_err(|error| Wrong::new("not-json", format!("its data are not read as JSON: {error}")))
     }
 }

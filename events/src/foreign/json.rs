@@ -21,7 +21,7 @@ pub(super) fn read(
         draft.payload = CanonicalJson::trusted("null");
         return draft.set_kind(TOMBSTONE);
     };
-    let not_json = |error| Wrong::new("not-json", format!("the value: {error}"));
+    let not_json = |error| Wrong::new("not-json", format!("its value is not read as JSON: {error}"));
     let payload = CanonicalJson::parse_object(value).map_err(not_json)?;
     let members: Members<'_> = serde_json::from_str(payload.as_str()).expect("canonical JSON is JSON, and an object");
     draft.set_kind(&name(&members, kind).ok_or_else(|| Wrong::new("no-kind", missing(kind, members.get(kind))))?)?;

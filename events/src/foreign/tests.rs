@@ -135,7 +135,10 @@ fn what_is_no_cloud_event_is_named() {
         assert!(found == code && reason.contains(expected), "{headers:?}: {found}: {reason}");
     }
     let not_json = refusal(&cloud_events(), &message("7", "{\"a\":", &BINARY));
-    assert!(not_json.0 == "not-json" && not_json.1.starts_with("data: a (line 1"), "{not_json:?}");
+    assert!(
+        not_json.0 == "not-json" && not_json.1.starts_with("its data are not read as JSON: a (line 1"),
+        "{not_json:?}"
+    );
     let neither = refusal(&cloud_events(), &message("7", "[]", &[]));
     assert_eq!(neither.1, "it has neither ce_ headers nor a value that is a JSON object");
     let bytes = r#"{"specversion":"1.0","id":"1","source":"s","type":"t","data_base64":"AA=="}"#;
@@ -146,9 +149,9 @@ fn what_is_no_cloud_event_is_named() {
 fn what_is_no_json_with_a_kind_is_named() {
     let format = Format::Json { kind: "type".into(), stream: Some("order".into()) };
     let cases = [
-        ("{", "not-json", "the value: line 1"),
+        ("{", "not-json", "its value is not read as JSON: line 1"),
         ("[1]", "not-json", "expected an object"),
-        ("", "not-json", "the value: "),
+        ("", "not-json", "its value is not read as JSON: "),
         ("{}", "no-kind", "the member \"type\" must be a text, found none"),
         (r#"{"type":{"a":1}}"#, "no-kind", "the member \"type\" must be a text, found {\"a\":1}"),
         (r#"{"type":"!"}"#, "no-kind", "cannot name a kind"),

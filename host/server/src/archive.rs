@@ -154,6 +154,7 @@ impl Host {
     }
 
     fn archive(&self) -> Result<(&Archive, &dyn EventStore), HostError> {
+        self.needs_history("an archive")?;
         let none =
             || HostError::NotFound("there is no archive: archive.url is \"none\" in the configuration".to_owned());
         Ok((self.inner.config.archive.as_ref().ok_or_else(none)?, &*self.inner.store))
