@@ -43,6 +43,9 @@ pub(crate) enum Severity {
 pub(crate) trait DriverError: Error + Send + Sync + Sized + 'static {
     /// Whether it makes sense to try again.
     fn severity(&self) -> Severity;
+
+    /// Whether locks were not to be had in time, and nothing else is wrong: whoever asks again soon may get them.
+    fn is_lock_timeout(&self) -> bool;
 }
 
 impl<E: DriverError, O: From<ReadModelError>> Fault<E, O> {

@@ -4,6 +4,8 @@
 //! Not here: what rows an event makes (`host/projector`), when to deploy, build, flip or drop (`host/server`), the grammar of
 //! HTTP queries (`read-api`).
 
+mod adapted;
+mod adapter;
 mod answer;
 mod catalog;
 mod examine;

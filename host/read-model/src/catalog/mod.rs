@@ -30,7 +30,7 @@ pub(crate) use prepare::{prepare, upgrades_from};
 pub(crate) use rules::{
     behind, check_drop, check_flip, check_move, check_new, check_relayout, load_ends, load_lost, no_load,
 };
-pub(crate) use session::{Argument, CatalogSession, Fields};
+pub(crate) use session::{Argument, CatalogSession, Fields, Outcome, SessionFault};
 pub(crate) use shared_statements::catalog_statements;
 pub(crate) use statements::{Statements, collected_statements};
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::mysql::{MySqlConnectOptions, MySqlPool, MySqlPoolOptions};
-use sqlx::{ConnectOptions, Connection, Executor, MySqlConnection, MySqlTransaction, Row, query, raw_sql};
+use sqlx::{ConnectOptions, Connection, Executor, MySqlConnection, Row, query, raw_sql};
 
 use super::dialect;
 
@@ -86,16 +86,6 @@ impl Database {
         let writers = pool(options.clone(), dialect::WRITER);
         let readers = pool(options.clone(), dialect::READER);
         Ok(Database { name: name.to_owned(), server, writers, readers, options })
-    }
-
-    /// Begins to write.
-    pub(super) async fn write(&self) -> Result<MySqlTransaction<'static>, sqlx::Error> {
-        self.writers.begin().await
-    }
-
-    /// Begins to read one moment of the data.
-    pub(super) async fn read(&self) -> Result<MySqlTransaction<'static>, sqlx::Error> {
-        self.readers.begin_with(dialect::BEGIN_READING).await
     }
 
     /// A connection of one's own to make, flip or drop with: whatever it holds goes with it.

@@ -48,16 +48,16 @@ impl DriverError for MySqlError {
         };
         if transient { Severity::Transient } else { Severity::Permanent }
     }
+
+    /// A transaction that was chosen to end a deadlock needs no more than another try either.
+    fn is_lock_timeout(&self) -> bool {
+        matches!(number(&self.0), Some(1205 | 1213))
+    }
 }
 
 /// The server's own number, where it answered.
 pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
     Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
-}
-
-/// Whether a lock was not to be had in time, or this transaction was chosen to end a deadlock: trying again is enough.
-pub(super) fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1205 | 1213))
 }
 
 /// Whether a table is not there, or was made anew since the reader's moment.

@@ -14,12 +14,12 @@ use sqlx::{Connection, MySqlConnection, Row, query, query_scalar, raw_sql};
 
 use super::connection::Database;
 use super::dialect::{catalog as sql, tables};
-use super::error::{MySqlError, Outcome, is_lock_timeout};
+use super::error::Outcome;
 use super::views;
 use crate::catalog::{
     self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
 };
-use crate::fault::Fault;
+use crate::fault::{DriverError, Fault};
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
 };
@@ -85,7 +85,7 @@ impl Alteration {
 /// What a lock stands in the way of is done by the next one.
 fn tolerated(done: Outcome<()>) -> Outcome<()> {
     match done {
-        Err(Fault::Database(MySqlError(error))) if is_lock_timeout(&error) => {
+        Err(Fault::Database(error)) if error.is_lock_timeout() => {
             tracing::debug!("something left over is in use: it goes later");
             Ok(())
         }

@@ -18,6 +18,7 @@ use super::dialect::tables::Repeated;
 use super::dialect::{Sql, catalog as sql, tables};
 use super::error::{MySqlFault, Outcome};
 use super::writer::{self, most_bytes};
+use crate::adapter::Adapter;
 use crate::catalog::{self, Word, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};

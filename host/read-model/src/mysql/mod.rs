@@ -15,38 +15,27 @@ mod views;
 mod writer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use reel_events::{LogId, Place};
-use reel_projector::ports::DeadLetter;
-use reel_projector::{Checkpoint, ReadModel};
-use uuid::Uuid;
+use reel_projector::ReadModel;
+use sqlx::pool::PoolConnection;
+use sqlx::{MySql, MySqlConnection, MySqlTransaction};
 
+use crate::adapted::Adapted;
+use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::Fault;
 use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
 use crate::snapshot::Snapshot;
 use crate::target::{
-    CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
-    IfBehind, NewGeneration, Pointer, Target, TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Pointer, Target,
+    TargetKind,
 };
 use connection::{Database, NotOpened};
 use dialect::catalog as sql;
-use error::{MySqlError, MySqlFault, Outcome, is_denied, is_lock_timeout};
+use error::{MySqlError, MySqlFault, Outcome, is_denied};
 use generations::Alteration;
 use writer::Writer;
-
-/// How often a flip or a drop asks for its locks, and how long it leaves readers alone in between.
-const LOCK_ATTEMPTS: u32 = 40;
-const LOCK_PAUSE: Duration = Duration::from_millis(250);
-
-/// A read database on a MySQL or MariaDB server.
-struct MySql {
-    database: Arc<Database>,
-    manifests: Arc<Manifests>,
-}
 
 /// Opens the read database at `url`.
 pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError> {
@@ -62,7 +51,7 @@ pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, Catal
         Fault::Database(MySqlError(error)) => not_opened(name, error.into()),
         fault => fault.told(name, "making the catalog"),
     })?;
-    Ok(Arc::new(MySql { database: Arc::new(database), manifests: Arc::new(manifests) }))
+    Ok(Adapted::target(database))
 }
 
 /// What a user of Reel needs in its database.
@@ -95,208 +84,65 @@ fn not_opened(name: &str, error: NotOpened) -> CatalogError {
     }
 }
 
-impl MySql {
+impl Adapter for Database {
+    const KIND: TargetKind = TargetKind::MySql;
+
+    type Session = MySqlConnection;
+    type Reader = PoolConnection<MySql>;
+    type Transaction = MySqlTransaction<'static>;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn reader(&self) -> Result<PoolConnection<MySql>, MySqlError> {
+        self.readers.acquire().await.map_err(MySqlError)
+    }
+
+    async fn read(&self) -> Result<MySqlTransaction<'static>, MySqlError> {
+        self.readers.begin_with(dialect::BEGIN_READING).await.map_err(MySqlError)
+    }
+
+    async fn write(&self) -> Result<MySqlTransaction<'static>, MySqlError> {
+        self.writers.begin().await.map_err(MySqlError)
+    }
+
+    async fn commit(transaction: MySqlTransaction<'static>) -> Result<(), MySqlError> {
+        transaction.commit().await.map_err(MySqlError)
+    }
+
     fn told(&self, fault: MySqlFault<CatalogError>, action: &str) -> CatalogError {
         match fault {
-            Fault::Database(MySqlError(error)) if is_denied(&error) => not_opened(&self.database.name, error.into()),
-            fault => fault.told(&self.database.name, action),
+            Fault::Database(MySqlError(error)) if is_denied(&error) => not_opened(&self.name, error.into()),
+            fault => fault.told(&self.name, action),
         }
     }
 
-    /// Does `work` again for as long as it does not get its locks, a bounded number of times.
-    async fn with_locks<T, F>(&self, action: &str, work: impl Fn() -> F + Send + Sync) -> Result<T, CatalogError>
-    where
-        T: Send,
-        F: Future<Output = Outcome<T>> + Send,
-    {
-        let mut attempt = 0;
-        loop {
-            attempt += 1;
-            match work().await {
-                Err(Fault::Database(MySqlError(error))) if is_lock_timeout(&error) && attempt < LOCK_ATTEMPTS => {
-                    tracing::debug!(database = self.database.name, action, attempt, "waiting for locks");
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                done => return done.map_err(|fault| self.told(fault, action)),
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Target for MySql {
-    fn name(&self) -> &str {
-        &self.database.name
+    async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
+        generations::create(self, manifests, new).await
     }
 
-    fn kind(&self) -> TargetKind {
-        TargetKind::MySql
+    async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
+        generations::flip(self, manifests, to, behind).await
     }
 
-    async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::put_component(&mut *transaction, component).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "keeping a component"))
+    async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
+        generations::remove(self, manifests, id, scope).await
     }
 
-    async fn component(&self, digest: &str) -> Result<Option<Component>, CatalogError> {
-        let work = async { catalog::component(&mut *self.database.read().await?, digest).await };
-        work.await.map_err(|fault| self.told(fault, "reading a component"))
+    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
+        Ok(Box::new(load::begin(self, generation, epoch).await?))
     }
 
-    async fn create_generation(&self, new: NewGeneration) -> Result<Generation, CatalogError> {
-        let created = generations::create(&self.database, &self.manifests, &new).await;
-        created.map_err(|fault| self.told(fault, "making a generation"))
+    async fn snapshot(self: &Arc<Self>, generation: &Generation) -> Outcome<Box<dyn Snapshot>> {
+        Ok(Box::new(snapshot::begin(self, generation).await?))
     }
 
-    async fn generations(&self) -> Result<Vec<Generation>, CatalogError> {
-        let work = async { catalog::generations(&mut *self.database.read().await?, &self.manifests).await };
-        work.await.map_err(|fault| self.told(fault, "reading the generations"))
+    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
+        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 
-    async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
-        let work = async { catalog::live(&mut *self.database.read().await?, &self.manifests, projection).await };
-        work.await.map_err(|fault| self.told(fault, "reading the live generation"))
-    }
-
-    async fn set_state(
-        &self,
-        id: GenerationId,
-        from: GenerationState,
-        to: GenerationState,
-    ) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
-            catalog::set_state(&mut *transaction, &generation, from, to).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's state"))
-    }
-
-    async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::set_condition(&mut *transaction, id, condition).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's condition"))
-    }
-
-    async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::take(&mut *transaction, &generation).await?;
-            transaction.commit().await?;
-            Ok(checkpoints)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a generation over"))
-    }
-
-    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let checkpoint = catalog::take_shard(&mut *transaction, id, shard).await?;
-            transaction.commit().await?;
-            Ok(checkpoint)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a shard over"))
-    }
-
-    async fn relayout(
-        &self,
-        id: GenerationId,
-        from: &[Checkpoint],
-        layout: u64,
-        shards: u32,
-    ) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut *transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::relayout(&mut *transaction, &generation, from, (layout, shards)).await?;
-            transaction.commit().await?;
-            Ok(checkpoints)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's layout"))
-    }
-
-    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::generation(&mut *transaction, &self.manifests, id).await?;
-            let held = catalog::lease(&mut *transaction, &generation, holder, lasts).await?;
-            transaction.commit().await?;
-            Ok(held)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a generation's lease"))
-    }
-
-    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::release(&mut *transaction, id, holder).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "giving a generation's lease back"))
-    }
-
-    async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
-        let begun = load::begin(&self.database, generation, epoch).await;
-        let load = begun.map_err(|fault| self.told(fault, "beginning to fill a generation"))?;
-        Ok(Box::new(load))
-    }
-
-    async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
-        let begun = snapshot::begin(&self.database, generation).await;
-        Ok(Box::new(begun.map_err(|fault| self.told(fault, "beginning to read all of a generation"))?))
-    }
-
-    async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
-        let work = || generations::flip(&self.database, &self.manifests, to, behind);
-        self.with_locks("promoting a generation", work).await
-    }
-
-    async fn drop_generation(&self, id: GenerationId, scope: DropScope) -> Result<(), CatalogError> {
-        let work = || generations::remove(&self.database, &self.manifests, id, scope);
-        self.with_locks("dropping a generation", work).await
-    }
-
-    fn read_model(&self, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(&self.database), generation))
-    }
-
-    async fn checkpoints(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async { catalog::checkpoints(&mut *self.database.readers.acquire().await?, id).await };
-        work.await.map_err(|fault| self.told(fault, "reading checkpoints"))
-    }
-
-    async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError> {
-        let answer = reader::answer(&self.database, generation, pointer, query).await;
-        answer.map_err(|fault| self.told(fault, "answering a query"))
-    }
-
-    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        let work =
-            async { catalog::dead_letters(&mut *self.database.readers.acquire().await?, id, after, limit).await };
-        work.await.map_err(|fault| self.told(fault, "reading dead letters"))
-    }
-
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
-        let work =
-            async { catalog::decisions(&mut *self.database.readers.acquire().await?, log, digest, settings).await };
-        work.await.map_err(|fault| self.told(fault, "reading decisions"))
-    }
-
-    async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::decide(&mut *transaction, decision).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "keeping a decision"))
+    async fn answer(self: &Arc<Self>, generation: &Generation, pointer: Pointer, query: &Query) -> Outcome<Answer> {
+        reader::answer(self, generation, pointer, query).await
     }
 }

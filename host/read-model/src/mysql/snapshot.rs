@@ -11,6 +11,7 @@ use super::connection::Database;
 use super::dialect::{Sql, tables};
 use super::error::{MySqlFault, Outcome};
 use super::values::{self, Bound};
+use crate::adapter::Adapter;
 use crate::catalog::{self, no_generation};
 use crate::fault::Fault;
 use crate::snapshot::Snapshot;

@@ -15,10 +15,11 @@ use sqlx::{MySql, MySqlConnection, query};
 use super::connection::Database;
 use super::dialect::tables::Repeated;
 use super::dialect::{Sql, catalog as sql, tables};
-use super::error::{MySqlFault, is_duplicate, is_lock_timeout};
+use super::error::{MySqlFault, is_duplicate};
 use super::values::{self, Bound};
+use crate::adapter::Adapter;
 use crate::catalog::{self, CheckpointEntry, Word, kept};
-use crate::fault::Fault;
+use crate::fault::{DriverError, Fault};
 use crate::target::{Generation, GenerationId};
 
 /// How often a commit that met a deadlock, or a lock for too long, is begun anew at once.
@@ -259,7 +260,7 @@ impl ReadModel for Writer {
         loop {
             match self.write(&commit).await {
                 // Nothing of it was written: the transaction is rolled back as a whole.
-                Err(Fault::Database(error)) if is_lock_timeout(&error.0) && attempt < ATTEMPTS => attempt += 1,
+                Err(Fault::Database(error)) if error.is_lock_timeout() && attempt < ATTEMPTS => attempt += 1,
                 done => return done.map_err(|fault| self.told(fault, &commit)),
             }
         }

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions, Connection, PgTransaction};
+use sqlx::{ConnectOptions, Connection};
 
 use super::dialect;
 
@@ -41,15 +41,5 @@ impl Database {
     /// Connects once: unlike the pools, it does not wait for a server that is not there, and says what is wrong.
     pub(super) async fn reach(&self) -> Result<(), sqlx::Error> {
         self.writers.connect_options().connect().await?.close().await
-    }
-
-    /// Begins to write.
-    pub(super) async fn write(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
-        self.writers.begin().await
-    }
-
-    /// Begins to read one moment of the data.
-    pub(super) async fn read(&self) -> Result<PgTransaction<'static>, sqlx::Error> {
-        self.readers.begin_with(dialect::BEGIN_READING).await
     }
 }

@@ -31,6 +31,10 @@ impl DriverError for Error {
         };
         if transient { Severity::Transient } else { Severity::Permanent }
     }
+
+    fn is_lock_timeout(&self) -> bool {
+        matches!(code(self).as_deref(), Some("55P03" | "40P01"))
+    }
 }
 
 /// The SQLSTATE, where the server answered.
@@ -41,11 +45,6 @@ pub(super) fn code(error: &Error) -> Option<String> {
 /// What the server adds to its message.
 pub(super) fn detail(error: &Error) -> Option<&str> {
     error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()
-}
-
-/// Whether a lock was not to be had in time.
-pub(super) fn is_lock_timeout(error: &Error) -> bool {
-    matches!(code(error).as_deref(), Some("55P03" | "40P01"))
 }
 
 /// Whether a table is not there.

@@ -18,6 +18,7 @@ use super::connection::Database;
 use super::dialect::{INDEX_MEMORY, catalog as sql, tables};
 use super::error::{Outcome, PostgresFault};
 use super::{values, writer};
+use crate::adapter::Adapter;
 use crate::catalog::{self, Word, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};

@@ -11,6 +11,7 @@ use super::connection::Database;
 use super::dialect::tables;
 use super::error::{Outcome, PostgresFault, is_undefined_table};
 use super::values::{self, Bound};
+use crate::adapter::Adapter;
 use crate::catalog::{self, no_generation};
 use crate::fault::Fault;
 use crate::snapshot::Snapshot;

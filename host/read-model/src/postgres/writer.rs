@@ -14,6 +14,7 @@ use super::connection::Database;
 use super::dialect::{Sql, catalog as sql, tables};
 use super::error::PostgresFault;
 use super::values::{self, ColumnArray};
+use crate::adapter::Adapter;
 use crate::catalog::{self, CheckpointEntry, Word, kept};
 use crate::fault::Fault;
 use crate::target::{Generation, GenerationId};

@@ -27,4 +27,9 @@ impl DriverError for Error {
         );
         if transient { Severity::Transient } else { Severity::Permanent }
     }
+
+    /// SQLite waits itself for as long as makes sense.
+    fn is_lock_timeout(&self) -> bool {
+        false
+    }
 }
