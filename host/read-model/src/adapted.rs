@@ -19,6 +19,7 @@ use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Target, TargetKind,
 };
+use crate::{answer, moment};
 
 /// For how long a flip or a drop asks for its locks, and how long it leaves readers alone in between.
 const LOCKS_ASKED: Duration = Duration::from_secs(30);
@@ -184,7 +185,8 @@ impl<A: Adapter> Target for Adapted<A> {
     }
 
     async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
-        self.told(self.database.snapshot(generation).await, "beginning to read all of a generation")
+        let begun = moment::begin(&self.database, generation).await;
+        Ok(Box::new(self.told(begun, "beginning to read all of a generation")?))
     }
 
     async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
@@ -207,7 +209,7 @@ impl<A: Adapter> Target for Adapted<A> {
     }
 
     async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError> {
-        self.told(self.database.answer(generation, pointer, query).await, "answering a query")
+        self.told(answer::answer(&self.database, generation, pointer, query).await, "answering a query")
     }
 
     async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {

@@ -7,10 +7,10 @@ use reel_projector::ReadModel;
 
 use crate::catalog::{CatalogSession, Manifests, Outcome, SessionFault};
 use crate::load::BulkLoad;
-use crate::query::{Answer, Query};
-use crate::snapshot::Snapshot;
+use crate::query_session::QuerySession;
+use crate::sql::Dialect;
 use crate::target::{
-    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Pointer, TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, TargetKind,
 };
 
 /// What comes of work on the catalog of an adapter `A`.
@@ -25,17 +25,39 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
     const KIND: TargetKind;
 
     /// A connection as the catalog sees it.
-    type Session: CatalogSession;
+    type Session: QuerySession;
     /// A connection that reads, one statement at a time.
     type Reader: DerefMut<Target = Self::Session> + Send;
+    /// A reader in a transaction.
+    type Reading<'r>: DerefMut<Target = Self::Session> + Send;
     /// A connection in a transaction; dropped before its end it leaves no trace.
     type Transaction: DerefMut<Target = Self::Session> + Send;
+
+    /// How queries are said.
+    type Dialect: Dialect + Send + Sync;
 
     /// The target's name.
     fn name(&self) -> &str;
 
+    /// How queries are said to this server.
+    fn dialect(&self) -> Self::Dialect;
+
     /// A connection that reads.
     fn reader(&self) -> impl Future<Output = Result<Self::Reader, AdapterError<Self>>> + Send;
+
+    /// Begins to read one moment of the data, with a reader that [`Adapter::discard`] can still take.
+    fn begin(reader: &mut Self::Reader) -> impl Future<Output = Result<Self::Reading<'_>, AdapterError<Self>>> + Send;
+
+    /// Ends what [`Adapter::begin`] began.
+    fn end(reading: Self::Reading<'_>) -> impl Future<Output = Result<(), AdapterError<Self>>> + Send;
+
+    /// Gives up a reader to which the server may still be sending rows.
+    fn discard(reader: Self::Reader) -> impl Future<Output = ()> + Send;
+
+    /// Runs a query in a task of its own.
+    fn spawn(query: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(query);
+    }
 
     /// Begins to read one moment of the data.
     fn read(&self) -> impl Future<Output = Result<Self::Transaction, AdapterError<Self>>> + Send;
@@ -82,20 +104,6 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
         epoch: u64,
     ) -> impl Future<Output = AdapterOutcome<Box<dyn BulkLoad>, Self>> + Send;
 
-    /// Begins to read a generation as it stands now.
-    fn snapshot(
-        self: &Arc<Self>,
-        generation: &Generation,
-    ) -> impl Future<Output = AdapterOutcome<Box<dyn Snapshot>, Self>> + Send;
-
     /// What a loop writes through.
     fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel>;
-
-    /// Starts a query; the rows follow in the answer's channel.
-    fn answer(
-        self: &Arc<Self>,
-        generation: &Generation,
-        pointer: Pointer,
-        query: &Query,
-    ) -> impl Future<Output = AdapterOutcome<Answer, Self>> + Send;
 }

@@ -46,6 +46,9 @@ pub(crate) trait DriverError: Error + Send + Sync + Sized + 'static {
 
     /// Whether locks were not to be had in time, and nothing else is wrong: whoever asks again soon may get them.
     fn is_lock_timeout(&self) -> bool;
+
+    /// Whether a table is not there, though the catalog says so.
+    fn is_undefined_table(&self) -> bool;
 }
 
 impl<E: DriverError, O: From<ReadModelError>> Fault<E, O> {

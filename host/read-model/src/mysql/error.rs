@@ -53,16 +53,16 @@ impl DriverError for MySqlError {
     fn is_lock_timeout(&self) -> bool {
         matches!(number(&self.0), Some(1205 | 1213))
     }
+
+    /// Or it was made anew since the reader's moment.
+    fn is_undefined_table(&self) -> bool {
+        matches!(number(&self.0), Some(1146 | 1412))
+    }
 }
 
 /// The server's own number, where it answered.
 pub(super) fn number(error: &sqlx::Error) -> Option<u16> {
     Some(error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()?.number())
-}
-
-/// Whether a table is not there, or was made anew since the reader's moment.
-pub(super) fn is_undefined_table(error: &sqlx::Error) -> bool {
-    matches!(number(error), Some(1146 | 1412))
 }
 
 /// Whether a row with this key is there already.

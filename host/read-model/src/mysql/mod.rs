@@ -9,7 +9,6 @@ mod generations;
 mod load;
 mod reader;
 mod session;
-mod snapshot;
 mod values;
 mod views;
 mod writer;
@@ -18,18 +17,15 @@ use std::sync::Arc;
 
 use reel_projector::ReadModel;
 use sqlx::pool::PoolConnection;
-use sqlx::{MySql, MySqlConnection, MySqlTransaction};
+use sqlx::{Connection, MySql, MySqlConnection, MySqlTransaction};
 
 use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::Fault;
 use crate::load::BulkLoad;
-use crate::query::{Answer, Query};
-use crate::snapshot::Snapshot;
 use crate::target::{
-    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Pointer, Target,
-    TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
 use connection::{Database, NotOpened};
 use dialect::catalog as sql;
@@ -89,14 +85,33 @@ impl Adapter for Database {
 
     type Session = MySqlConnection;
     type Reader = PoolConnection<MySql>;
+    type Reading<'r> = MySqlTransaction<'r>;
     type Transaction = MySqlTransaction<'static>;
+    type Dialect = dialect::MySql;
 
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn dialect(&self) -> dialect::MySql {
+        dialect::MySql { collation: self.server.collation }
+    }
+
     async fn reader(&self) -> Result<PoolConnection<MySql>, MySqlError> {
         self.readers.acquire().await.map_err(MySqlError)
+    }
+
+    async fn begin(reader: &mut PoolConnection<MySql>) -> Result<MySqlTransaction<'_>, MySqlError> {
+        reader.begin_with(dialect::BEGIN_READING).await.map_err(MySqlError)
+    }
+
+    async fn end(reading: Self::Reading<'_>) -> Result<(), MySqlError> {
+        reading.commit().await.map_err(MySqlError)
+    }
+
+    /// A connection is cheaper than reading all the rows that the server sends.
+    async fn discard(reader: PoolConnection<MySql>) {
+        drop(reader.detach().close_hard().await);
     }
 
     async fn read(&self) -> Result<MySqlTransaction<'static>, MySqlError> {
@@ -134,15 +149,7 @@ impl Adapter for Database {
         Ok(Box::new(load::begin(self, generation, epoch).await?))
     }
 
-    async fn snapshot(self: &Arc<Self>, generation: &Generation) -> Outcome<Box<dyn Snapshot>> {
-        Ok(Box::new(snapshot::begin(self, generation).await?))
-    }
-
     fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
         Arc::new(Writer::new(Arc::clone(self), generation))
-    }
-
-    async fn answer(self: &Arc<Self>, generation: &Generation, pointer: Pointer, query: &Query) -> Outcome<Answer> {
-        reader::answer(self, generation, pointer, query).await
     }
 }

@@ -1,162 +1,64 @@
-//! Answers queries: pointer and rows in one read transaction, rows in pieces.
-
-use std::sync::Arc;
+//! Rows for queries and snapshots.
 
 use futures::TryStreamExt;
-use reel_projector::{ColumnType, ReadModelError, Row};
+use reel_projector::change::{KeyValues, Row};
+use reel_projector::{ColumnType, Table, Value};
 use sqlx::mysql::MySqlArguments;
-use sqlx::pool::PoolConnection;
-use sqlx::{Connection, MySql, MySqlConnection, Row as _, query};
-use tokio::sync::{mpsc, oneshot};
+use sqlx::query::Query;
+use sqlx::{MySql, MySqlConnection, Row as _, query};
 
-use super::connection::Database;
-use super::dialect::{self, BEGIN_READING, Sql, tables};
-use super::error::{MySqlFault, is_undefined_table};
+use super::dialect::{Sql, tables};
+use super::error::MySqlError;
 use super::values::{self, Bound};
-use crate::answer::{CHUNK_ROWS, PATIENCE, PIECES, Piece, too_slow};
-use crate::catalog::{self, no_generation};
-use crate::fault::Fault;
-use crate::query::{Answer, Count, Query};
+use crate::answer::{End, Pieces};
+use crate::query_session::QuerySession;
 use crate::sql::{Argument, Statement};
-use crate::target::{CatalogError, Generation, Pointer};
+use crate::target::GenerationId;
 
-/// What a query needs in its own task.
-struct Job {
-    name: String,
-    dialect: dialect::MySql,
-    generation: Generation,
-    pointer: Pointer,
-    query: Query,
-}
-
-/// Why the rows end before the last.
-enum End {
-    /// Nobody listens any more.
-    Unwanted,
-    /// The reader takes too long.
-    TooSlow,
-    /// The database failed.
-    Failed(sqlx::Error),
-}
-
-impl From<sqlx::Error> for End {
-    fn from(error: sqlx::Error) -> End {
-        End::Failed(error)
+impl QuerySession for MySqlConnection {
+    fn queried(id: GenerationId, table: &Table) -> String {
+        tables::physical(id, table)
     }
-}
 
-/// Starts a query; the rows follow in the answer's channel.
-pub(super) async fn answer(
-    database: &Arc<Database>,
-    generation: &Generation,
-    pointer: Pointer,
-    query: &Query,
-) -> Result<Answer, MySqlFault<CatalogError>> {
-    let reader = database.readers.acquire().await?;
-    let dialect = dialect::MySql { collation: database.server.collation };
-    let job =
-        Job { name: database.name.clone(), dialect, generation: generation.clone(), pointer, query: query.clone() };
-    let (head_to, head) = oneshot::channel();
-    let (rows_to, rows) = mpsc::channel(PIECES);
-    tokio::spawn(job.run(reader, head_to, rows_to));
-    let total = head.await.unwrap_or_else(|_| Err(Fault::Own(interrupted(&database.name))))?;
-    Ok(Answer { total, rows })
-}
+    async fn hold(&mut self, id: GenerationId, table: &Table) -> Result<(), MySqlError> {
+        query(tables::hold(id, table)).execute(self).await.map(drop).map_err(MySqlError)
+    }
 
-fn interrupted(target: &str) -> CatalogError {
-    let source = "the query's task ended before it answered".into();
-    ReadModelError::Refused { target: target.to_owned(), action: "answering a query".to_owned(), source }.into()
-}
+    async fn count(&mut self, statement: Statement<'_>) -> Result<i64, MySqlError> {
+        prepared(statement).fetch_one(self).await.and_then(|row| row.try_get(0)).map_err(MySqlError)
+    }
 
-type Head = Result<Option<u64>, MySqlFault<CatalogError>>;
+    async fn stream(
+        &mut self,
+        statement: Statement<'_>,
+        kinds: &[ColumnType],
+        to: &mut Pieces<'_>,
+    ) -> Result<(), End<MySqlError>> {
+        let mut rows = prepared(statement).fetch(self);
+        while let Some(row) = rows.try_next().await.map_err(MySqlError)? {
+            to.push(values::row(&row, kinds).map_err(MySqlError)?).await?;
+        }
+        Ok(())
+    }
 
-impl Job {
-    async fn run(self, mut reader: PoolConnection<MySql>, head: oneshot::Sender<Head>, rows: mpsc::Sender<Piece>) {
-        let end = self.work(&mut reader, head, &rows).await;
-        let error = match end {
-            Ok(()) => return,
-            Err(End::Failed(error)) => {
-                drop(reader);
-                MySqlFault::<ReadModelError>::from(error).told(&self.name, "reading rows for a query")
-            }
-            // The server is still sending rows: a connection is cheaper than reading them all.
-            Err(End::Unwanted) => return drop(reader.detach().close_hard().await),
-            Err(End::TooSlow) => {
-                drop(reader.detach().close_hard().await);
-                too_slow(&self.name)
-            }
+    async fn next_rows(
+        &mut self,
+        (id, table): (GenerationId, &Table),
+        after: Option<&KeyValues>,
+        limit: usize,
+    ) -> Result<Vec<Row>, MySqlError> {
+        let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
+        let (statement, values): (Sql, Vec<&Value>) = match after {
+            None => (tables::first(id, table), Vec::new()),
+            Some(key) => (tables::next(id, table), (1..=key.len()).flat_map(|many| &key[..many]).collect()),
         };
-        // The channel may be full, and nothing is held any more while this waits; nobody listening is no error.
-        drop(rows.send(Err(error)).await);
-    }
-
-    async fn work(
-        &self,
-        reader: &mut MySqlConnection,
-        head: oneshot::Sender<Head>,
-        rows: &mpsc::Sender<Piece>,
-    ) -> Result<(), End> {
-        let mut transaction = match reader.begin_with(BEGIN_READING).await {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                drop(head.send(Err(error.into())));
-                return Ok(());
-            }
-        };
-        let begun = self.begin(&mut transaction).await;
-        let failed = begun.is_err();
-        if head.send(begun).is_err() || failed {
-            return Ok(());
-        }
-        self.stream(&mut transaction, rows).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// Checks the pointer, sees to it that the table stays, and counts.
-    async fn begin(&self, connection: &mut MySqlConnection) -> Head {
-        catalog::check_pointer(connection, &self.generation, self.pointer).await?;
-        let table = &self.generation.manifest.tables[usize::from(self.query.table)];
-        match query(tables::hold(self.generation.id, table)).execute(&mut *connection).await {
-            Ok(_) => {}
-            // It was dropped after our moment began: tables go at once, rows of the catalog do not.
-            Err(error) if is_undefined_table(&error) => return Err(Fault::Own(self.gone())),
-            Err(error) => return Err(error.into()),
-        }
-        if self.query.count == Count::None {
-            return Ok(None);
-        }
-        let from = tables::physical(self.generation.id, table);
-        let statement = crate::sql::count(&self.dialect, table, &from, &self.query);
-        let count: i64 = prepared(statement).fetch_one(&mut *connection).await?.try_get(0)?;
-        Ok(Some(count.unsigned_abs()))
-    }
-
-    fn gone(&self) -> CatalogError {
-        match self.pointer {
-            Pointer::Live => CatalogError::Moved,
-            Pointer::Fixed => no_generation(self.generation.id),
-        }
-    }
-
-    async fn stream(&self, connection: &mut MySqlConnection, to: &mpsc::Sender<Piece>) -> Result<(), End> {
-        let table = &self.generation.manifest.tables[usize::from(self.query.table)];
-        let kinds: Vec<ColumnType> =
-            self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
-        let from = tables::physical(self.generation.id, table);
-        let statement = crate::sql::rows(&self.dialect, table, &from, &self.query);
-        let mut rows = prepared(statement).fetch(&mut *connection);
-        let mut chunk = Vec::new();
-        while let Some(row) = rows.try_next().await? {
-            chunk.push(values::row(&row, &kinds)?);
-            if chunk.len() == CHUNK_ROWS {
-                send(std::mem::take(&mut chunk), to).await?;
-            }
-        }
-        if chunk.is_empty() { Ok(()) } else { send(chunk, to).await }
+        let asked = values.into_iter().fold(query(statement), |query, value| query.bind(Bound(value)));
+        let rows = asked.bind(limit as i64).fetch_all(self).await.map_err(MySqlError)?;
+        rows.iter().map(|row| values::row(row, &kinds)).collect::<Result<_, _>>().map_err(MySqlError)
     }
 }
 
-fn prepared<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, MySql, MySqlArguments> {
+fn prepared<'q>(statement: Statement<'q>) -> Query<'q, MySql, MySqlArguments> {
     let mut prepared = query(Sql::from(statement.sql));
     for argument in statement.arguments {
         prepared = match argument {
@@ -169,12 +71,4 @@ fn prepared<'q>(statement: Statement<'q>) -> sqlx::query::Query<'q, MySql, MySql
         };
     }
     prepared
-}
-
-async fn send(chunk: Vec<Row>, to: &mpsc::Sender<Piece>) -> Result<(), End> {
-    match tokio::time::timeout(PATIENCE, to.send(Ok(chunk))).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Unwanted),
-        Err(_) => Err(End::TooSlow),
-    }
 }

@@ -35,6 +35,10 @@ impl DriverError for Error {
     fn is_lock_timeout(&self) -> bool {
         matches!(code(self).as_deref(), Some("55P03" | "40P01"))
     }
+
+    fn is_undefined_table(&self) -> bool {
+        code(self).as_deref() == Some("42P01")
+    }
 }
 
 /// The SQLSTATE, where the server answered.
@@ -45,11 +49,6 @@ pub(super) fn code(error: &Error) -> Option<String> {
 /// What the server adds to its message.
 pub(super) fn detail(error: &Error) -> Option<&str> {
     error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()
-}
-
-/// Whether a table is not there.
-pub(super) fn is_undefined_table(error: &Error) -> bool {
-    code(error).as_deref() == Some("42P01")
 }
 
 /// Whether something else depends on what was to be dropped.

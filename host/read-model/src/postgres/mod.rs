@@ -9,7 +9,6 @@ mod generations;
 mod load;
 mod reader;
 mod session;
-mod snapshot;
 mod values;
 mod writer;
 
@@ -17,18 +16,15 @@ use std::sync::Arc;
 
 use reel_projector::{ReadModel, ReadModelError};
 use sqlx::pool::PoolConnection;
-use sqlx::{Error, PgConnection, PgTransaction, Postgres};
+use sqlx::{Connection, Error, PgConnection, PgTransaction, Postgres};
 
 use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault, Severity};
 use crate::load::BulkLoad;
-use crate::query::{Answer, Query};
-use crate::snapshot::Snapshot;
 use crate::target::{
-    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Pointer, Target,
-    TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
 use connection::Database;
 use error::{Outcome, PostgresFault};
@@ -79,14 +75,33 @@ impl Adapter for Database {
 
     type Session = PgConnection;
     type Reader = PoolConnection<Postgres>;
+    type Reading<'r> = PgTransaction<'r>;
     type Transaction = PgTransaction<'static>;
+    type Dialect = dialect::Postgres;
 
     fn name(&self) -> &str {
         &self.name
     }
 
+    fn dialect(&self) -> dialect::Postgres {
+        dialect::Postgres
+    }
+
     async fn reader(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.readers.acquire().await
+    }
+
+    async fn begin(reader: &mut PoolConnection<Postgres>) -> Result<PgTransaction<'_>, Error> {
+        reader.begin_with(dialect::BEGIN_READING).await
+    }
+
+    async fn end(reading: Self::Reading<'_>) -> Result<(), Error> {
+        reading.commit().await
+    }
+
+    /// A connection is cheaper than reading all the rows that the server sends.
+    async fn discard(reader: PoolConnection<Postgres>) {
+        drop(reader.detach().close_hard().await);
     }
 
     async fn read(&self) -> Result<PgTransaction<'static>, Error> {
@@ -134,15 +149,7 @@ impl Adapter for Database {
         Ok(Box::new(load::begin(self, generation, epoch).await?))
     }
 
-    async fn snapshot(self: &Arc<Self>, generation: &Generation) -> Outcome<Box<dyn Snapshot>> {
-        Ok(Box::new(snapshot::begin(self, generation).await?))
-    }
-
     fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
         Arc::new(Writer::new(Arc::clone(self), generation))
-    }
-
-    async fn answer(self: &Arc<Self>, generation: &Generation, pointer: Pointer, query: &Query) -> Outcome<Answer> {
-        reader::answer(self, generation, pointer, query).await
     }
 }

@@ -32,4 +32,9 @@ impl DriverError for Error {
     fn is_lock_timeout(&self) -> bool {
         false
     }
+
+    /// A reader keeps its moment whole.
+    fn is_undefined_table(&self) -> bool {
+        false
+    }
 }
