@@ -124,18 +124,6 @@ impl SqlServerError {
         matches!(self, SqlServerError::Server { number: UNNUMBERED, message } if words.iter().any(|words| message.contains(words)))
     }
 
-    /// Whether a lock was not to be had in time, this transaction was chosen to end a deadlock, or it met another one's changes: trying
-    /// again is enough.
-    pub(super) fn is_lock_timeout(&self) -> bool {
-        let numbered = matches!(self.number(), Some(1205 | 1222 | 3960 | LOCK_REFUSED));
-        numbered || self.unnumbered(&["lock timeout", "could not serialize", "deadlock"])
-    }
-
-    /// Whether a table is not there, or was changed since the reader's moment.
-    pub(super) fn is_undefined_table(&self) -> bool {
-        matches!(self.number(), Some(208 | 3961)) || self.unnumbered(&["does not exist"])
-    }
-
     /// Whether something else depends on what was to be dropped.
     pub(super) fn is_depended_on(&self) -> bool {
         matches!(self.number(), Some(3726 | 3729)) || self.unnumbered(&["depend on it"])
@@ -160,6 +148,17 @@ impl DriverError for SqlServerError {
             SqlServerError::NoConnection { .. } => true,
         };
         if transient { Severity::Transient } else { Severity::Permanent }
+    }
+
+    /// A transaction that was chosen to end a deadlock, or met another one's changes, needs no more than another try either.
+    fn is_lock_timeout(&self) -> bool {
+        let numbered = matches!(self.number(), Some(1205 | 1222 | 3960 | LOCK_REFUSED));
+        numbered || self.unnumbered(&["lock timeout", "could not serialize", "deadlock"])
+    }
+
+    /// Or it was changed since the reader's moment.
+    fn is_undefined_table(&self) -> bool {
+        matches!(self.number(), Some(208 | 3961)) || self.unnumbered(&["does not exist"])
     }
 }
 

@@ -27,7 +27,7 @@ use reel_projector::{Checkpoint, ReadModel};
 use uuid::Uuid;
 
 use crate::catalog::Manifests;
-use crate::fault::Fault;
+use crate::fault::{DriverError, Fault};
 use crate::load::BulkLoad;
 use crate::query::{Answer, Query};
 use crate::snapshot::Snapshot;

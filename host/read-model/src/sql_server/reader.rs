@@ -11,7 +11,7 @@ use super::error::{SqlServerError, SqlServerFault};
 use super::values::{self, Bound, get, maybe};
 use crate::answer::{CHUNK_ROWS, PATIENCE, PIECES, Piece, too_slow};
 use crate::catalog::{Word, no_generation};
-use crate::fault::Fault;
+use crate::fault::{DriverError, Fault};
 use crate::query::{Answer, Count, Query};
 use crate::sql::{Argument, Statement};
 use crate::target::{CatalogError, Generation, GenerationState, Pointer};

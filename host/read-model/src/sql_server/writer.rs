@@ -20,7 +20,7 @@ use super::dialect::{catalog as sql, tables};
 use super::error::{SqlServerError, SqlServerFault};
 use super::values;
 use crate::catalog::{CheckpointEntry, Word, kept};
-use crate::fault::Fault;
+use crate::fault::{DriverError, Fault};
 use crate::target::{Generation, GenerationId};
 
 /// How often a commit that met a deadlock, or a lock for too long, is begun anew at once.
