@@ -1,7 +1,10 @@
-//! Read databases of one's own: a file in the data directory, or a database on the PostgreSQL or MySQL server that the environment
+//! Read databases of one's own: a file in the data directory, or a database on the PostgreSQL, MySQL or SQL Server that the environment
 //! gives.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
+use tokio_util::compat::TokioAsyncWriteCompatExt;
 
 /// A database on PostgreSQL, dropped with this.
 #[derive(Debug)]
@@ -86,6 +89,67 @@ impl Drop for MySql {
     }
 }
 
+/// A database on SQL Server, dropped with this.
+#[derive(Debug)]
+pub struct SqlServer {
+    server: String,
+    name: String,
+}
+
+impl SqlServer {
+    /// A new, empty one; nothing where no server is given, and tests are not required to have one.
+    ///
+    /// # Panics
+    /// Where `REEL_TEST_REQUIRE` names sqlserver and there is no server, or it does not answer.
+    pub async fn new() -> Option<SqlServer> {
+        let server = server("sqlserver", "REEL_TEST_SQLSERVER")?;
+        let name = format!("reel_e2e_{}", uuid::Uuid::new_v4().simple());
+        insist(&server, &format!("CREATE DATABASE {name}")).await;
+        Some(SqlServer { server, name })
+    }
+
+    /// Where it is, as `--target` takes it.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (front, database) = self.server.rsplit_once('/').expect("a URL with a database");
+        let settings = database.split_once('?').map(|(_, settings)| format!("?{settings}")).unwrap_or_default();
+        format!("{front}/{}{settings}", self.name)
+    }
+}
+
+impl Drop for SqlServer {
+    fn drop(&mut self) {
+        drop_with(self.server.clone(), format!("DROP DATABASE IF EXISTS {}", self.name));
+    }
+}
+
+/// Makes or drops a database, which a server may refuse while others do the same, or while a session that is closed has not ended.
+async fn insist(server: &str, sql: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while let Err(error) = tds(server, sql).await {
+        assert!(Instant::now() < deadline, "{sql}: {error}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn tds(server: &str, sql: &str) -> tiberius::Result<()> {
+    let url = url::Url::parse(server).expect("REEL_TEST_SQLSERVER is a URL");
+    let mut config = tiberius::Config::new();
+    config.host(url.host_str().expect("a URL with a host"));
+    config.port(url.port().unwrap_or(1433));
+    config.database(url.path().trim_start_matches('/'));
+    let password = url.password().unwrap_or_default();
+    config.authentication(tiberius::AuthMethod::sql_server(url.username(), password));
+    if url.query().is_some_and(|settings| settings.contains("encrypt=false")) {
+        config.encryption(tiberius::EncryptionLevel::NotSupported);
+    } else {
+        config.trust_cert();
+    }
+    let stream = tokio::net::TcpStream::connect(config.get_addr()).await?;
+    let mut client = tiberius::Client::connect(config, stream.compat_write()).await?;
+    client.simple_query(sql).await?.into_results().await.map(drop)
+}
+
 /// The server that a variable gives; nothing where it does not, and `REEL_TEST_REQUIRE` does not name it.
 pub fn server(name: &str, variable: &str) -> Option<String> {
     let server = std::env::var(variable).ok().filter(|server| !server.is_empty());
@@ -107,6 +171,9 @@ fn drop_with(server: String, sql: String) {
 }
 
 async fn admin(server: &str, sql: &str) {
+    if server.starts_with("sqlserver:") {
+        return insist(server, sql).await;
+    }
     let statement = sqlx::raw_sql(AssertSqlSafe(sql));
     if server.starts_with("mysql:") {
         let mut connection = MySqlConnection::connect(server).await.expect("the server of REEL_TEST_MYSQL answers");

@@ -6,6 +6,7 @@
 //! | `REEL_TEST_POSTGRES` | a server, `postgres://user@host:port/postgres`: tests make databases of their own on it |
 //! | `REEL_TEST_KAFKA`, `REEL_TEST_MONGODB` | brokers, `host:port,…`, and a server, `mongodb://host:port`: topics and databases of their own |
 //! | `REEL_TEST_MYSQL` | a MySQL or MariaDB server, `mysql://user@host:port/database`: the same |
+//! | `REEL_TEST_SQLSERVER` | a SQL Server, `sqlserver://user:password@host:port/database`: the same |
 //! | `REEL_TEST_REQUIRE` | names of servers (`postgres`, `mongodb`) without which tests fail instead of being passed over |
 //! | `REEL_TEST_SEED` | the seed of all that is random in a test, as a failed one printed it |
 //! | `REEL_TEST_BINARY` | the `reel` to test; else it is built |

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use reel_e2e::database::{MySql, Postgres};
+use reel_e2e::database::{MySql, Postgres, SqlServer};
 use reel_e2e::deadline::PATIENCE;
 use reel_e2e::dice::Dice;
 use reel_e2e::fold::assert_rows;
@@ -77,6 +77,16 @@ async fn the_tree_is_gits_own_on_postgres() {
 async fn the_tree_is_gits_own_on_mysql() {
     let database = async || {
         let database = MySql::new().await?;
+        let url = database.url();
+        Some((database, Some(url)))
+    };
+    projected_in_all_batches(database).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_is_gits_own_on_sql_server() {
+    let database = async || {
+        let database = SqlServer::new().await?;
         let url = database.url();
         Some((database, Some(url)))
     };
@@ -186,6 +196,15 @@ async fn kills_lose_and_double_nothing_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_lose_and_double_nothing_on_mysql() {
     let Some(database) = MySql::new().await else { return println!("passed over: REEL_TEST_MYSQL is not set") };
+    let data = tempfile::tempdir().unwrap();
+    Mortal { data: data.path(), target: Some(database.url()), dice: Dice::new() }.lives_through_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kills_lose_and_double_nothing_on_sql_server() {
+    let Some(database) = SqlServer::new().await else {
+        return println!("passed over: REEL_TEST_SQLSERVER is not set");
+    };
     let data = tempfile::tempdir().unwrap();
     Mortal { data: data.path(), target: Some(database.url()), dice: Dice::new() }.lives_through_all().await;
 }

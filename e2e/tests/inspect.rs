@@ -9,7 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
-use reel_e2e::database::{MySql, Postgres};
+use reel_e2e::database::{MySql, Postgres, SqlServer};
 use reel_e2e::reel::{Reel, Up};
 use reel_e2e::{components, history};
 use reqwest::Method;
@@ -146,11 +146,15 @@ async fn rows_that_differ_are_named_on_postgres() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn equal_rows_have_equal_fingerprints_on_every_database() {
-    let (postgres, mysql) = (Postgres::new().await, MySql::new().await);
+    let (postgres, mysql, sql_server) = (Postgres::new().await, MySql::new().await, SqlServer::new().await);
     let data = tempfile::tempdir().unwrap();
     let file = format!("default=sqlite:{}", data.path().join("read.sqlite").display());
     let mut up = Up::on(data.path()).with(&["--target", &file]);
-    let urls = [("pg", postgres.as_ref().map(Postgres::url)), ("my", mysql.as_ref().map(MySql::url))];
+    let urls = [
+        ("pg", postgres.as_ref().map(Postgres::url)),
+        ("my", mysql.as_ref().map(MySql::url)),
+        ("ms", sql_server.as_ref().map(SqlServer::url)),
+    ];
     let others: Vec<(&str, String)> = urls.into_iter().filter_map(|(name, url)| Some((name, url?))).collect();
     for (name, url) in &others {
         up = up.with(&["--target", &format!("{name}={url}")]);
@@ -172,7 +176,7 @@ async fn equal_rows_have_equal_fingerprints_on_every_database() {
         assert_eq!((lines.len(), code), (1, 0), "{name}");
     }
     if others.is_empty() {
-        println!("passed over: neither REEL_TEST_POSTGRES nor REEL_TEST_MYSQL is set");
+        println!("passed over: none of REEL_TEST_POSTGRES, REEL_TEST_MYSQL and REEL_TEST_SQLSERVER is set");
     }
 }
 

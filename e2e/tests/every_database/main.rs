@@ -17,7 +17,7 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
-use reel_e2e::database::{MySql, Postgres};
+use reel_e2e::database::{MySql, Postgres, SqlServer};
 use reel_projector::Manifest;
 use reel_read_api::{ReadConfig, Targets, router};
 use reel_read_model::{Target, open};
@@ -33,6 +33,7 @@ struct Databases {
     _folder: tempfile::TempDir,
     _postgres: Option<Postgres>,
     _mysql: Option<MySql>,
+    _sql_server: Option<SqlServer>,
 }
 
 impl Databases {
@@ -42,6 +43,8 @@ impl Databases {
         let (postgres, mysql) = (Postgres::new().await, MySql::new().await);
         urls.push(("postgres", postgres.as_ref().map(Postgres::url)));
         urls.push(("mysql", mysql.as_ref().map(MySql::url)));
+        let sql_server = SqlServer::new().await;
+        urls.push(("sqlserver", sql_server.as_ref().map(SqlServer::url)));
         let mut targets = Vec::new();
         for (name, url) in urls {
             match url {
@@ -49,7 +52,7 @@ impl Databases {
                 None => println!("{name}: not given, passed over"),
             }
         }
-        Databases { targets, _folder: folder, _postgres: postgres, _mysql: mysql }
+        Databases { targets, _folder: folder, _postgres: postgres, _mysql: mysql, _sql_server: sql_server }
     }
 }
 

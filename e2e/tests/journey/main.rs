@@ -12,7 +12,7 @@ mod reader;
 use std::sync::Arc;
 
 use reel_e2e::author::Author;
-use reel_e2e::database::{MySql, Postgres};
+use reel_e2e::database::{MySql, Postgres, SqlServer};
 use reel_e2e::fold::{Fold, assert_rows};
 use reel_e2e::reel::{Reel, Up, finish, reel};
 use reel_e2e::{components, deadline};
@@ -113,6 +113,14 @@ async fn a_replay_shows_no_reader_anything_half_done_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_replay_shows_no_reader_anything_half_done_on_mysql() {
     let Some(database) = MySql::new().await else { return println!("passed over: REEL_TEST_MYSQL is not set") };
+    replayed_under_load(Some(database.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_shows_no_reader_anything_half_done_on_sql_server() {
+    let Some(database) = SqlServer::new().await else {
+        return println!("passed over: REEL_TEST_SQLSERVER is not set");
+    };
     replayed_under_load(Some(database.url())).await;
 }
 
