@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reel_e2e::campaign::Campaign;
+use reel_e2e::campaign::{Campaign, Failed};
 use reel_e2e::dice::Dice;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,7 +15,7 @@ async fn whatever_dies_nothing_is_lost_and_every_row_is_right() {
             return println!("passed over: {variable} is not set");
         }
     }
-    let campaign = Campaign { seed: Dice::new().seed, faults: 20, most: Duration::from_secs(80) };
+    let campaign = Campaign { seed: Dice::new().seed, faults: 20, most: Duration::from_secs(80), failed: Failed::Ends };
     match campaign.run().await {
         Ok(summary) => println!("--seed {} holds: {summary}", campaign.seed),
         Err(why) => panic!("{why}"),

@@ -196,6 +196,21 @@ async fn the_end_of_a_layout_is_not_passed() {
     assert_eq!(taken, bed.own(0, 40));
     bed.publish(&own[own.len() - 3..]).await;
     assert!(tokio::time::timeout(Duration::from_millis(300), feed.next(7)).await.is_err());
+    // Another layout before the first was replaced: the end moves, and a shard that rests goes on.
+    let waiting = tokio::spawn(async move { all(&mut feed, 55).await });
+    tokio::task::yield_now().await;
+    bed.ends.send_replace(Some(55));
+    let rest = tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it goes on").unwrap();
+    assert_eq!(rest, bed.own(40, 55));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_partition_has_ended_has_history() {
+    let mut bed = Bed::new().await;
+    let (other, _) = mpsc::channel(1);
+    drop(std::mem::replace(&mut bed.topic, other));
+    let mut feed = bed.feed(LogPoint::START);
+    assert_eq!(all(&mut feed, 60).await, bed.own(0, 60));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use reel_e2e::campaign::Campaign;
+use reel_e2e::campaign::{Campaign, Failed};
 use reel_e2e::dice::Dice;
 
 /// Everything on servers of its own, while whatever can die dies: afterwards log and rows must be what was answered.
@@ -19,15 +19,19 @@ struct Arguments {
     /// or after so many minutes, whichever comes first
     #[arg(long, default_value_t = 10)]
     minutes: u64,
+    /// Where something does not hold, leave all running to be looked at, until Ctrl-C
+    #[arg(long)]
+    keep_running: bool,
 }
 
 #[tokio::main]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the program is for")]
 async fn main() -> ExitCode {
-    let Arguments { seed, faults, minutes } = Arguments::parse();
+    let Arguments { seed, faults, minutes, keep_running } = Arguments::parse();
     let seed = seed.unwrap_or_else(|| Dice::new().seed);
     println!("--seed {seed}");
-    let campaign = Campaign { seed, faults, most: Duration::from_secs(60 * minutes) };
+    let failed = if keep_running { Failed::GoesOn } else { Failed::Ends };
+    let campaign = Campaign { seed, faults, most: Duration::from_secs(60 * minutes), failed };
     let ran = tokio::select! {
         ran = campaign.run() => ran,
         // Whatever it began is dropped, and ends with that.

@@ -43,6 +43,17 @@ pub struct Campaign {
     pub faults: u32,
     /// or after so long, whichever comes first.
     pub most: Duration,
+    /// What becomes of everything where something does not hold.
+    pub failed: Failed,
+}
+
+/// What becomes of processes and servers when a campaign has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// They end.
+    Ends,
+    /// They go on, to be looked at, until the campaign is interrupted.
+    GoesOn,
 }
 
 /// What a campaign came to.
@@ -100,11 +111,15 @@ impl Campaign {
             Ok(faults) => self.judge(faults, &processes, (writers, &chronicle)).await,
             Err(why) => Err(why),
         };
+        if let Err(why) = &outcome {
+            chronicle.say(&format!("the processes' logs are in {}", processes.keep_logs().display()));
+            if self.failed == Failed::GoesOn {
+                chronicle.say(&format!("{why}\n{processes}\nall goes on until it is interrupted"));
+                std::future::pending::<()>().await;
+            }
+        }
         // Only now are they gone.
         drop(servers);
-        if outcome.is_err() {
-            chronicle.say(&format!("the processes' logs are in {}", processes.keep_logs().display()));
-        }
         outcome
     }
 

@@ -1,5 +1,6 @@
 //! The processes of a campaign: two command services, two hosts and one that comes and goes, two read APIs; each at an address that stays.
 
+use std::fmt;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -174,6 +175,14 @@ impl Processes {
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Slot> {
         self.commands.iter().chain(&self.hosts).chain([&self.guest]).chain(&self.reads)
+    }
+}
+
+impl fmt::Display for Processes {
+    /// Where everything is.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\n{}\n{}", self.apart.store, self.apart.topic, self.apart.target)?;
+        self.all().try_for_each(|slot| writeln!(f, "{} {}", slot.name, slot.url))
     }
 }
 

@@ -161,10 +161,13 @@ impl ShardFeed {
             }
             let ends = *self.ends.through.borrow_and_update();
             if let Some(through) = ends {
-                if self.machine.at().position >= through {
-                    return self.rest().await;
+                if self.machine.at().position < through {
+                    self.fill(through, most).await?;
+                } else if self.has_moved() {
+                    return Ok(());
+                } else {
+                    self.rest().await;
                 }
-                self.fill(through, most).await?;
             } else if self.heard.mark < self.current.marks.len() {
                 self.hear(most).await?;
             } else if let Ok(piece) = self.partition.pieces.try_recv() {
@@ -177,24 +180,19 @@ impl ShardFeed {
         }
     }
 
-    /// The layout has ended, and so has this shard's part in it: hands over what there is, then waits to be dropped.
-    async fn rest(&mut self) -> Result<(), TopicError> {
-        while !self.has_moved() && self.ends.through.borrow().is_some() {
-            if self.ends.through.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
+    /// The layout has ended, and so has this shard's part in it: waits to be dropped, or to hear that there is more to do. A newer layout
+    /// still, or a shard that came further before it knew, moves the end.
+    async fn rest(&mut self) {
+        if self.ends.through.changed().await.is_err() {
+            std::future::pending::<()>().await;
         }
-        Ok(())
     }
 
     /// Waits for messages, for the end of the layout, or for so long that history is looked into.
     async fn wait(&mut self, most: usize) -> Result<(), TopicError> {
         tokio::select! {
-            piece = self.partition.pieces.recv() => match piece {
-                Some(piece) => (self.current, self.heard) = (piece, Cursor::default()),
-                // The partition was taken away: whoever did it stops this shard.
-                None => std::future::pending().await,
-            },
+            // Where the partition was taken away there is nothing more: whoever did it stops this shard. Until then it has history.
+            Some(piece) = self.partition.pieces.recv() => (self.current, self.heard) = (piece, Cursor::default()),
             Ok(()) = self.ends.through.changed() => {}
             () = tokio::time::sleep(SILENCE) => {
                 let head = *self.store.watch().borrow();

@@ -22,6 +22,7 @@ use reel_projector::{Checkpoint, Errand, Orders, Request, chain};
 use reel_read_model::CatalogError;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use self::layout::{Plan, plan};
 use self::shard::{Feeding, Reins, ShardTask, reins, run_apart};
@@ -210,7 +211,7 @@ impl Group {
         let task = ShardTask { run: self.run.clone(), number, shards: self.shards, feeding };
         tracing::info!(shard = number, of = self.shards, "shard taken");
         self.reins.insert(number, reins);
-        self.tasks.spawn(async move { (number, task.until_stopped(orders).await) });
+        self.tasks.spawn(async move { (number, task.until_stopped(orders).await) }.in_current_span());
         Ok(())
     }
 
