@@ -1,6 +1,6 @@
 //! What a client of Reel sends: commands, reads, deployments, over connections that are kept.
 
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -11,37 +11,50 @@ use crate::reel::Reel;
 #[derive(Debug, Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    url: String,
+    commands: String,
+    host: String,
+    reads: String,
 }
 
 impl Client {
+    /// Of a Reel that is one process.
     pub(crate) fn of(reel: &Reel) -> Result<Client, BenchError> {
+        Client::apart(reel, reel, reel)
+    }
+
+    /// Of processes apart: command service, host, read API.
+    pub(crate) fn apart(commands: &Reel, host: &Reel, reads: &Reel) -> Result<Client, BenchError> {
         let http = reqwest::Client::builder()
             .no_proxy()
             .tcp_nodelay(true)
             .build()
             .map_err(BenchError::doing("making an HTTP client"))?;
-        Ok(Client { http, url: reel.url.clone() })
+        let [commands, host, reads] = [commands, host, reads].map(|reel| reel.url.clone());
+        Ok(Client { http, commands, host, reads })
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
+    fn command(&self, path: &str) -> RequestBuilder {
+        self.http.post(format!("{}/commands/v1{path}", self.commands))
+    }
+
+    fn read(&self, path: &str) -> RequestBuilder {
+        self.http.get(format!("{}/read/v1{path}", self.reads))
     }
 
     /// Writes a post; answers with the token to wait for.
     pub(crate) async fn create(&self, post: Uuid) -> Result<String, BenchError> {
         let body = json!({ "id": post, "actor": "ann", "message": "Measured." });
-        token(self.request(Method::POST, "/commands/v1/posts").json(&body)).await
+        token(self.command("/posts").json(&body)).await
     }
 
     /// Likes a post; answers with the token to wait for.
     pub(crate) async fn like(&self, post: Uuid) -> Result<String, BenchError> {
-        token(self.request(Method::POST, &format!("/commands/v1/posts/{post}/likes"))).await
+        token(self.command(&format!("/posts/{post}/likes"))).await
     }
 
     /// The likes that readers of `projection` see; with a token, once it is there.
     pub(crate) async fn likes(&self, (projection, post): (&str, Uuid), token: Option<&str>) -> Result<u64, BenchError> {
-        let request = self.request(Method::GET, &format!("/read/v1/{projection}/posts?id=eq.{post}&select=likes"));
+        let request = self.read(&format!("/{projection}/posts?id=eq.{post}&select=likes"));
         let request = match token {
             Some(token) => request.header("Reel-Wait-For", token),
             None => request,
@@ -52,7 +65,7 @@ impl Client {
 
     /// Whether readers of `projection` see the post.
     pub(crate) async fn is_visible(&self, projection: &str, post: Uuid) -> Result<bool, BenchError> {
-        let request = self.request(Method::GET, &format!("/read/v1/{projection}/posts?id=eq.{post}&select=id"));
+        let request = self.read(&format!("/{projection}/posts?id=eq.{post}&select=id"));
         let answer = request.send().await.map_err(BenchError::doing("reading"))?;
         if answer.status() == StatusCode::NOT_FOUND {
             // Nothing of that name is live yet.
@@ -64,7 +77,7 @@ impl Client {
 
     /// Deploys a component under a name.
     pub(crate) async fn deploy(&self, projection: &str, component: &[u8]) -> Result<(), BenchError> {
-        let request = self.request(Method::POST, &format!("/admin/v1/projections?name={projection}"));
+        let request = self.http.post(format!("{}/admin/v1/projections?name={projection}", self.host));
         json_of(request.body(component.to_vec())).await.map(drop)
     }
 }

@@ -1,11 +1,10 @@
-//! `latency`: from a command to the row that readers see, over HTTP, with everything embedded in one process; and how many commands
-//! a second there can be.
+//! `latency`: from a command to the row that readers see, over HTTP: with everything embedded in one process, or through servers with
+//! each process apart. How many commands a second there can be is measured by `commands`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::error::BenchError;
@@ -13,8 +12,9 @@ use crate::http::Client;
 use crate::posts::component;
 use crate::reel::{Reel, Which, milliseconds};
 use crate::report::{Report, percentiles};
+use crate::servers::{Apart, Servers};
 
-/// From a command to its row in the read API; and commands a second
+/// From a command to its row in the read API
 #[derive(Debug, Args)]
 pub(crate) struct Latency {
     /// Commands that are followed, one after the other
@@ -23,14 +23,10 @@ pub(crate) struct Latency {
     /// Posts that they are about
     #[arg(long, default_value_t = 100)]
     posts: usize,
-    /// Clients that send commands at once, for commands a second
-    #[arg(long, default_value_t = 64)]
-    clients: usize,
-    /// For how many seconds they do
-    #[arg(long, default_value_t = 5)]
-    seconds: u64,
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    servers: Servers,
     /// The component of the posts example; built where none is given
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -49,34 +45,67 @@ struct Times {
 
 pub(crate) async fn run(latency: Latency) -> Result<Report, BenchError> {
     let data = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
-    let reel = Reel::up(&latency.which, data.path()).await?;
-    let client = Client::of(&reel)?;
-    client.deploy(PROJECTION, &component(latency.component.as_deref())?).await?;
-    let posts: Vec<Uuid> = (0..latency.posts.max(1)).map(|number| Uuid::from_u128(number as u128 + 1)).collect();
-    for post in &posts {
-        client.create(*post).await?;
+    let component = component(latency.component.as_deref())?;
+    if latency.servers.servers {
+        latency.apart(&component, data.path()).await
+    } else {
+        latency.embedded(&component, data.path()).await
     }
-    until_visible(&client, *posts.last().expect("there is at least one")).await?;
-    // The first tenth warms up.
-    follow(&client, &posts, latency.commands / 10).await?;
-    let times = follow(&client, &posts, latency.commands).await?;
-    let mut report = Report::new("latency", &["measured", "median_ms", "p95_ms", "p99_ms"]);
-    let rows = [
-        ("command acknowledged → row visible", times.visible),
-        ("command sent → row visible", times.whole),
-        ("command sent → acknowledged", times.command),
-        ("read without waiting", times.read),
-    ];
-    for (name, values) in rows {
-        let [median, p95, p99] = percentiles(values);
-        report.row(vec![name.into(), median.into(), p95.into(), p99.into()]);
+}
+
+impl Latency {
+    async fn embedded(&self, component: &[u8], data: &Path) -> Result<Report, BenchError> {
+        let reel = Reel::up(&self.which, data).await?;
+        let times = self.measure(&Client::of(&reel)?, component).await?;
+        reel.stop().await?;
+        let mut report = self.report(times);
+        report.note("goal: visible within 10 ms at the median".into());
+        Ok(report)
     }
-    let rate = flood(&client, &posts, (latency.clients, Duration::from_secs(latency.seconds))).await?;
-    report.note(format!("{} commands, one after the other, by one client on this machine", latency.commands));
-    report.note(format!("{} clients: {rate:.0} commands/s (client and Reel share this machine)", latency.clients));
-    report.note("goal: visible within 10 ms at the median".into());
-    reel.stop().await?;
-    Ok(report)
+
+    /// Held against what the store's own insert takes: the same documents once more, one after the other.
+    async fn apart(&self, component: &[u8], data: &Path) -> Result<Report, BenchError> {
+        let apart = Apart::start(&self.servers, &self.which, data).await?;
+        let client = Client::apart(&apart.commands, &apart.host, &apart.reads)?;
+        let times = self.measure(&client, component).await?;
+        let inserted = apart.mongodb.write_again(self.commands as u64, 1).await?;
+        apart.stop().await?;
+        let [sent, ..] = percentiles(times.whole.clone());
+        let [insert, p95, p99] = percentiles(inserted);
+        let mut report = self.report(times);
+        report.row(vec!["the store's own insert".into(), insert.into(), p95.into(), p99.into()]);
+        report
+            .note(format!("visible {:.1} ms above the store's own insert, at the median; goal: 20 ms", sent - insert));
+        Ok(report)
+    }
+
+    async fn measure(&self, client: &Client, component: &[u8]) -> Result<Times, BenchError> {
+        client.deploy(PROJECTION, component).await?;
+        let posts: Vec<Uuid> = (0..self.posts.max(1)).map(|number| Uuid::from_u128(number as u128 + 1)).collect();
+        for post in &posts {
+            client.create(*post).await?;
+        }
+        until_visible(client, *posts.last().expect("there is at least one")).await?;
+        // The first tenth warms up.
+        follow(client, &posts, self.commands / 10).await?;
+        follow(client, &posts, self.commands).await
+    }
+
+    fn report(&self, times: Times) -> Report {
+        let mut report = Report::new("latency", &["measured", "median_ms", "p95_ms", "p99_ms"]);
+        let rows = [
+            ("command acknowledged → row visible", times.visible),
+            ("command sent → row visible", times.whole),
+            ("command sent → acknowledged", times.command),
+            ("read without waiting", times.read),
+        ];
+        for (name, values) in rows {
+            let [median, p95, p99] = percentiles(values);
+            report.row(vec![name.into(), median.into(), p95.into(), p99.into()]);
+        }
+        report.note(format!("{} commands, one after the other, by one client on this machine", self.commands));
+        report
+    }
 }
 
 async fn until_visible(client: &Client, post: Uuid) -> Result<(), BenchError> {
@@ -111,26 +140,4 @@ async fn follow(client: &Client, posts: &[Uuid], commands: usize) -> Result<Time
         times.read.push(milliseconds(reading));
     }
     Ok(times)
-}
-
-/// Many clients that like posts as fast as they are answered; commands a second.
-async fn flood(client: &Client, posts: &[Uuid], (clients, long): (usize, Duration)) -> Result<f64, BenchError> {
-    let began = Instant::now();
-    let mut all = JoinSet::new();
-    for number in 0..clients {
-        let (client, post) = (client.clone(), posts[number % posts.len()]);
-        all.spawn(async move {
-            let mut sent = 0_u64;
-            while began.elapsed() < long {
-                client.like(post).await?;
-                sent += 1;
-            }
-            Ok::<u64, BenchError>(sent)
-        });
-    }
-    let mut sent = 0;
-    while let Some(done) = all.join_next().await {
-        sent += done.map_err(BenchError::doing("waiting for a client"))??;
-    }
-    Ok(sent as f64 / began.elapsed().as_secs_f64())
 }

@@ -9,13 +9,17 @@ mod error;
 mod held;
 mod http;
 mod latency;
+mod mongodb;
 mod pipeline;
 mod posts;
 mod process;
 mod rebuild;
 mod reel;
+mod relay;
+mod relayed;
 mod report;
 mod sealed;
+mod servers;
 mod social;
 mod store;
 mod workload;
@@ -47,6 +51,7 @@ enum What {
     Rebuild(rebuild::Rebuild),
     CatchUp(catch_up::CatchUp),
     Commands(commands::Commands),
+    Relay(relay::RelayOptions),
     Latency(latency::Latency),
     Deploy(deploy::Deploy),
     /// One rebuild in a process of its own, for `rebuild`
@@ -79,6 +84,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
         What::Rebuild(rebuild) => rebuild::run(rebuild).await?,
         What::CatchUp(options) => catch_up::run(options).await?,
         What::Commands(options) => commands::run(options).await?,
+        What::Relay(options) => relay::run(options).await?,
         What::Latency(latency) => latency::run(latency).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,
         What::RebuildOne(one) => return rebuild::one(one).await,

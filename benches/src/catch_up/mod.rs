@@ -8,21 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reel_event_log::EventStore;
-use reel_event_log::relay::state::SqliteRelayState;
-use reel_event_log::relay::{Pace, Relay, RelayConfig};
 use reel_event_log::topic::kafka::TopicUrl;
 use reel_host::{Deployment, Host, HostConfig, Hosts, KafkaTopic, ProjectionRef, Targets, Topic};
 use reel_plugin::{Engine, EngineConfig};
 use reel_projector::Checkpoint;
 use reel_projector::ports::FailurePolicy;
 use reel_read_model::{Generation, GenerationState, Promotion, Target};
-use uuid::Uuid;
 
 use self::by_hand::{ByHand, Way};
 use crate::error::BenchError;
 use crate::posts::component;
 use crate::process::peak_mebibytes;
+use crate::relayed::{Relayed, delete, own_topic};
 use crate::report::Report;
 use crate::store;
 use crate::workload::Size;
@@ -68,9 +65,7 @@ struct Measured {
 
 pub(crate) async fn run(options: CatchUp) -> Result<Report, BenchError> {
     let files = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
-    let url: TopicUrl = format!("kafka://{}/reel-bench-{}", options.kafka, Uuid::now_v7())
-        .parse()
-        .map_err(BenchError::doing("reading the broker's address"))?;
+    let url = own_topic(&options.kafka)?;
     let bed = Bed::new(&options, files.path(), url.clone()).await?;
     let reel = bed.measure(&options).await?;
     let by_hand = ByHand { url: url.clone(), postgres: options.postgres.clone(), partitions: options.partitions };
@@ -78,6 +73,7 @@ pub(crate) async fn run(options: CatchUp) -> Result<Report, BenchError> {
     let single = by_hand.run(Way::OneByOne, options.events.min(20_000)).await?;
     let batched = by_hand.run(Way::Batches, options.events.min(300_000)).await?;
     by_hand.clean().await?;
+    delete(&[&url]).await?;
     Ok(report(&options, &[reel, batched, single]))
 }
 
@@ -109,24 +105,14 @@ fn report(options: &CatchUp, all: &[Measured]) -> Report {
 
 /// A log with its relay and topic, a host that has the projection live and paused at the log's beginning, then the events.
 struct Bed {
-    store: Arc<dyn EventStore>,
-    relay: Relay,
+    relayed: Relayed,
     host: Host,
     target: Arc<dyn Target>,
 }
 
 impl Bed {
     async fn new(options: &CatchUp, files: &Path, url: TopicUrl) -> Result<Bed, BenchError> {
-        let store: Arc<dyn EventStore> = Arc::new(store::open(&files.join("events.db"))?);
-        let state = SqliteRelayState::open(files.join("relay.db"));
-        let state = Arc::new(state.map_err(BenchError::doing("opening the relay's record"))?);
-        let config = RelayConfig {
-            topic: url.clone(),
-            partitions: options.partitions,
-            name: "bench".to_owned(),
-            pace: Pace::default(),
-        };
-        let relay = Relay::start(Arc::clone(&store), state.clone(), config);
+        let relayed = Relayed::new(files, url.clone(), options.partitions).await?;
         let target = reel_read_model::open("bench", &options.postgres)
             .await
             .map_err(BenchError::doing("opening the read database"))?;
@@ -134,12 +120,12 @@ impl Bed {
             Engine::new(EngineConfig::default()).map_err(BenchError::doing("starting the WebAssembly engine"))?;
         let config = HostConfig {
             most_events: options.batch,
-            topic: Topic::Kafka(KafkaTopic { url, relay: state }),
+            topic: Topic::Kafka(KafkaTopic { url, relay: relayed.state.clone() }),
             hosts: Hosts::Several,
             ..HostConfig::new(|_| Ok(()))
         };
-        let host = Host::new(Arc::clone(&store), Targets::new(vec![Arc::clone(&target)]), engine, config);
-        Ok(Bed { store, relay, host, target })
+        let host = Host::new(Arc::clone(&relayed.store), Targets::new(vec![Arc::clone(&target)]), engine, config);
+        Ok(Bed { relayed, host, target })
     }
 
     async fn measure(self, options: &CatchUp) -> Result<Measured, BenchError> {
@@ -160,8 +146,8 @@ impl Bed {
         let live = self.live().await?;
         self.host.pause(&projection, None).await.map_err(operating("pausing"))?;
         let size = Size { events: options.events, posts: options.events.div_ceil(20) };
-        store::fill(&*self.store, size, options.seed).await?;
-        self.published(options.events as u64).await?;
+        store::fill(&*self.relayed.store, size, options.seed).await?;
+        self.relayed.published(options.events as u64).await?;
 
         let before = self.checkpoints(&live).await?;
         self.host.resume(&projection, None).await.map_err(operating("resuming"))?;
@@ -175,7 +161,7 @@ impl Bed {
         let rows = statuses.iter().map(|status| status.rows).sum();
         self.host.drop_projection(&projection, None).await.map_err(operating("dropping"))?;
         self.host.stop().await;
-        self.relay.stop().await;
+        self.relayed.stop().await;
         Ok(Measured { who: "reel", events: head, seconds, rows })
     }
 
@@ -189,15 +175,6 @@ impl Bed {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err(BenchError::Failed("the projection did not become live".into()))
-    }
-
-    async fn published(&self, head: u64) -> Result<(), BenchError> {
-        let mut status = self.relay.status();
-        let through = status.wait_for(|status| status.leading.is_some_and(|through| through >= head));
-        match tokio::time::timeout(PATIENCE, through).await {
-            Ok(Ok(_)) => Ok(()),
-            _ => Err(BenchError::Failed("the relay did not publish everything".into())),
-        }
     }
 
     async fn checkpoints(&self, generation: &Generation) -> Result<Vec<Checkpoint>, BenchError> {

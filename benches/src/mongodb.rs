@@ -1,5 +1,5 @@
-//! What a MongoDB server takes at most: the documents of a log that was written, once more, in bare ordered batches under the same
-//! indexes and the same promise.
+//! A MongoDB database of a log of its own; and what its server takes at most: the documents of the log once more, in bare ordered
+//! batches under the same indexes and with the same promise.
 
 use std::time::Instant;
 
@@ -10,38 +10,40 @@ use mongodb::{Client, Collection, Database, IndexModel};
 use uuid::Uuid;
 
 use crate::error::BenchError;
+use crate::reel::milliseconds;
 
 /// A database of its own on a server; dropped by [`Server::clean`].
-pub(super) struct Server {
+pub(crate) struct Server {
     address: String,
     database: Database,
 }
 
 impl Server {
     /// The server at `address`: a URL without a database.
-    pub(super) async fn at(address: &str) -> Result<Server, BenchError> {
+    pub(crate) async fn at(address: &str) -> Result<Server, BenchError> {
         let client = Client::with_uri_str(address).await.map_err(BenchError::doing("connecting to MongoDB"))?;
         let database = client.database(&format!("reel_bench_{}", Uuid::new_v4().simple()));
         Ok(Server { address: address.trim_end_matches('/').to_owned(), database })
     }
 
     /// As a service's `--store` takes it. A server that stands alone is good enough to be measured.
-    pub(super) fn store(&self) -> String {
+    pub(crate) fn store(&self) -> String {
         format!("{}/{}?reel-standalone=true", self.address, self.database.name())
     }
 
-    /// Writes the last documents of the log again, as many as `most`, `batch` at once; documents a second.
-    pub(super) async fn write_again(&self, most: u64, batch: usize) -> Result<f64, BenchError> {
+    /// Writes the last documents of the log again, as many as `most`, `batch` at once. How long each batch took, in milliseconds.
+    pub(crate) async fn write_again(&self, most: u64, batch: usize) -> Result<Vec<f64>, BenchError> {
         let doing = "writing bare batches into MongoDB";
         let documents = self.last(most).await?;
         let bare = self.bare().await.map_err(BenchError::doing(doing))?;
-        let began = Instant::now();
+        let mut took = Vec::with_capacity(documents.len().div_ceil(batch));
         for batch in documents.chunks(batch) {
+            let began = Instant::now();
             bare.insert_many(batch).ordered(true).await.map_err(BenchError::doing(doing))?;
+            took.push(milliseconds(began));
         }
-        let seconds = began.elapsed().as_secs_f64();
         bare.drop().await.map_err(BenchError::doing(doing))?;
-        Ok(documents.len() as f64 / seconds)
+        Ok(took)
     }
 
     async fn last(&self, most: u64) -> Result<Vec<RawDocumentBuf>, BenchError> {
@@ -68,7 +70,7 @@ impl Server {
     }
 
     /// Deletes the database.
-    pub(super) async fn clean(self) -> Result<(), BenchError> {
+    pub(crate) async fn clean(self) -> Result<(), BenchError> {
         self.database.drop().await.map_err(BenchError::doing("dropping a database of MongoDB"))
     }
 }
