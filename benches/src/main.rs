@@ -9,6 +9,7 @@ mod error;
 mod held;
 mod http;
 mod latency;
+mod live;
 mod mongodb;
 mod pipeline;
 mod posts;
@@ -52,6 +53,7 @@ enum What {
     CatchUp(catch_up::CatchUp),
     Commands(commands::Commands),
     Relay(relay::RelayOptions),
+    Live(live::Live),
     Latency(latency::Latency),
     Deploy(deploy::Deploy),
     /// One rebuild in a process of its own, for `rebuild`
@@ -85,6 +87,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
         What::CatchUp(options) => catch_up::run(options).await?,
         What::Commands(options) => commands::run(options).await?,
         What::Relay(options) => relay::run(options).await?,
+        What::Live(options) => live::run(options).await?,
         What::Latency(latency) => latency::run(latency).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,
         What::RebuildOne(one) => return rebuild::one(one).await,

@@ -3,7 +3,7 @@
 //! memory is its own.
 
 mod one;
-mod place;
+pub(crate) mod place;
 mod watched;
 
 use std::path::{Path, PathBuf};
@@ -213,7 +213,7 @@ async fn in_a_process(
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Sqlite => "sqlite",
             Kind::Postgres => "postgres",

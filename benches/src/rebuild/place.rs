@@ -19,7 +19,7 @@ const PROJECTION: &str = "reel-bench-posts";
 const ROWS: usize = 5_000;
 
 /// A read database.
-pub(super) async fn open(
+pub(crate) async fn open(
     kind: Kind,
     files: &Path,
     (postgres, mysql): (Option<&String>, Option<&String>),
@@ -45,7 +45,7 @@ fn given(url: Option<&String>, missing: &str) -> Result<String, BenchError> {
 }
 
 /// A new generation of the projection, and where it stands.
-pub(super) async fn generation(
+pub(crate) async fn generation(
     target: &dyn Target,
     posts: &Posts,
     manifest: Manifest,
@@ -73,7 +73,7 @@ pub(super) async fn generation(
 }
 
 /// Deletes a generation; with the last one the projection.
-pub(super) async fn drop_generation(target: &dyn Target, generation: &Generation) -> Result<(), BenchError> {
+pub(crate) async fn drop_generation(target: &dyn Target, generation: &Generation) -> Result<(), BenchError> {
     let all = target.generations().await.map_err(BenchError::doing("reading the catalog"))?;
     let last = all.iter().filter(|other| other.projection == PROJECTION).count() == 1;
     let scope = if last { DropScope::Projection } else { DropScope::Generation };
@@ -81,7 +81,7 @@ pub(super) async fn drop_generation(target: &dyn Target, generation: &Generation
 }
 
 /// All rows of a generation, by table, in key order.
-pub(super) async fn rows(target: &dyn Target, generation: &Generation) -> Result<Vec<Vec<Row>>, BenchError> {
+pub(crate) async fn rows(target: &dyn Target, generation: &Generation) -> Result<Vec<Vec<Row>>, BenchError> {
     let mut tables = Vec::new();
     for (number, table) in generation.manifest.tables.iter().enumerate() {
         let query = Query {
@@ -105,7 +105,7 @@ pub(super) async fn rows(target: &dyn Target, generation: &Generation) -> Result
 }
 
 /// Writes rows and keys, and nothing else.
-pub(super) async fn load(
+pub(crate) async fn load(
     target: &dyn Target,
     (generation, checkpoint): (&Generation, Checkpoint),
     tables: &[Vec<Row>],
