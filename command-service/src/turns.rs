@@ -13,9 +13,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::domain::Aggregate;
 
 /// Streams share this many queues; each remembers the stream that it served last.
-const QUEUES: u32 = 4_096;
+const QUEUES: u32 = 8_192;
 /// A state that takes more memory is not remembered, in bytes: so all of them take 256 MiB at most.
-const MOST_BYTES: usize = 64 << 10;
+const MOST_BYTES: usize = 32 << 10;
 
 /// An aggregate's state, and how far it is folded.
 #[derive(Debug, Default)]

@@ -79,7 +79,8 @@ impl Wait {
             }
             let wake = until.min(Instant::now() + pause);
             commits = changed_or(commits, wake).await;
-            pause = (pause * 3 / 2).min(LONGEST_PAUSE);
+            // A look too late costs a fifth of the whole wait at most.
+            pause = (pause * 5 / 4).min(LONGEST_PAUSE);
         }
     }
 

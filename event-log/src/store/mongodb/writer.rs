@@ -28,8 +28,8 @@ use crate::store::{
 pub(super) const MOST: Most = Most { commits: 1000, bytes: 16 << 20 };
 /// How long a group is tried again while the server does not answer, or nothing moves.
 const PERSISTENCE: Duration = Duration::from_secs(10);
-/// How long to wait at most for callers who sent something the last time.
-const LONGEST_LINGER: Duration = Duration::from_millis(4);
+/// How long to wait at most for callers who were answered a moment ago.
+const LONGEST_LINGER: Duration = Duration::from_millis(10);
 /// The longest that others are let go first.
 const LONGEST_WAY: Duration = Duration::from_millis(50);
 
@@ -93,7 +93,7 @@ pub(super) struct Writer {
     knowledge: Knowledge,
     /// How long the last insert took.
     insert_time: Duration,
-    /// How many callers the last group had.
+    /// How many callers there seem to be: those of the last group, and those who waited while it was inserted.
     callers: usize,
 }
 
@@ -107,7 +107,7 @@ impl Writer {
         while let Some(first) = queue.recv().await {
             let group = self.gather(first, &mut queue).await;
             let callers = group.callers;
-            self.callers = callers.len();
+            self.callers = callers.len() + queue.len();
             let mut answers = self.append(group.wanted, &group.events).await.into_iter();
             for (count, caller) in callers {
                 // A caller that went away does not want to know.
@@ -119,9 +119,10 @@ impl Writer {
         }
     }
 
-    /// All that is waiting. Who was answered a moment ago is about to send the next, so that a short wait makes one insert of two.
+    /// All that is waiting. Who was answered a moment ago is about to send the next, so that a short wait makes one insert of two; else
+    /// many callers fall apart into halves that wait for each other.
     async fn gather(&self, first: Request, queue: &mut mpsc::UnboundedReceiver<Request>) -> Group {
-        let until = tokio::time::Instant::now() + (self.insert_time / 8).min(LONGEST_LINGER);
+        let until = tokio::time::Instant::now() + (self.insert_time / 4).min(LONGEST_LINGER);
         let mut group = Group::default();
         group.add(first);
         while !group.is_full() {
