@@ -196,6 +196,15 @@ impl EventBatch {
         }
     }
 
+    /// The stream of the event at `index`: what [`EventBatch::get`] says of it, without the rest.
+    ///
+    /// # Panics
+    /// Where `index` is not below [`EventBatch::len`].
+    #[must_use]
+    pub fn stream(&self, index: usize) -> &str {
+        self.text(self.records[index].stream)
+    }
+
     /// All events, first to last.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = EventRef<'_>> {
         (0..self.len()).map(|index| self.get(index))
@@ -216,7 +225,7 @@ impl<'a> EventRef<'a> {
     /// The key part of the stream's id.
     #[must_use]
     pub fn stream_key(&self) -> &'a str {
-        stream::key_of(self.stream)
+        stream::key_part(self.stream)
     }
 
     /// The same event, owned.

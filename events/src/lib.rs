@@ -18,5 +18,5 @@ pub use batch::{EventBatch, EventRef, Span};
 pub use canonical::{CanonicalError, CanonicalJson};
 pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
 pub use place::{Place, PlaceError};
-pub use stream::{StreamId, StreamIdError, key_hash, partition_of};
+pub use stream::{StreamId, StreamIdError, key_hash, key_part, partition_of};
 pub use timestamp::{Timestamp, TimestampError};

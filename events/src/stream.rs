@@ -39,7 +39,7 @@ impl StreamId {
     /// `4711` of `post-4711`.
     #[must_use]
     pub fn key(&self) -> &str {
-        key_of(&self.0)
+        key_part(&self.0)
     }
 
     /// The partition that this stream's events go to, out of `partitions`: see [`partition_of`].
@@ -67,7 +67,8 @@ fn separator(text: &str) -> Option<usize> {
 }
 
 /// The key part of a stream id that was checked before; the whole text where it has no separator.
-pub(crate) fn key_of(stream: &str) -> &str {
+#[must_use]
+pub fn key_part(stream: &str) -> &str {
     separator(stream).map_or(stream, |at| &stream[at + 1..])
 }
 
@@ -83,7 +84,7 @@ pub fn partition_of(stream: &str, partitions: u32) -> u32 {
 /// shared out often, so that it is not computed anew for every number of partitions.
 #[must_use]
 pub fn key_hash(stream: &str) -> u32 {
-    murmur2(key_of(stream).as_bytes()) & 0x7fff_ffff
+    murmur2(key_part(stream).as_bytes()) & 0x7fff_ffff
 }
 
 /// Kafka's murmur2 (`org.apache.kafka.common.utils.Utils.murmur2`): seed 0x9747b28c, little-endian words.

@@ -3,58 +3,85 @@
 
 use std::cmp::Ordering;
 
-use reel_events::EventRef;
+use reel_events::key_part;
+use smallvec::SmallVec;
 
 use crate::change::{Cell, Change, KeyValues, Operation, Refusal, Row, RowFilter};
+use crate::key::{encode_taken, encode_value};
 use crate::manifest::{Manifest, Ownership, StreamPart, Table};
 use crate::step::{Events, IfMissing, Step, Sum, is_ordered, is_summable};
-use crate::value::{Value, ValueRef};
+use crate::value::{Taken, Value, ValueRef};
 
 /// A change that obeys the rules.
 #[derive(Debug)]
-pub(crate) enum Checked {
+pub(crate) enum Checked<'a> {
     /// The row is this now.
-    Put { key: KeyValues, row: Row },
+    Put { row: Row },
     /// There is no such row now.
-    Delete { key: KeyValues },
+    Delete { key: Key<'a> },
     /// The row becomes what the step makes of it.
-    Step { key: KeyValues, step: Step },
+    Step { key: Key<'a>, step: Step },
     /// These rows are gone.
     DeleteWhere(RowFilter),
 }
 
-/// Checks a change of `event`.
-pub(crate) fn check(manifest: &Manifest, event: &EventRef<'_>, change: &Change<'_>) -> Result<Checked, Refusal> {
+/// The values of a primary key, in key order, before anybody owns them: most keys are only looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct Key<'a>(SmallVec<[Taken<'a>; 3]>);
+
+impl Key<'_> {
+    /// Appends its encoding: see [`crate::key::encode_key`].
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        self.0.iter().for_each(|value| encode_taken(value, into));
+    }
+
+    pub(crate) fn own(self) -> KeyValues {
+        self.0.into_iter().map(Value::from).collect()
+    }
+}
+
+/// The key of a row, owned.
+pub(crate) fn key_of(table: &Table, row: &Row) -> KeyValues {
+    table.key.iter().map(|column| row[usize::from(*column)].clone()).collect()
+}
+
+/// Appends the encoding of a row's key.
+pub(crate) fn encode_key_of(table: &Table, row: &Row, into: &mut Vec<u8>) {
+    table.key.iter().for_each(|column| encode_value(&row[usize::from(*column)], into));
+}
+
+/// Checks a change of an event of `stream`.
+pub(crate) fn check<'a>(manifest: &Manifest, stream: &str, change: &Change<'a>) -> Result<Checked<'a>, Refusal> {
     let Some(table) = manifest.tables.get(usize::from(change.table)) else {
         let message = format!("table {} does not exist: the manifest has {}", change.table, manifest.tables.len());
         return Err(Refusal::of(change.event, "unknown-table", message));
     };
-    let rules = Rules { table, event, change };
+    let rules = Rules { table, stream, event: change.event, operation: change.operation };
     rules.operation_fits_ownership()?;
-    let mut cells = rules.accept_cells()?;
+    let mut cells = rules.accept_cells(change.cells.iter().copied())?;
     rules.owns(&cells)?;
     if change.operation == Operation::DeleteWhere {
         return rules.delete_where(cells);
     }
     rules.names_key(&cells)?;
     match change.operation {
-        Operation::Upsert => rules.row(cells).map(|row| Checked::Put { key: rules.key_of(&row), row }),
+        Operation::Upsert => rules.row(cells).map(|row| Checked::Put { row }),
         Operation::InsertIfAbsent => {
-            let row = rules.row(cells)?;
-            Ok(Checked::Step { key: rules.key_of(&row), step: Step::InsertIfAbsent { row } })
+            let key = rules.key(&cells);
+            Ok(Checked::Step { key, step: Step::InsertIfAbsent { row: rules.row(cells)? } })
         }
         Operation::Delete => rules.only_key(&cells).map(|()| Checked::Delete { key: rules.take_key(&mut cells) }),
         _ => Ok(Checked::Step { key: rules.take_key(&mut cells), step: rules.step(cells)? }),
     }
 }
 
-/// Checks the keys of a read of `event`, and owns them.
-pub(crate) fn check_read(
+/// Checks the keys of a read of an event of `stream`.
+pub(crate) fn check_read<'a>(
     manifest: &Manifest,
-    event: &EventRef<'_>,
+    stream: &str,
     (index, table): (usize, u16),
-    keys: &[ValueRef<'_>],
-) -> Result<Vec<KeyValues>, Refusal> {
+    keys: &'a [ValueRef<'a>],
+) -> Result<Vec<Key<'a>>, Refusal> {
     let Some(table) = manifest.tables.get(usize::from(table)) else {
         return Err(Refusal::of(index, "unknown-table", format!("table {table} does not exist")));
     };
@@ -71,48 +98,47 @@ pub(crate) fn check_read(
         );
         return Err(Refusal::of(index, "key-incomplete", message));
     }
+    let rules = Rules { table, stream, event: index, operation: Operation::Delete };
     keys.chunks(table.key.len())
         .map(|values| {
-            let cells: Vec<_> =
-                table.key.iter().zip(values).map(|(column, value)| Cell { column: *column, value: *value }).collect();
-            let change = Change { event: index, table: 0, operation: Operation::Delete, cells: &cells };
-            let rules = Rules { table, event, change: &change };
-            let mut cells = rules.accept_cells()?;
+            let cells = table.key.iter().zip(values).map(|(column, value)| Cell { column: *column, value: *value });
+            let mut cells = rules.accept_cells(cells)?;
             rules.owns(&cells)?;
-            rules.names_key(&cells)?;
             Ok(rules.take_key(&mut cells))
         })
         .collect()
 }
 
-type Cells = Vec<(u16, Value)>;
+/// Most changes name few columns.
+type Cells<'v> = SmallVec<[(u16, Taken<'v>); 8]>;
 
 struct Rules<'a> {
     table: &'a Table,
-    event: &'a EventRef<'a>,
-    change: &'a Change<'a>,
+    stream: &'a str,
+    event: usize,
+    operation: Operation,
 }
 
 impl Rules<'_> {
     fn refuse(&self, code: &'static str, message: String) -> Refusal {
-        Refusal::of(self.change.event, code, message)
+        Refusal::of(self.event, code, message)
     }
 
     fn operation_fits_ownership(&self) -> Result<(), Refusal> {
-        let commutes = matches!(self.change.operation, Operation::Add | Operation::Minimum | Operation::Maximum);
+        let commutes = matches!(self.operation, Operation::Add | Operation::Minimum | Operation::Maximum);
         if self.table.ownership == Ownership::Shared && !commutes {
             let message = format!(
                 "{:?} on table {}, which is shared: only add, minimum and maximum give the same rows in any order; use an owned table, or order global",
-                self.change.operation, self.table.name
+                self.operation, self.table.name
             );
             return Err(self.refuse("not-commuting", message));
         }
         Ok(())
     }
 
-    fn accept_cells(&self) -> Result<Cells, Refusal> {
-        let mut cells: Cells = Vec::with_capacity(self.change.cells.len());
-        for cell in self.change.cells {
+    fn accept_cells<'v>(&self, given: impl Iterator<Item = Cell<'v>>) -> Result<Cells<'v>, Refusal> {
+        let mut cells = Cells::new();
+        for cell in given {
             let Some(column) = self.table.columns.get(usize::from(cell.column)) else {
                 let message = format!(
                     "table {} has no column {}: it has {}",
@@ -129,7 +155,7 @@ impl Rules<'_> {
                 ));
             }
             let value = column
-                .accept(cell.value)
+                .take(cell.value)
                 .map_err(|error| self.refuse("value-out-of-domain", format!("table {}, {error}", self.table.name)))?;
             cells.push((cell.column, value));
         }
@@ -137,12 +163,12 @@ impl Rules<'_> {
     }
 
     /// An owned row names the stream it belongs to, and that must be the event's.
-    fn owns(&self, cells: &Cells) -> Result<(), Refusal> {
+    fn owns(&self, cells: &Cells<'_>) -> Result<(), Refusal> {
         let Ownership::Owned { column, holds } = self.table.ownership else { return Ok(()) };
         let name = &self.table.columns[usize::from(column)].name;
         let stream = match holds {
-            StreamPart::Key => self.event.stream_key(),
-            StreamPart::Id => self.event.stream,
+            StreamPart::Key => key_part(self.stream),
+            StreamPart::Id => self.stream,
         };
         let owned = match cells.iter().find(|(named, _)| *named == column) {
             None => {
@@ -152,8 +178,8 @@ impl Rules<'_> {
                 );
                 return Err(self.refuse("not-owned", message));
             }
-            Some((_, Value::Text(text))) => text.as_ref() == stream,
-            Some((_, Value::Uuid(uuid))) => uuid::Uuid::try_parse(stream).is_ok_and(|stream| stream == *uuid),
+            Some((_, Taken::Text(text))) => *text == stream,
+            Some((_, Taken::Uuid(uuid))) => uuid::Uuid::try_parse(stream).is_ok_and(|stream| stream == *uuid),
             Some(_) => false,
         };
         if owned {
@@ -166,30 +192,31 @@ impl Rules<'_> {
         Err(self.refuse("not-owned", message))
     }
 
-    fn names_key(&self, cells: &Cells) -> Result<(), Refusal> {
+    fn names_key(&self, cells: &Cells<'_>) -> Result<(), Refusal> {
         if self.table.key.iter().all(|column| cells.iter().any(|(named, _)| named == column)) {
             return Ok(());
         }
         let names: Vec<_> = self.table.key_columns().map(|column| column.name.as_str()).collect();
-        let (operation, table) = (self.change.operation, &self.table.name);
+        let (operation, table) = (self.operation, &self.table.name);
         let message = format!("{operation:?} on table {table} must name its whole primary key ({})", names.join(", "));
         Err(self.refuse("key-incomplete", message))
     }
 
     /// The key's values, out of the cells: what is left of them there is not looked at any more.
-    fn take_key(&self, cells: &mut Cells) -> KeyValues {
+    fn take_key<'v>(&self, cells: &mut Cells<'v>) -> Key<'v> {
         let take = |column: &u16| {
             let cell = cells.iter_mut().find(|(named, _)| named == column).expect("checked: the whole key is named");
-            std::mem::replace(&mut cell.1, Value::Null)
+            std::mem::replace(&mut cell.1, Taken::Null)
         };
-        self.table.key.iter().map(take).collect()
+        Key(self.table.key.iter().map(take).collect())
     }
 
-    fn key_of(&self, row: &Row) -> KeyValues {
-        self.table.key.iter().map(|column| row[usize::from(*column)].clone()).collect()
+    /// The same, and the cells stay whole.
+    fn key<'v>(&self, cells: &Cells<'v>) -> Key<'v> {
+        self.take_key(&mut cells.clone())
     }
 
-    fn only_key(&self, cells: &Cells) -> Result<(), Refusal> {
+    fn only_key(&self, cells: &Cells<'_>) -> Result<(), Refusal> {
         if cells.len() == self.table.key.len() {
             return Ok(());
         }
@@ -200,14 +227,14 @@ impl Rules<'_> {
     }
 
     /// A whole row: what is not named takes its default.
-    fn row(&self, mut cells: Cells) -> Result<Row, Refusal> {
+    fn row(&self, mut cells: Cells<'_>) -> Result<Row, Refusal> {
         if cells.len() == self.table.columns.len() {
             cells.sort_unstable_by_key(|(column, _)| *column);
-            return Ok(cells.into_iter().map(|(_, value)| value).collect());
+            return Ok(cells.into_iter().map(|(_, value)| value.into()).collect());
         }
         let mut row: Vec<Option<Value>> = vec![None; self.table.columns.len()];
         for (column, value) in cells {
-            row[usize::from(column)] = Some(value);
+            row[usize::from(column)] = Some(value.into());
         }
         row.into_iter()
             .zip(&self.table.columns)
@@ -221,38 +248,44 @@ impl Rules<'_> {
             .collect()
     }
 
-    fn step(&self, mut cells: Cells) -> Result<Step, Refusal> {
+    fn step(&self, mut cells: Cells<'_>) -> Result<Step, Refusal> {
         cells.retain(|(column, _)| !self.table.is_key(*column));
-        let event = self.change.event;
-        let cells = match self.change.operation {
-            Operation::Patch => return Ok(Step::Patch { event, cells: cells.into(), if_missing: IfMissing::Refuse }),
-            Operation::PatchIfPresent => {
-                return Ok(Step::Patch { event, cells: cells.into(), if_missing: IfMissing::Nothing });
+        let event = self.event;
+        match self.operation {
+            Operation::Patch => {
+                return Ok(Step::Patch { event, cells: own(cells), if_missing: IfMissing::Refuse });
             }
-            _ => cells,
-        };
-        let knows = if self.change.operation == Operation::Add { is_summable } else { is_ordered };
+            Operation::PatchIfPresent => {
+                return Ok(Step::Patch { event, cells: own(cells), if_missing: IfMissing::Nothing });
+            }
+            _ => {}
+        }
+        let knows = if self.operation == Operation::Add { is_summable } else { is_ordered };
         for (column, value) in &cells {
             let column = &self.table.columns[usize::from(*column)];
-            if *value == Value::Null || !knows(column.kind) {
+            if *value == Taken::Null || !knows(column.kind) {
                 let message = format!(
-                    "{:?} on column {} of table {}, with {value:?}",
-                    self.change.operation, column.name, self.table.name
+                    "{:?} on column {} of table {}, with {:?}",
+                    self.operation,
+                    column.name,
+                    self.table.name,
+                    Value::from(value.clone())
                 );
                 return Err(self.refuse("value-out-of-domain", message));
             }
         }
-        Ok(match self.change.operation {
-            Operation::Add => cells_sorted(cells, |cells| Step::Sum {
-                events: Events::One(event),
-                sums: cells.iter().map(|(c, v)| Sum::of(*c, v)).collect(),
-            }),
-            Operation::Minimum => Step::Extreme { event, cells: cells.into(), keep: Ordering::Less },
-            _ => Step::Extreme { event, cells: cells.into(), keep: Ordering::Greater },
+        Ok(match self.operation {
+            Operation::Add => {
+                cells.sort_unstable_by_key(|(column, _)| *column);
+                let sums = cells.iter().map(|(column, value)| Sum::of(*column, value)).collect();
+                Step::Sum { events: Events::One(event), sums }
+            }
+            Operation::Minimum => Step::Extreme { event, cells: own(cells), keep: Ordering::Less },
+            _ => Step::Extreme { event, cells: own(cells), keep: Ordering::Greater },
         })
     }
 
-    fn delete_where(&self, mut cells: Cells) -> Result<Checked, Refusal> {
+    fn delete_where<'v>(&self, mut cells: Cells<'v>) -> Result<Checked<'v>, Refusal> {
         let named: Vec<u16> = cells.iter().map(|(column, _)| *column).collect();
         let leads =
             |columns: &[u16]| columns.len() >= named.len() && columns[..named.len()].iter().all(|c| named.contains(c));
@@ -263,11 +296,10 @@ impl Rules<'_> {
             return Err(self.refuse("no-index", message));
         }
         cells.sort_unstable_by_key(|(column, _)| *column);
-        Ok(Checked::DeleteWhere(RowFilter { equal: cells.into() }))
+        Ok(Checked::DeleteWhere(RowFilter { equal: own(cells) }))
     }
 }
 
-fn cells_sorted(mut cells: Cells, make: impl Fn(&Cells) -> Step) -> Step {
-    cells.sort_unstable_by_key(|(column, _)| *column);
-    make(&cells)
+fn own(cells: Cells<'_>) -> Box<[(u16, Value)]> {
+    cells.into_iter().map(|(column, value)| (column, value.into())).collect()
 }

@@ -7,8 +7,8 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
 
 use crate::change::{KeyValues, Merge, Refusal, Row, TableWrites, Writes};
-use crate::check::Checked;
-use crate::key::{encode_key, encoded};
+use crate::check::{Checked, encode_key_of, key_of};
+use crate::key::encoded;
 use crate::manifest::{Manifest, Ownership, Table};
 use crate::ports::{ReadModelError, SinkError};
 use crate::removals::{Moment, Removals};
@@ -79,24 +79,30 @@ impl Fold {
     }
 
     /// Takes a checked change of table number `table`.
-    pub(crate) fn take(&mut self, table: u16, change: Checked, bases: &mut dyn Bases) -> Result<(), Refusal> {
+    pub(crate) fn take(&mut self, table: u16, change: Checked<'_>, bases: &mut dyn Bases) -> Result<(), Refusal> {
         let merged = self.is_merged(table);
         let Fold { manifest, tables, key: buffer, .. } = self;
-        let fold = &mut tables[usize::from(table)];
+        let (meta, fold) = (&manifest.tables[usize::from(table)], &mut tables[usize::from(table)]);
         let now = fold.removals.now();
+        buffer.clear();
         let (key, state, step) = match change {
             Checked::DeleteWhere(filter) => {
                 fold.removals.add(filter);
                 return Ok(());
             }
-            Checked::Put { key, row } => {
-                (key, State::Known { row: Some(row), since: now, effect: Effect::Changed }, None)
+            Checked::Put { row } => {
+                encode_key_of(meta, &row, buffer);
+                (None, State::Known { row: Some(row), since: now, effect: Effect::Changed }, None)
             }
-            Checked::Delete { key } => (key, State::Known { row: None, since: now, effect: Effect::Changed }, None),
-            Checked::Step { key, step } => (key, State::Open { steps: Vec::new() }, Some(step)),
+            Checked::Delete { key } => {
+                key.encode(buffer);
+                (Some(key), State::Known { row: None, since: now, effect: Effect::Changed }, None)
+            }
+            Checked::Step { key, step } => {
+                key.encode(buffer);
+                (Some(key), State::Open { steps: Vec::new() }, Some(step))
+            }
         };
-        buffer.clear();
-        encode_key(&key, buffer);
         let entry = match fold.entries.entry_ref(buffer.as_slice()) {
             EntryRef::Occupied(entry) if step.is_none() => {
                 entry.into_mut().replace(state, now);
@@ -104,6 +110,11 @@ impl Fold {
             }
             EntryRef::Occupied(entry) => entry.into_mut(),
             EntryRef::Vacant(entry) => {
+                let key = match (key, &state) {
+                    (Some(key), _) => key.own(),
+                    (None, State::Known { row: Some(row), .. }) => key_of(meta, row),
+                    (None, _) => unreachable!("only a row brings its key itself"),
+                };
                 // Asked for a row that is replaced too: what was at hand must not be taken for the row from now on.
                 let at_hand = if merged { None } else { bases.take(table, buffer) };
                 let state = state.over(at_hand, &fold.removals);
@@ -111,7 +122,7 @@ impl Fold {
             }
         };
         match step {
-            Some(step) => entry.step(&manifest.tables[usize::from(table)], &fold.removals, step),
+            Some(step) => entry.step(meta, &fold.removals, step),
             None => Ok(()),
         }
     }

@@ -1,7 +1,10 @@
 //! Values as bytes whose order is the order of the values: what rows are hashed, sorted and compared by, the same on every
 //! database. No format of anything stored.
 
-use crate::value::Value;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::value::{Taken, Value};
 
 /// Appends the values of a key, one after the other.
 ///
@@ -24,36 +27,76 @@ pub fn encoded(values: &[Value]) -> Vec<u8> {
 
 /// Appends one value; see [`encode_key`].
 pub fn encode_value(value: &Value, into: &mut Vec<u8>) {
-    into.push(tag(value));
     match value {
-        Value::Null => {}
-        Value::Boolean(value) => into.push(u8::from(*value)),
-        Value::Int(value) | Value::Time(value) | Value::Timestamp(value) => into.extend(ordered(*value)),
-        Value::Date(day) => into.extend(ordered((*day).into())),
-        Value::Double(value) => into.extend(ordered_double(*value)),
-        Value::Decimal(value) => into.extend((value.mantissa() ^ i128::MIN).to_be_bytes()),
-        Value::Text(text) | Value::Json(text) => encode_bytes(text.as_bytes(), into),
-        Value::Bytes(bytes) => encode_bytes(bytes, into),
-        Value::Uuid(uuid) => into.extend(uuid.as_bytes()),
+        Value::Null => into.push(NULL),
+        Value::Boolean(value) => encode_boolean(*value, into),
+        Value::Int(value) => encode_int(INT, *value, into),
+        Value::Double(value) => encode_double(*value, into),
+        Value::Decimal(value) => encode_decimal(*value, into),
+        Value::Text(text) => encode_bytes(TEXT, text.as_bytes(), into),
+        Value::Bytes(bytes) => encode_bytes(BYTES, bytes, into),
+        Value::Json(text) => encode_bytes(JSON, text.as_bytes(), into),
+        Value::Uuid(uuid) => encode_uuid(*uuid, into),
+        Value::Date(day) => encode_int(DATE, (*day).into(), into),
+        Value::Time(value) => encode_int(TIME, *value, into),
+        Value::Timestamp(value) => encode_int(TIMESTAMP, *value, into),
     }
 }
 
-/// Keeps values of different types apart, and NULL in front.
-fn tag(value: &Value) -> u8 {
+/// The same of a value that nobody owns.
+pub(crate) fn encode_taken(value: &Taken<'_>, into: &mut Vec<u8>) {
     match value {
-        Value::Null => 0,
-        Value::Boolean(_) => 1,
-        Value::Int(_) => 2,
-        Value::Double(_) => 3,
-        Value::Decimal(_) => 4,
-        Value::Text(_) => 5,
-        Value::Bytes(_) => 6,
-        Value::Json(_) => 7,
-        Value::Uuid(_) => 8,
-        Value::Date(_) => 9,
-        Value::Time(_) => 10,
-        Value::Timestamp(_) => 11,
+        Taken::Null => into.push(NULL),
+        Taken::Boolean(value) => encode_boolean(*value, into),
+        Taken::Int(value) => encode_int(INT, *value, into),
+        Taken::Double(value) => encode_double(*value, into),
+        Taken::Decimal(value) => encode_decimal(*value, into),
+        Taken::Text(text) => encode_bytes(TEXT, text.as_bytes(), into),
+        Taken::Bytes(bytes) => encode_bytes(BYTES, bytes, into),
+        Taken::Json(text) => encode_bytes(JSON, text.as_bytes(), into),
+        Taken::Uuid(uuid) => encode_uuid(*uuid, into),
+        Taken::Date(day) => encode_int(DATE, (*day).into(), into),
+        Taken::Time(value) => encode_int(TIME, *value, into),
+        Taken::Timestamp(value) => encode_int(TIMESTAMP, *value, into),
     }
+}
+
+/// What comes first of a value: keeps values of different types apart, and NULL in front.
+const NULL: u8 = 0;
+const BOOLEAN: u8 = 1;
+const INT: u8 = 2;
+const DOUBLE: u8 = 3;
+const DECIMAL: u8 = 4;
+const TEXT: u8 = 5;
+const BYTES: u8 = 6;
+const JSON: u8 = 7;
+const UUID: u8 = 8;
+const DATE: u8 = 9;
+const TIME: u8 = 10;
+const TIMESTAMP: u8 = 11;
+
+fn encode_boolean(value: bool, into: &mut Vec<u8>) {
+    into.extend([BOOLEAN, u8::from(value)]);
+}
+
+fn encode_int(tag: u8, value: i64, into: &mut Vec<u8>) {
+    into.push(tag);
+    into.extend(ordered(value));
+}
+
+fn encode_double(value: f64, into: &mut Vec<u8>) {
+    into.push(DOUBLE);
+    into.extend(ordered_double(value));
+}
+
+fn encode_decimal(value: Decimal, into: &mut Vec<u8>) {
+    into.push(DECIMAL);
+    into.extend((value.mantissa() ^ i128::MIN).to_be_bytes());
+}
+
+fn encode_uuid(value: Uuid, into: &mut Vec<u8>) {
+    into.push(UUID);
+    into.extend(value.as_bytes());
 }
 
 /// Big-endian, with the sign turned round, as negative numbers come first.
@@ -69,9 +112,13 @@ fn ordered_double(value: f64) -> [u8; 8] {
 }
 
 /// Zero bytes become `00 FF`, and `00 00` is the end: so a text sorts before one that goes on after it.
-fn encode_bytes(bytes: &[u8], into: &mut Vec<u8>) {
+fn encode_bytes(tag: u8, bytes: &[u8], into: &mut Vec<u8>) {
+    into.push(tag);
     let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| *byte == 0) {
+    // Most hold none, and that is found out fast.
+    while rest.contains(&0)
+        && let Some(at) = rest.iter().position(|byte| *byte == 0)
+    {
         into.extend_from_slice(&rest[..at]);
         into.extend_from_slice(&[0, 0xff]);
         rest = &rest[at + 1..];
@@ -85,8 +132,6 @@ mod tests {
     use std::cmp::Ordering;
 
     use proptest::prelude::*;
-    use rust_decimal::Decimal;
-    use uuid::Uuid;
 
     use super::*;
 

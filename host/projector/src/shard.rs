@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::cache::{Coverage, RowCache};
 use crate::change::{Change, Row};
-use crate::check::{check, check_read};
+use crate::check::{Key, check, check_read};
 use crate::failure::{Fault, chain, depends_on_batches};
 use crate::fold::{Bases, Fold, Folded, Writers};
 use crate::manifest::Manifest;
@@ -207,14 +207,13 @@ struct Applying<'a> {
 
 impl Sink for Applying<'_> {
     fn emit(&mut self, change: Change<'_>) -> Result<(), SinkError> {
-        let event = self.batch.get(change.event);
-        let checked = check(self.fold.manifest(), &event, &change)?;
+        let checked = check(self.fold.manifest(), self.batch.stream(change.event), &change)?;
         Ok(self.fold.take(change.table, checked, self.bases)?)
     }
 
     fn read(&mut self, event: usize, table: u16, keys: &[ValueRef<'_>]) -> Result<Vec<Option<Row>>, SinkError> {
-        let checked = check_read(self.fold.manifest(), &self.batch.get(event), (event, table), keys)?;
-        self.fold.rows(table, checked, self.bases)
+        let checked = check_read(self.fold.manifest(), self.batch.stream(event), (event, table), keys)?;
+        self.fold.rows(table, checked.into_iter().map(Key::own).collect(), self.bases)
     }
 }
 

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 
 use crate::change::{Refusal, Row};
 use crate::manifest::{ColumnType, Table};
-use crate::value::Value;
+use crate::value::{Taken, Value};
 
 /// A change of one row that depends on the row as it was.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,8 +58,12 @@ pub(crate) enum Effect {
 
 impl Sum {
     /// One addition of `value`, which is an integer or a decimal of the column's scale.
-    pub(crate) fn of(column: u16, value: &Value) -> Sum {
-        let total = amount(value);
+    pub(crate) fn of(column: u16, value: &Taken<'_>) -> Sum {
+        let total = match value {
+            Taken::Int(int) => i128::from(*int),
+            Taken::Decimal(decimal) => decimal.mantissa(),
+            _ => 0,
+        };
         Sum { column, total, lowest: total, highest: total }
     }
 

@@ -62,6 +62,43 @@ pub enum ValueRef<'a> {
     Timestamp(i64),
 }
 
+/// A value that a column has taken, and nobody owns yet: many are looked at once and added to a number.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Taken<'a> {
+    Null,
+    Boolean(bool),
+    Int(i64),
+    Double(f64),
+    Decimal(Decimal),
+    Text(&'a str),
+    Bytes(&'a [u8]),
+    /// In canonical form, which is seldom the one it came in.
+    Json(Box<str>),
+    Uuid(Uuid),
+    Date(i32),
+    Time(i64),
+    Timestamp(i64),
+}
+
+impl From<Taken<'_>> for Value {
+    fn from(taken: Taken<'_>) -> Value {
+        match taken {
+            Taken::Null => Value::Null,
+            Taken::Boolean(value) => Value::Boolean(value),
+            Taken::Int(value) => Value::Int(value),
+            Taken::Double(value) => Value::Double(value),
+            Taken::Decimal(value) => Value::Decimal(value),
+            Taken::Text(text) => Value::Text(text.into()),
+            Taken::Bytes(bytes) => Value::Bytes(bytes.into()),
+            Taken::Json(text) => Value::Json(text),
+            Taken::Uuid(value) => Value::Uuid(value),
+            Taken::Date(value) => Value::Date(value),
+            Taken::Time(value) => Value::Time(value),
+            Taken::Timestamp(value) => Value::Timestamp(value),
+        }
+    }
+}
+
 /// Why a column does not take a value. The event that brought it is at fault, on every database alike.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("column {column}: {reason}")]

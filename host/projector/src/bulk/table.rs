@@ -125,7 +125,7 @@ impl BulkTable {
     pub(super) fn step(
         &mut self,
         (table, key): (&Table, &[u8]),
-        values: &[Value],
+        values: impl FnOnce() -> KeyValues,
         step: &Step,
         note: &mut impl FnMut(Undo),
     ) -> Result<(), Refusal> {
@@ -143,7 +143,8 @@ impl BulkTable {
         }
         let measured = step.may_resize() || row.is_none();
         let before = if measured { row.as_ref().map_or(0, size_of_row) } else { 0 };
-        let applied = step.apply(table, values, row);
+        // A row that is there knows its key.
+        let applied = if row.is_some() { step.apply(table, &[], row) } else { step.apply(table, &values(), row) };
         if measured {
             self.bytes = self.bytes + row.as_ref().map_or(0, size_of_row) - before;
         }
@@ -151,8 +152,8 @@ impl BulkTable {
     }
 
     /// Adds a step to a row that other shards change too.
-    pub(super) fn open(&mut self, key: &[u8], values: KeyValues, step: Step) -> Undo {
-        let number = self.entry(key, || Content::Open(values, Vec::new()));
+    pub(super) fn open(&mut self, key: &[u8], values: impl FnOnce() -> KeyValues, step: Step) -> Undo {
+        let number = self.entry(key, || Content::Open(values(), Vec::new()));
         let Content::Open(_, steps) = &mut self.entries[number].content else {
             unreachable!("rows of this table are open")
         };

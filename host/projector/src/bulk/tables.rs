@@ -8,10 +8,9 @@ use reel_events::EventBatch;
 
 use super::table::{BulkTable, Content, Undo};
 use crate::change::{Change, Row};
-use crate::check::{Checked, check, check_read};
+use crate::check::{Checked, Key, check, check_read, encode_key_of};
 use crate::failure::Fault;
 use crate::fold::Writers;
-use crate::key::{encode_key, encoded};
 use crate::manifest::{Manifest, Ownership};
 use crate::ports::{Plugin, Sink, SinkError};
 use crate::step::show_key;
@@ -142,25 +141,29 @@ impl Tables {
         format!("table {name} has {} whole, {} in pieces", shown(whole), shown(pieces))
     }
 
-    fn take(&mut self, number: u16, change: Checked) -> Result<(), crate::change::Refusal> {
-        let (table, merged) = (&self.manifest.tables[usize::from(number)], self.merged[usize::from(number)]);
-        let (rows, journal) = (&mut self.tables[usize::from(number)], &mut self.journal);
+    fn take(&mut self, number: u16, change: Checked<'_>) -> Result<(), crate::change::Refusal> {
+        let Tables { manifest, merged, tables, journal, key: bytes } = self;
+        let (table, rows) = (&manifest.tables[usize::from(number)], &mut tables[usize::from(number)]);
         let mut note = |undo: Undo| journal.push((number, undo));
-        let (key, put, step) = match change {
-            Checked::DeleteWhere(filter) => {
-                note(rows.delete_where(filter));
-                return Ok(());
+        bytes.clear();
+        match change {
+            Checked::DeleteWhere(filter) => note(rows.delete_where(filter)),
+            Checked::Put { row } => {
+                encode_key_of(table, &row, bytes);
+                note(rows.put(bytes, Some(row)));
             }
-            Checked::Put { key, row } => (key, Some(row), None),
-            Checked::Delete { key } => (key, None, None),
-            Checked::Step { key, step } => (key, None, Some(step)),
-        };
-        self.key.clear();
-        encode_key(&key, &mut self.key);
-        match step {
-            None => note(rows.put(&self.key, put)),
-            Some(step) if merged => note(rows.open(&self.key, key, step)),
-            Some(step) => rows.step((table, &self.key), &key, &step, &mut note)?,
+            Checked::Delete { key } => {
+                key.encode(bytes);
+                note(rows.put(bytes, None));
+            }
+            Checked::Step { key, step } => {
+                key.encode(bytes);
+                if merged[usize::from(number)] {
+                    note(rows.open(bytes, || key.own(), step));
+                } else {
+                    rows.step((table, bytes), || key.own(), &step, &mut note)?;
+                }
+            }
         }
         Ok(())
     }
@@ -174,14 +177,19 @@ struct Applying<'a> {
 
 impl Sink for Applying<'_> {
     fn emit(&mut self, change: Change<'_>) -> Result<(), SinkError> {
-        let event = self.batch.get(change.event);
-        let checked = check(&self.tables.manifest, &event, &change)?;
+        let checked = check(&self.tables.manifest, self.batch.stream(change.event), &change)?;
         Ok(self.tables.take(change.table, checked)?)
     }
 
     fn read(&mut self, event: usize, table: u16, keys: &[ValueRef<'_>]) -> Result<Vec<Option<Row>>, SinkError> {
-        let keys = check_read(&self.tables.manifest, &self.batch.get(event), (event, table), keys)?;
-        let rows = &self.tables.tables[usize::from(table)];
-        Ok(keys.iter().map(|key| rows.row(&encoded(key)).cloned()).collect())
+        let Tables { manifest, tables, key: bytes, .. } = &mut *self.tables;
+        let (keys, rows) =
+            (check_read(manifest, self.batch.stream(event), (event, table), keys)?, &tables[usize::from(table)]);
+        let mut find = |key: &Key<'_>| {
+            bytes.clear();
+            key.encode(bytes);
+            rows.row(bytes).cloned()
+        };
+        Ok(keys.iter().map(&mut find).collect())
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::decimal;
 use super::{Column, ColumnType};
-use crate::value::{DomainError, Value, ValueRef};
+use crate::value::{DomainError, Taken, Value, ValueRef};
 
 /// 0001-01-01, in days since 1970-01-01.
 pub(super) const FIRST_DAY: i32 = -719_162;
@@ -25,7 +25,12 @@ impl Column {
     /// # Errors
     /// Where the value is outside what the column takes; nothing is truncated, wrapped or rounded.
     pub fn accept(&self, value: ValueRef<'_>) -> Result<Value, DomainError> {
-        self.take(value).map_err(|reason| DomainError { column: self.name.clone(), reason })
+        self.take(value).map(Value::from)
+    }
+
+    /// The same, without owning it.
+    pub(crate) fn take<'v>(&self, value: ValueRef<'v>) -> Result<Taken<'v>, DomainError> {
+        self.taken(value).map_err(|reason| DomainError { column: self.name.clone(), reason })
     }
 
     /// What the column holds in a row that was created without naming it: its default, else NULL where it may be NULL.
@@ -35,16 +40,16 @@ impl Column {
         self.default.clone().or_else(|| self.nullable.then_some(Value::Null))
     }
 
-    fn take(&self, value: ValueRef<'_>) -> Result<Value, String> {
+    fn taken<'v>(&self, value: ValueRef<'v>) -> Result<Taken<'v>, String> {
         match (self.kind, value) {
-            (_, ValueRef::Null) if self.nullable => Ok(Value::Null),
-            (ColumnType::Boolean, ValueRef::Boolean(value)) => Ok(Value::Boolean(value)),
+            (_, ValueRef::Null) if self.nullable => Ok(Taken::Null),
+            (ColumnType::Boolean, ValueRef::Boolean(value)) => Ok(Taken::Boolean(value)),
             (ColumnType::Int16, ValueRef::Int(value)) => integer(value, i16::MIN.into(), i16::MAX.into(), self.kind),
             (ColumnType::Int32, ValueRef::Int(value)) => integer(value, i32::MIN.into(), i32::MAX.into(), self.kind),
-            (ColumnType::Int64, ValueRef::Int(value)) => Ok(Value::Int(value)),
+            (ColumnType::Int64, ValueRef::Int(value)) => Ok(Taken::Int(value)),
             (ColumnType::Double, ValueRef::Double(value)) => double(value),
             (ColumnType::Decimal { precision, scale }, ValueRef::Decimal(text)) => {
-                decimal::read(text, precision, scale).map(Value::Decimal)
+                decimal::read(text, precision, scale).map(Taken::Decimal)
             }
             (ColumnType::Text { length }, ValueRef::Text(bytes)) => self.text(bytes, length),
             (ColumnType::Bytes { length }, ValueRef::Bytes(bytes)) => self.bytes(bytes, length),
@@ -58,10 +63,11 @@ impl Column {
         }
     }
 
-    fn text(&self, bytes: &[u8], length: Option<u32>) -> Result<Value, String> {
+    fn text<'v>(&self, bytes: &'v [u8], length: Option<u32>) -> Result<Taken<'v>, String> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| format!("the text is not UTF-8: its byte {} is wrong", error.valid_up_to()))?;
-        if let Some(at) = bytes.iter().position(|byte| *byte == 0) {
+        if bytes.contains(&0) {
+            let at = bytes.iter().take_while(|byte| **byte != 0).count();
             return Err(format!("the text holds NUL, at byte {at}, which databases do not store"));
         }
         if let Some(most) = length {
@@ -73,7 +79,7 @@ impl Column {
                     .to_owned(),
             );
         }
-        Ok(Value::Text(text.into()))
+        Ok(Taken::Text(text))
     }
 
     fn fits(&self, text: &str, most: u32) -> Result<(), String> {
@@ -88,61 +94,61 @@ impl Column {
         Err(format!("the text has {count} characters, but the column takes at most {most}"))
     }
 
-    fn bytes(&self, bytes: &[u8], length: Option<u32>) -> Result<Value, String> {
+    fn bytes<'v>(&self, bytes: &'v [u8], length: Option<u32>) -> Result<Taken<'v>, String> {
         let found = bytes.len();
         match length {
             Some(exactly) if self.indexed && found != exactly as usize => Err(format!(
                 "{found} bytes, but a column of bytes in a key or an index takes exactly its length, {exactly}"
             )),
             Some(most) if found > most as usize => Err(format!("{found} bytes, but the column takes at most {most}")),
-            _ => Ok(Value::Bytes(bytes.into())),
+            _ => Ok(Taken::Bytes(bytes)),
         }
     }
 }
 
-fn integer(value: i64, least: i64, most: i64, kind: ColumnType) -> Result<Value, String> {
+fn integer(value: i64, least: i64, most: i64, kind: ColumnType) -> Result<Taken<'static>, String> {
     if (least..=most).contains(&value) {
-        return Ok(Value::Int(value));
+        return Ok(Taken::Int(value));
     }
     Err(format!("{value} does not fit {kind}, which takes {least} to {most}"))
 }
 
-fn double(value: f64) -> Result<Value, String> {
+fn double(value: f64) -> Result<Taken<'static>, String> {
     if value.is_finite() {
         // Adding zero makes −0 the 0 that rows hold.
-        return Ok(Value::Double(value + 0.0));
+        return Ok(Taken::Double(value + 0.0));
     }
     Err(format!("{value} is not a finite number"))
 }
 
-fn json(text: &[u8]) -> Result<Value, String> {
+fn json(text: &[u8]) -> Result<Taken<'static>, String> {
     CanonicalJson::parse(text)
-        .map(|json| Value::Json(json.as_str().into()))
+        .map(|json| Taken::Json(json.as_str().into()))
         .map_err(|error| format!("the JSON cannot be stored: {error}"))
 }
 
-fn uuid(bytes: &[u8]) -> Result<Value, String> {
-    Uuid::from_slice(bytes).map(Value::Uuid).map_err(|_| format!("a UUID has 16 bytes, not {}", bytes.len()))
+fn uuid(bytes: &[u8]) -> Result<Taken<'static>, String> {
+    Uuid::from_slice(bytes).map(Taken::Uuid).map_err(|_| format!("a UUID has 16 bytes, not {}", bytes.len()))
 }
 
-fn date(day: i32) -> Result<Value, String> {
+fn date(day: i32) -> Result<Taken<'static>, String> {
     if (FIRST_DAY..=LAST_DAY).contains(&day) {
-        return Ok(Value::Date(day));
+        return Ok(Taken::Date(day));
     }
     Err(format!("day {day} since 1970-01-01 is outside the years 1 to 9999 ({FIRST_DAY} to {LAST_DAY})"))
 }
 
-fn time_of_day(micros: i64) -> Result<Value, String> {
+fn time_of_day(micros: i64) -> Result<Taken<'static>, String> {
     if (0..DAY).contains(&micros) {
-        return Ok(Value::Time(micros));
+        return Ok(Taken::Time(micros));
     }
     Err(format!("{micros} microseconds since midnight are not a time of day, which is 0 to {}", DAY - 1))
 }
 
-fn timestamp(micros: i64) -> Result<Value, String> {
+fn timestamp(micros: i64) -> Result<Taken<'static>, String> {
     let (least, most) = (Timestamp::MIN.micros(), Timestamp::MAX.micros());
     if (least..=most).contains(&micros) {
-        return Ok(Value::Timestamp(micros));
+        return Ok(Taken::Timestamp(micros));
     }
     Err(format!("{micros} microseconds since 1970-01-01 are outside the years 1 to 9999 ({least} to {most})"))
 }
