@@ -33,6 +33,10 @@ use clap::{Parser, Subcommand};
 use error::BenchError;
 use report::Form;
 
+/// The same as the `reel` binary's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures Reel on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "reel-bench", version, arg_required_else_help = true)]

@@ -1,5 +1,6 @@
 //! The log of an event store, sealed into segments beside it.
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use reel_event_log::archive::{Archive, SegmentBuilder};
@@ -37,7 +38,7 @@ pub(crate) async fn seal(store: &dyn EventStore, folder: &Path) -> Result<(), Be
             after = event.position;
             if builder.is_full() {
                 let full = std::mem::replace(&mut builder, SegmentBuilder::new(log, after + 1));
-                archive.put(full.seal(1)).await.map_err(BenchError::doing("writing a segment"))?;
+                archive.put(full.seal(NonZeroU32::MIN)).await.map_err(BenchError::doing("writing a segment"))?;
             }
         }
     }

@@ -2,6 +2,7 @@
 //! whoever seals them.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use reel_events::{EventRef, LogId};
 use uuid::Uuid;
@@ -78,14 +79,14 @@ impl SegmentBuilder {
         self.next += 1;
     }
 
-    /// The segment of what was pushed, at least one event.
+    /// The segment of what was pushed, at least one event. Revisions count from 1: a reader takes no other.
     ///
     /// # Panics
     /// Where nothing was pushed.
     #[must_use]
-    pub fn seal(self, revision: u32) -> Segment {
+    pub fn seal(self, revision: NonZeroU32) -> Segment {
         assert!(!self.is_empty(), "a segment has at least one event");
-        let name = SegmentName { log: self.log, first: self.first, last: self.next - 1, revision };
+        let name = SegmentName { log: self.log, first: self.first, last: self.next - 1, revision: revision.get() };
         let mut compressor = zstd::bulk::Compressor::new(LEVEL).expect("level 3 is a level of zstd");
         let mut offset = Header::encoded_bytes(self.blocks.keys().map(|kind| &**kind)) as u64;
         let mut index = Vec::with_capacity(self.blocks.len());

@@ -1,5 +1,7 @@
 //! Events in, segments kept: what the sealer does with the events of a store, and benchmarks with made ones.
 
+use std::num::NonZeroU32;
+
 use reel_events::{EventBatch, LogId};
 
 use super::{Archive, ArchiveError, SegmentBuilder};
@@ -57,7 +59,7 @@ impl Writer {
     async fn keep(&mut self) -> Result<(), ArchiveError> {
         let next = SegmentBuilder::new(self.log, self.builder.next());
         let full = std::mem::replace(&mut self.builder, next);
-        let sealing = tokio::task::spawn_blocking(move || full.seal(1)).await;
+        let sealing = tokio::task::spawn_blocking(move || full.seal(NonZeroU32::MIN)).await;
         let stored = self.archive.put(sealing.map_err(|error| self.archive.unavailable(error))?).await?;
         tracing::debug!(segment = %stored.name, bytes = stored.bytes, "sealed");
         Ok(())

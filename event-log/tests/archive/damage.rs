@@ -1,5 +1,7 @@
 //! Segments that are not as they should be are refused by name, wherever the damage is.
 
+use std::num::NonZeroU32;
+
 use proptest::prelude::*;
 use reel_event_log::{
     archive::{Archive, Segment, SegmentName},
@@ -96,7 +98,7 @@ async fn of_two_revisions_the_newer_one_counts_and_prune_removes_the_other() {
         .collect();
     let mut builder = reel_event_log::archive::SegmentBuilder::new(LOG, 1);
     redacted.iter().for_each(|event| builder.push(event.as_ref()));
-    let new = builder.seal(2);
+    let new = builder.seal(NonZeroU32::new(2).unwrap());
     archive.put(new.clone()).await.unwrap();
     let portions = crate::samples::archived(&archive, ALL, Wanted::default()).await.unwrap();
     assert_eq!(events(&portions, 0), redacted);

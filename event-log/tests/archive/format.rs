@@ -1,7 +1,7 @@
 //! Any events become segments and the same events again, whatever is asked for; the bytes are the same whoever writes them, and are read
 //! for ever.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use proptest::prelude::*;
 use reel_event_log::{
@@ -174,7 +174,7 @@ fn golden_events() -> Vec<Event> {
 fn golden_segment() -> Segment {
     let mut builder = SegmentBuilder::new(LOG, 40);
     golden_events().iter().for_each(|event| builder.push(event.as_ref()));
-    builder.seal(3)
+    builder.seal(NonZeroU32::new(3).unwrap())
 }
 
 fn golden_path() -> PathBuf {

@@ -1,6 +1,6 @@
 //! Events, logs and readers that the tests share.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use proptest::prelude::*;
 use reel_event_log::{
@@ -77,7 +77,7 @@ pub(crate) fn sealed<'a>(log: LogId, events: impl IntoIterator<Item = &'a Event>
     let mut events = events.into_iter().peekable();
     let mut builder = SegmentBuilder::new(log, events.peek().unwrap().position);
     events.for_each(|event| builder.push(event.as_ref()));
-    builder.seal(1)
+    builder.seal(NonZeroU32::MIN)
 }
 
 /// Reads to the end.

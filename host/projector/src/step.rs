@@ -133,6 +133,13 @@ impl Step {
         }
     }
 
+    fn sums(&self) -> Option<&[Sum]> {
+        match self {
+            Step::Sum { sums, .. } => Some(sums),
+            _ => None,
+        }
+    }
+
     /// Whether a row that is there may take more or less memory afterwards.
     pub(crate) fn may_resize(&self) -> bool {
         !matches!(self, Step::Sum { .. })
@@ -189,6 +196,31 @@ impl Events {
             Events::Several => None,
         }
     }
+}
+
+/// Refuses additions of several writers to one row that begins with the column defaults, where they leave a column's range in some order:
+/// whether they do in the order of the log is not known here.
+pub(crate) fn stay_in_range(table: &Table, steps: &[Step]) -> Result<(), Refusal> {
+    let mut bounds: Vec<(u16, i128, i128)> = Vec::new();
+    for sum in steps.iter().filter_map(Step::sums).flatten() {
+        let place = bounds.iter().position(|(column, ..)| *column == sum.column).unwrap_or_else(|| {
+            let default = table.columns[usize::from(sum.column)].default_value();
+            let base = default.as_ref().map_or(0, amount);
+            bounds.push((sum.column, base, base));
+            bounds.len() - 1
+        });
+        bounds[place].1 += sum.lowest.min(0);
+        bounds[place].2 += sum.highest.max(0);
+    }
+    for (column, lowest, highest) in bounds {
+        let column = &table.columns[usize::from(column)];
+        let range = range(column.kind);
+        if !range.contains(&lowest) || !range.contains(&highest) {
+            let message = format!("column {} of table {} may leave its range", column.name, table.name);
+            return Err(Refusal { event: None, code: "value-out-of-domain", message });
+        }
+    }
+    Ok(())
 }
 
 fn insert_if_absent(new: &Row, row: &mut Option<Row>) -> Effect {

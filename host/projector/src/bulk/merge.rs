@@ -11,6 +11,7 @@ use super::table::{BulkTable, Content, Sorted};
 use super::tables::FoldedShard;
 use crate::change::{Merge, Refusal, Row};
 use crate::manifest::Manifest;
+use crate::step::stay_in_range;
 
 /// The rows of one table, from all shards. Takes them out as it goes.
 pub struct MergedTable {
@@ -41,8 +42,8 @@ pub struct StoredRun {
 /// Why the next rows of a merge do not come.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// What several shards did to one row together leaves a column's range. Which event it was shows when one shard alone folds all of
-    /// them.
+    /// What several shards did to one row together leaves a column's range, or may have left it on the way. Whether it did, and which
+    /// event it was, shows when one shard alone folds all of them.
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Rows that were stored do not come back.
@@ -113,7 +114,10 @@ impl MergedTable {
             let table = &self.manifest.tables[self.table];
             match content {
                 Content::Row(row) => rows.extend(row),
-                Content::Open(key, steps) => rows.push(Merge { key, steps }.resolve(table, None)?),
+                Content::Open(key, steps) => {
+                    stay_in_range(table, &steps)?;
+                    rows.push(Merge { key, steps }.resolve(table, None)?);
+                }
             }
         }
         Ok(rows)

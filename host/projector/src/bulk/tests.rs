@@ -206,6 +206,16 @@ fn an_overflow_that_only_all_shards_reach_is_refused() {
     assert!(sums.iter().all(|row| row[1] == Value::Int(30_000)), "{sums:?}");
 }
 
+#[test]
+fn an_overflow_on_the_way_is_refused_too() {
+    // Up to the edge, over it, and back, each by another stream: in this order the second is at fault, in another none.
+    let mut script = vec![0; 7];
+    (script[0], script[3], script[6]) = (32_000, 1_000, -2_000);
+    let script = Arc::new(script);
+    let mut merged = merge(&by_stream(), built(&script, 4, &[])).swap_remove(1);
+    assert!(matches!(merged.next(10), Err(MergeError::Refused(_))));
+}
+
 /// Keeps a counter in a call: what it writes depends on how events are cut.
 struct Counting;
 
