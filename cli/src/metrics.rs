@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use reel_event_log::archive::SealerStatus;
 use reel_event_log::relay::RelayStatus;
 
 /// Buckets of everything that is timed, in seconds.
@@ -35,7 +36,7 @@ const fn described(name: &'static str, kind: Kind, unit: Unit, help: &'static st
     Described { name, kind, unit, help }
 }
 
-const METRICS: [Described; 20] = [
+const METRICS: [Described; 22] = [
     described("reel_commands_total", Kind::Counter, Unit::Count, "Commands, by outcome"),
     described("reel_command_seconds", Kind::Histogram, Unit::Seconds, "Time until a command was answered, by outcome"),
     described("reel_events_appended_total", Kind::Counter, Unit::Count, "Events that this process put into the log"),
@@ -74,6 +75,13 @@ const METRICS: [Described; 20] = [
         Unit::Count,
         "Up to here the topic holds every event; told by who leads",
     ),
+    described(
+        "reel_archive_position",
+        Kind::Gauge,
+        Unit::Count,
+        "Up to here the archive holds every event; told by who seals",
+    ),
+    described("reel_archive_troubled", Kind::Gauge, Unit::Count, "1: something keeps this process from sealing"),
     described("reel_relay_troubled", Kind::Gauge, Unit::Count, "1: something keeps this relay from publishing"),
     described("reel_info", Kind::Gauge, Unit::Count, "1, with the version of Reel"),
 ];
@@ -124,6 +132,14 @@ pub(crate) fn of_relay(status: &RelayStatus) {
     metrics::gauge!("reel_relay_troubled").set(f64::from(u8::from(status.trouble.is_some())));
     if let Some(position) = status.leading {
         metrics::gauge!("reel_relay_position").set(position as f64);
+    }
+}
+
+/// How sealing gets on. A process that does not seal tells no position.
+pub(crate) fn of_sealer(status: &SealerStatus) {
+    metrics::gauge!("reel_archive_troubled").set(f64::from(u8::from(status.troubled)));
+    if let Some(position) = status.sealed {
+        metrics::gauge!("reel_archive_position").set(position as f64);
     }
 }
 

@@ -10,6 +10,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
+use reel_event_log::archive::SealerStatus;
 use reel_event_log::relay::RelayStatus;
 use reel_host::Host;
 use reel_problem::Problem;
@@ -52,6 +53,7 @@ struct Inner {
 pub(super) struct Looks {
     pub(super) host: Option<Host>,
     pub(super) relay: Option<watch::Receiver<RelayStatus>>,
+    pub(super) sealer: Option<watch::Receiver<SealerStatus>>,
 }
 
 impl Listener {
@@ -124,6 +126,9 @@ async fn counted(State(gate): State<Gate>) -> Response {
         }
         if let Some(relay) = &looks.relay {
             metrics::of_relay(&relay.borrow());
+        }
+        if let Some(sealer) = &looks.sealer {
+            metrics::of_sealer(&sealer.borrow());
         }
     }
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

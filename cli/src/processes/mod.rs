@@ -113,7 +113,8 @@ impl Running {
             Process::ReadApi => read_api::build(&config, &readiness).await,
         }?;
         let relay = built.relay.as_ref().map(Relay::status);
-        listener.serve(built.router, Looks { host: built.host.clone(), relay });
+        let looks = Looks { host: built.host.clone(), relay, sealer: built.sealing.status() };
+        listener.serve(built.router, looks);
         tracing::info!("serving http://{}", listener.address);
         let watched = built.host.clone();
         let watch = watched.map(|host| tokio::spawn(async move { host.watch().await }));

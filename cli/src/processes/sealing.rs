@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use reel_event_log::EventStore;
-use reel_event_log::archive::{Archive, Sealer, SealerConfig};
+use reel_event_log::archive::{Archive, Sealer, SealerConfig, SealerStatus};
 use reel_event_log::relay::Relay;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{ArchiveConfig, Config};
@@ -14,6 +15,7 @@ use crate::error::CliError;
 #[derive(Default)]
 pub(super) struct Sealing {
     task: Option<JoinHandle<()>>,
+    status: Option<watch::Receiver<SealerStatus>>,
 }
 
 /// Opens the archive, if there is to be one.
@@ -35,13 +37,19 @@ impl Sealing {
         };
         let how = SealerConfig { events_per_second: *events_per_second, ..SealerConfig::default() };
         let sealer = Sealer::new(Arc::clone(store), archive, how);
+        let gets_on = sealer.status();
         let task = match relay.map(Relay::status) {
             Some(status) => {
                 tokio::spawn(async move { sealer.run_while(status, |relay| relay.leading.is_some()).await })
             }
             None => tokio::spawn(async move { sealer.run().await }),
         };
-        Ok(Sealing { task: Some(task) })
+        Ok(Sealing { task: Some(task), status: Some(gets_on) })
+    }
+
+    /// How sealing gets on, where this process seals.
+    pub(super) fn status(&self) -> Option<watch::Receiver<SealerStatus>> {
+        self.status.clone()
     }
 }
 

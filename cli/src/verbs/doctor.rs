@@ -3,18 +3,21 @@
 
 use std::path::Path;
 
+use reel_event_log::archive::Archive;
 use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::topic::kafka::{TopicUrl, find};
 use reel_event_log::{EventStore, Limits, MongoStore, SqliteStore, StoreError};
+use reel_events::LogId;
 use reel_projector::chain;
 use reel_read_model::Finding;
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::args::Doctor;
 use crate::client::{Client, Output};
-use crate::config::{self, Config, Topic};
+use crate::config::{self, ArchiveConfig, Config, Topic};
 use crate::error::CliError;
 use crate::print;
 use crate::processes::Process;
@@ -70,6 +73,9 @@ async fn configured(config: &Config) -> Vec<Check> {
         Topic::Kafka(url) => vec![store(config).await, topic(url, config).await],
         Topic::Foreign(url) => vec![foreign_topic(url).await],
     };
+    if let (Some(ArchiveConfig { url, .. }), false) = (&config.archive, matches!(config.topic, Topic::Foreign(_))) {
+        checks.push(archive(url).await);
+    }
     for (name, url) in &config.targets {
         let examined = reel_read_model::examine(name, url.whole()).await;
         let problems = examined.findings.into_iter().map(Problem::from).collect();
@@ -135,6 +141,19 @@ async fn topic(url: &TopicUrl, config: &Config) -> Check {
     }
     let note = Some(format!("{} partitions", found.partitions));
     Check { note, ..Check::of("topic", url, problems) }
+}
+
+/// Whether the archive's place answers. What it holds, `reel archive` says.
+async fn archive(url: &str) -> Check {
+    let looked = async { Archive::open(url)?.list(LogId(Uuid::nil())).await };
+    match looked.await {
+        Ok(_) => Check::fine("archive", url, "can be read"),
+        Err(error) => {
+            let remedy =
+                "see that archive.url is right and may be read; archive.url = \"none\" does without an archive";
+            Check::of("archive", url, vec![Problem { what: chain(&error), remedy: remedy.into() }])
+        }
+    }
 }
 
 /// Another producer's topic.

@@ -35,6 +35,7 @@ async fn a_reel_that_runs_is_looked_at_and_its_store_is_in_use() {
     let running = Up::on(data.path()).start().await;
     let (ran, document) = doctor(&["--data", data.path().to_str().unwrap()], &running.url).await;
     assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(check(&document, "archive")["note"], "can be read");
     assert_eq!(check(&document, "store")["note"], "in use by a Reel that runs");
     assert_eq!(check(&document, "command service, host, read API")["note"], "running");
     let (ran, _) = doctor(&["--ready"], &running.url).await;

@@ -47,6 +47,8 @@ async fn metrics_tell_of_commands_projections_and_requests() {
     ] {
         assert_eq!(metric(&reel, &series).await, Some(value), "{series}");
     }
+    until_metric(&reel, "reel_archive_position", 0.0).await;
+    assert_eq!(metric(&reel, "reel_archive_troubled").await, Some(0.0));
     let commits = metric(&reel, r#"reel_commit_seconds_count{target="default",projection="posts"}"#).await;
     assert!(commits >= Some(1.0), "{commits:?}");
     // What stands still is told of, too.

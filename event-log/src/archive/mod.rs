@@ -20,7 +20,7 @@ pub use error::ArchiveError;
 pub use name::SegmentName;
 pub use place::{Archive, Pruned, Stored};
 pub use seal::{Segment, SegmentBuilder};
-pub use sealer::{Sealer, SealerConfig};
+pub use sealer::{Sealer, SealerConfig, SealerStatus};
 pub use verify::{Verified, VerifiedSegment, gaps};
 pub use writer::Writer;
 

@@ -41,18 +41,34 @@ enum SealError {
     Archive(#[from] ArchiveError),
 }
 
+/// How sealing gets on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SealerStatus {
+    /// Up to here the archive holds every event, as far as this sealer knows: nothing before it first looked.
+    pub sealed: Option<u64>,
+    /// Whether the last attempt failed; the log says why.
+    pub troubled: bool,
+}
+
 /// Seals a log.
 pub struct Sealer {
     store: Arc<dyn EventStore>,
     archive: Archive,
     config: SealerConfig,
+    status: watch::Sender<SealerStatus>,
 }
 
 impl Sealer {
     /// A sealer that does nothing yet.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, archive: Archive, config: SealerConfig) -> Sealer {
-        Sealer { store, archive, config }
+        Sealer { store, archive, config, status: watch::Sender::default() }
+    }
+
+    /// How it gets on.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<SealerStatus> {
+        self.status.subscribe()
     }
 
     /// Seals every range that is full, and again once there are more; never returns. May be dropped at any time: a segment appears whole
@@ -61,11 +77,13 @@ impl Sealer {
         let mut back_off = BACK_OFF.0;
         loop {
             match self.pass().await {
-                Ok(next) => {
+                Ok(full) => {
                     back_off = BACK_OFF.0;
-                    self.wait(next).await;
+                    self.status.send_replace(SealerStatus { sealed: Some(full), troubled: false });
+                    self.wait(full + SEGMENT_POSITIONS).await;
                 }
                 Err(error) => {
+                    self.status.send_modify(|status| status.troubled = true);
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
                         archive = self.archive.location(),
@@ -104,7 +122,7 @@ impl Sealer {
         let _ = tokio::time::timeout(self.config.look_again, full).await;
     }
 
-    /// Seals all that is to be sealed now; answers with the position at which there will be more.
+    /// Seals all that is to be sealed now; answers with the position up to which there was something.
     async fn pass(&self) -> Result<u64, SealError> {
         let compared = self.archive.compare(&*self.store).await?;
         for (stored, why) in compared.useless {
@@ -118,7 +136,7 @@ impl Sealer {
         for range in missing.into_iter().chain(behind) {
             self.seal(range).await?;
         }
-        Ok(full + SEGMENT_POSITIONS)
+        Ok(full)
     }
 
     /// Seals a range of positions that the store holds.

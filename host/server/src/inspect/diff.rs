@@ -134,7 +134,7 @@ async fn together(
 ) -> Result<(Box<dyn Snapshot>, Box<dyn Snapshot>), HostError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let (first, second) = (here.snapshot().await?, there.snapshot().await?);
+        let (first, second) = tokio::try_join!(here.snapshot(), there.snapshot())?;
         if positions == Positions::Any || stand_alike(first.checkpoints(), second.checkpoints()) {
             return Ok((first, second));
         }
