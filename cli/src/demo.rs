@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::args::Demo;
 use crate::client::{Client, escape};
-use crate::config;
+use crate::config::{self, Topic};
 use crate::error::CliError;
 use crate::print;
 use crate::processes::{Process, Running, stop_signal};
@@ -22,6 +22,11 @@ const MARK: &str = "made-by-reel-demo";
 
 pub(crate) async fn run(demo: Demo) -> Result<(), CliError> {
     let config = config::load(&demo.flags, Process::Up)?;
+    if let Topic::Foreign(url) = &config.topic {
+        return Err(CliError::Usage(format!(
+            "the demo writes posts, and {url} is another producer's topic: leave it out"
+        )));
+    }
     let examples = find_examples()?;
     empty(&config.data)?;
     step("Building the example plugins: Rust → WebAssembly components")?;

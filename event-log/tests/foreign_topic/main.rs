@@ -60,6 +60,22 @@ async fn messages_of_each_sort_in_their_order() {
 }
 
 #[tokio::test]
+async fn however_a_producer_compresses() {
+    let Some(bed) = Bed::new(1, JSON).await else { return };
+    let codecs = ["none", "gzip", "snappy", "lz4"];
+    for (number, codec) in codecs.into_iter().enumerate() {
+        let producer = bed.producer(&[("compression.type", codec), ("linger.ms", "50")]);
+        // Alike, and many in one batch: what does not become smaller is not compressed.
+        (0..50).for_each(|_| bed.send(&producer, 0, (Some("k"), Some(&made(number))), &[]));
+        producer.flush(Duration::from_secs(20)).unwrap();
+    }
+    let (events, _) = fed(&mut bed.feed(0, LogPoint::START), 50 * codecs.len() as u64, 100).await;
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event.payload.as_bytes(), made(index / 50), "{}", codecs[index / 50]);
+    }
+}
+
+#[tokio::test]
 async fn a_shard_reaches_the_end_behind_transactions() {
     let Some(bed) = Bed::new(1, JSON).await else { return };
     let producer = bed.producer(&[("transactional.id", bed.topic.url().topic())]);

@@ -41,14 +41,7 @@ impl Host {
 
     /// Refuses what cannot follow a topic whose partitions have no order among them.
     pub(crate) fn can_follow(&self, manifest: &Manifest) -> Result<(), HostError> {
-        match self.foreign() {
-            Some(topic) if manifest.order == Order::Global => Err(HostError::Refused(format!(
-                "the projection reads all streams in one order (order global), and {} has none: it is another producer's topic, whose \
-                 messages are in order within a partition only. Give the projection the order by-stream",
-                topic.url()
-            ))),
-            _ => Ok(()),
-        }
+        self.foreign().map_or(Ok(()), |topic| check_order(topic, manifest))
     }
 
     /// Events of one partition at the places named, in order, as they are read now.
@@ -76,6 +69,17 @@ impl Host {
             topic.url()
         )))
     }
+}
+
+fn check_order(topic: &ForeignTopic, manifest: &Manifest) -> Result<(), HostError> {
+    if manifest.order == Order::ByStream {
+        return Ok(());
+    }
+    Err(HostError::Refused(format!(
+        "the projection reads all streams in one order (order global), and {} has none: it is another producer's topic, whose messages \
+         are in order within a partition only. Give the projection the order by-stream",
+        topic.url()
+    )))
 }
 
 fn not_read(error: ForeignError) -> HostError {
@@ -187,6 +191,21 @@ mod tests {
 
     fn ends(all: &[(u64, u64)]) -> Vec<PartitionEnds> {
         all.iter().map(|(start, end)| PartitionEnds { start: *start, end: *end }).collect()
+    }
+
+    #[test]
+    fn a_projection_of_global_order_is_refused() {
+        let topic = ForeignTopic::new(&"kafka://a:1/orders?foreign=cloudevents".parse().unwrap()).unwrap();
+        let check = |order: &str| {
+            let manifest = format!(
+                r#"{{"manifest":1,"name":"a","version":"1.0.0","order":"{order}","kinds":["*"],"tables":[{{"name":"t",
+                "columns":[{{"name":"id","type":"text","length":36}}],"key":["id"]{}}}]}}"#,
+                if order == "global" { "" } else { r#","owner":{"column":"id","holds":"stream-key"}"# }
+            );
+            check_order(&topic, &Manifest::parse(&manifest).unwrap()).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("by-stream"), Ok(()));
+        assert!(check("global").unwrap_err().contains("kafka://a:1/orders has none"));
     }
 
     #[test]

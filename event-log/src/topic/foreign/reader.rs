@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Headers, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use reel_events::EventBatch;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 
 use super::{PATIENCE, ends_of};
 use crate::topic::kafka::consumer::{hand_over, named};
-use crate::topic::kafka::{Quiet, TopicFault, TopicUrl};
+use crate::topic::kafka::{Quiet, TopicFault, TopicUrl, is_passing};
 
 /// How often a reader looks whether it is to end.
 const LOOK: Duration = Duration::from_millis(100);
@@ -144,8 +144,11 @@ impl Reader {
                     (self.next, self.proof) = (message.offset() + 1, None);
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Read { events, is_at_end: true }),
-                Some(Err(error)) if is_final(&error) => return Err(error),
-                Some(Err(error)) => tracing::debug!(%error, "kafka: the partition cannot be read"),
+                Some(Err(error)) if is_passing(&error) => {
+                    tracing::debug!(%error, "kafka: the partition cannot be read");
+                }
+                // Nothing may be passed over: whoever reads on begins again where the shard is.
+                Some(Err(error)) => return Err(error),
                 None => break,
             }
             wait = Duration::ZERO;
@@ -172,23 +175,6 @@ impl Reader {
         self.asked = Some(Instant::now());
         Ok(())
     }
-}
-
-/// Errors that the client does not mend by itself: the offset is not there (any more), nor is the topic, or it may not be read.
-fn is_final(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            Code::AutoOffsetReset
-                | Code::OffsetOutOfRange
-                | Code::UnknownTopic
-                | Code::UnknownTopicOrPartition
-                | Code::UnknownPartition
-                | Code::TopicAuthorizationFailed
-                | Code::SaslAuthenticationFailed
-        )
-    )
 }
 
 fn take(format: &Format, topic: &str, message: &BorrowedMessage<'_>, events: &mut EventBatch) {

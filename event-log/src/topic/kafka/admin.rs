@@ -63,6 +63,15 @@ pub enum TopicFault {
         /// How many it has.
         partitions: u32,
     },
+    /// It holds messages that the client cannot decompress: damaged, or by a codec that it was built without.
+    #[error("the topic {url} holds messages that cannot be decompressed here")]
+    Compressed {
+        /// Which topic.
+        url: String,
+        /// What the client says.
+        #[source]
+        source: KafkaError,
+    },
     /// Reading or writing it is not permitted: a person must look.
     #[error("the broker refuses the topic {url}")]
     Refused {
@@ -86,6 +95,7 @@ impl TopicFault {
             Some(
                 Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed | Code::SaslAuthenticationFailed,
             ) => TopicFault::Refused { url, source },
+            Some(Code::NotImplemented | Code::BadCompression) => TopicFault::Compressed { url, source },
             _ => TopicFault::Unavailable { url, source },
         }
     }
@@ -256,7 +266,7 @@ impl Tails {
 }
 
 /// Errors that the client reports and mends by itself.
-fn is_passing(error: &KafkaError) -> bool {
+pub(crate) fn is_passing(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         error.rdkafka_error_code(),

@@ -20,7 +20,7 @@ pub use self::{
     admin::{FoundTopic, Last, TopicFault, find, find_or_make, last_messages},
     producer::Publisher,
 };
-pub(crate) use admin::{blocking, partitions_of};
+pub(crate) use admin::{blocking, is_passing, partitions_of};
 
 /// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`. User and password (SASL PLAIN) may be
 /// percent-encoded; the settings are librdkafka's own, but for those that describe somebody else's topic: `foreign=cloudevents`, or
