@@ -30,6 +30,8 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
     type Reader: DerefMut<Target = Self::Session> + Send;
     /// A reader in a transaction.
     type Reading<'r>: DerefMut<Target = Self::Session> + Send;
+    /// A connection that reads one moment of the data.
+    type Moment: DerefMut<Target = Self::Session> + Send;
     /// A connection in a transaction; dropped before its end it leaves no trace.
     type Transaction: DerefMut<Target = Self::Session> + Send;
 
@@ -60,7 +62,16 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
     }
 
     /// Begins to read one moment of the data.
-    fn read(&self) -> impl Future<Output = Result<Self::Transaction, AdapterError<Self>>> + Send;
+    fn read(&self) -> impl Future<Output = Result<Self::Moment, AdapterError<Self>>> + Send;
+
+    /// Sees to it that the rows of a generation stand still for a session from [`Adapter::read`], where that takes more.
+    fn still(
+        &self,
+        _session: &mut Self::Session,
+        _id: GenerationId,
+    ) -> impl Future<Output = Result<(), AdapterError<Self>>> + Send {
+        std::future::ready(Ok(()))
+    }
 
     /// Begins to write.
     fn write(&self) -> impl Future<Output = Result<Self::Transaction, AdapterError<Self>>> + Send;

@@ -101,7 +101,7 @@ impl<A: Adapter> Job<A> {
         let begun = self.begin(&mut reading).await;
         let failed = begun.is_err();
         if head.send(begun).is_err() || failed {
-            return Ok(());
+            return Ok(A::end(reading).await?);
         }
         self.stream(&mut reading, rows).await?;
         Ok(A::end(reading).await?)
@@ -134,6 +134,10 @@ impl<A: Adapter> Job<A> {
     }
 
     async fn stream(&self, session: &mut A::Session, to: &mpsc::Sender<Piece>) -> Result<(), End<AdapterError<A>>> {
+        if self.query.limit == Some(0) {
+            // Not every server takes a page of no rows.
+            return Ok(());
+        }
         let table = self.table();
         let kinds: Vec<ColumnType> =
             self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();

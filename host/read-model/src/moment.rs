@@ -18,25 +18,27 @@ pub(crate) struct Moment<A: Adapter> {
     database: Arc<A>,
     generation: Generation,
     checkpoints: Vec<Checkpoint>,
-    transaction: A::Transaction,
+    rows: A::Moment,
 }
 
 /// Begins to read a generation as it stands now. Its tables stay until this ends.
 pub(crate) async fn begin<A: Adapter>(database: &Arc<A>, generation: &Generation) -> AdapterOutcome<Moment<A>, A> {
-    let mut transaction = database.read().await?;
-    let checkpoints = catalog::checkpoints(&mut *transaction, generation.id).await?;
-    if checkpoints.is_empty() {
-        return Err(Fault::Own(no_generation(generation.id)));
-    }
+    let id = generation.id;
+    let mut rows = database.read().await?;
     for table in &generation.manifest.tables {
-        let held = transaction.hold(generation.id, table).await;
+        let held = rows.hold(id, table).await;
         held.map_err(|error| match error.is_undefined_table() {
-            // It was dropped after our moment began: tables go at once, rows of the catalog do not.
-            true => Fault::Own(no_generation(generation.id)),
+            // It was dropped at this moment: tables go at once, rows of the catalog do not.
+            true => Fault::Own(no_generation(id)),
             false => Fault::Database(error),
         })?;
     }
-    Ok(Moment { database: Arc::clone(database), generation: generation.clone(), checkpoints, transaction })
+    database.still(&mut rows, id).await?;
+    let checkpoints = catalog::checkpoints(&mut *rows, id).await?;
+    if checkpoints.is_empty() {
+        return Err(Fault::Own(no_generation(id)));
+    }
+    Ok(Moment { database: Arc::clone(database), generation: generation.clone(), checkpoints, rows })
 }
 
 #[async_trait]
@@ -48,7 +50,7 @@ impl<A: Adapter> Snapshot for Moment<A> {
     async fn rows(&mut self, table: u16, after: Option<&KeyValues>, limit: usize) -> Result<Vec<Row>, ReadModelError> {
         let id = self.generation.id;
         let of = (id, &self.generation.manifest.tables[usize::from(table)]);
-        self.transaction.next_rows(of, after, limit).await.map_err(|error| {
+        self.rows.next_rows(of, after, limit).await.map_err(|error| {
             let action = format!("reading all rows of table number {table} of generation {}", id.0);
             Fault::<AdapterError<A>, ReadModelError>::Database(error).told(self.database.name(), &action)
         })

@@ -86,6 +86,7 @@ impl Adapter for Database {
     type Session = MySqlConnection;
     type Reader = PoolConnection<MySql>;
     type Reading<'r> = MySqlTransaction<'r>;
+    type Moment = MySqlTransaction<'static>;
     type Transaction = MySqlTransaction<'static>;
     type Dialect = dialect::MySql;
 

@@ -76,6 +76,7 @@ impl Adapter for Database {
     type Session = PgConnection;
     type Reader = PoolConnection<Postgres>;
     type Reading<'r> = PgTransaction<'r>;
+    type Moment = PgTransaction<'static>;
     type Transaction = PgTransaction<'static>;
     type Dialect = dialect::Postgres;
 

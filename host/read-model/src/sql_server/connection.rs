@@ -36,7 +36,7 @@ pub(super) struct Database {
     pub(super) name: String,
     pub(super) server: Server,
     writers: Sessions,
-    readers: Sessions,
+    pub(super) readers: Sessions,
     alterers: Sessions,
 }
 
@@ -83,21 +83,6 @@ impl Database {
         self.writers.get().await
     }
 
-    /// A connection that reads.
-    pub(super) async fn reader(&self) -> Result<Held, SqlServerError> {
-        self.readers.get().await
-    }
-
-    /// Begins to write.
-    pub(super) async fn write(&self) -> Result<Transaction, SqlServerError> {
-        Transaction::begin(self.writer().await?).await
-    }
-
-    /// Begins to read one moment of the data, where the database keeps snapshots.
-    pub(super) async fn read(&self) -> Result<Transaction, SqlServerError> {
-        Transaction::begin(self.reader().await?).await
-    }
-
     /// Begins to make, flip or drop.
     pub(super) async fn alter(&self) -> Result<Transaction, SqlServerError> {
         Transaction::begin(self.alterers.get().await?).await
@@ -108,7 +93,7 @@ impl Database {
 pub(super) type Held = PooledConnection<'static, Manager>;
 
 /// Sessions with the same settings.
-struct Sessions {
+pub(super) struct Sessions {
     pool: Pool<Manager>,
     failed: LastError,
 }
@@ -126,7 +111,8 @@ impl Sessions {
         Sessions { pool, failed }
     }
 
-    async fn get(&self) -> Result<Held, SqlServerError> {
+    /// A session that nobody else uses.
+    pub(super) async fn get(&self) -> Result<Held, SqlServerError> {
         self.pool.get_owned().await.map_err(|error| match error {
             RunError::User(error) => error,
             RunError::TimedOut => SqlServerError::NoConnection { last: self.failed.take() },
@@ -178,7 +164,7 @@ impl ManageConnection for Manager {
 }
 
 /// One conversation with the server.
-pub(super) struct Session {
+pub(crate) struct Session {
     client: Client<Compat<TcpStream>>,
     state: State,
     /// Temporary tables that this session has.
@@ -227,13 +213,17 @@ impl Session {
         Ok(())
     }
 
-    async fn begin(&mut self) -> Result<(), SqlServerError> {
+    pub(super) fn is_in_transaction(&self) -> bool {
+        self.state == State::InTransaction
+    }
+
+    pub(super) async fn begin(&mut self) -> Result<(), SqlServerError> {
         self.batch("BEGIN TRANSACTION").await?;
         self.state = State::InTransaction;
         Ok(())
     }
 
-    async fn end(&mut self, sql: &str) -> Result<(), SqlServerError> {
+    pub(super) async fn end(&mut self, sql: &str) -> Result<(), SqlServerError> {
         self.batch(sql).await?;
         self.state = State::Idle;
         Ok(())
@@ -328,7 +318,7 @@ impl Rows<'_> {
 pub(super) struct Transaction(Option<Held>);
 
 impl Transaction {
-    async fn begin(mut session: Held) -> Result<Transaction, SqlServerError> {
+    pub(super) async fn begin(mut session: Held) -> Result<Transaction, SqlServerError> {
         session.begin().await?;
         Ok(Transaction(Some(session)))
     }
@@ -356,7 +346,7 @@ impl Drop for Transaction {
     fn drop(&mut self) {
         let Some(mut session) = self.0.take() else { return };
         // What was given up half-way cannot be rolled back by asking: closing the connection does it.
-        if session.state == State::InTransaction {
+        if session.is_in_transaction() {
             tokio::spawn(async move { drop(session.end("ROLLBACK TRANSACTION").await) });
         }
     }

@@ -5,10 +5,11 @@ use std::io;
 use tiberius::error::Error;
 
 use crate::fault::{DriverError, Fault, Severity};
+use crate::target::CatalogError;
 
 /// The driver's error, or the pool's.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum SqlServerError {
+pub(crate) enum SqlServerError {
     /// The server answered with an error.
     #[error("{message} (error {number})")]
     Server {
@@ -30,6 +31,9 @@ pub(super) enum SqlServerError {
 
 /// What goes wrong inside this adapter.
 pub(super) type SqlServerFault<O> = Fault<SqlServerError, O>;
+
+/// What comes of work on the catalog.
+pub(super) type Outcome<T> = Result<T, SqlServerFault<CatalogError>>;
 
 impl From<Error> for SqlServerError {
     fn from(error: Error) -> SqlServerError {

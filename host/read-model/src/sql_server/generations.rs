@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use reel_projector::{Checkpoint, Manifest, Table};
 
-use super::catalog::{self, Outcome};
 use super::connection::{Session, query};
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
+use super::error::Outcome;
 use super::values::{get, maybe_text, text};
 use crate::catalog::{
-    Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
+    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
 };
 use crate::fault::Fault;
 use crate::target::{
@@ -22,6 +22,23 @@ use crate::target::{
 /// How long a flip holds the live generation still, and how often it looks whether the next one has passed it.
 const PASSING: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(5);
+
+/// Until the transaction ends nobody else makes a catalog or a generation here; their schemas are there.
+pub(super) async fn lock_catalog(session: &mut Session) -> Outcome<()> {
+    query(sql::LOCK).bind(sql::CATALOG_LOCK).execute(session).await?;
+    for schema in sql::SCHEMAS {
+        if !schema_exists(session, schema).await? {
+            session.batch(&tables::create_schema(schema)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a schema has this name.
+async fn schema_exists(session: &mut Session, schema: &str) -> Outcome<bool> {
+    let row = query(sql::SCHEMA).bind(schema).one(session).await?;
+    Ok(get::<i32>(&row, 0)? == 1)
+}
 
 /// Makes a generation: its entry, its checkpoints, its tables.
 pub(super) async fn create(session: &mut Session, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
@@ -78,7 +95,7 @@ async fn claim_names(session: &mut Session, new: &NewGeneration) -> Outcome<()> 
     match row.map(|row| text(&row, 0)).transpose()? {
         Some(owner) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
         Some(_) => {}
-        None if catalog::schema_exists(session, &schema).await? => {
+        None if schema_exists(session, &schema).await? => {
             return Err(taken("a schema that Reel did not make".to_owned()));
         }
         None => {

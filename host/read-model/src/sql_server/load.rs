@@ -13,15 +13,15 @@ use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModelError};
 use tiberius::SqlBulkCopyOption;
 use tokio::sync::Mutex;
 
-use super::catalog::{self, Outcome};
 use super::connection::{Database, Session, Transaction, query};
 use super::dialect::tables::Source;
 use super::dialect::{catalog as sql, tables};
-use super::error::SqlServerFault;
+use super::error::{Outcome, SqlServerFault};
 use super::server::Kind;
 use super::values::{self, get};
 use super::writer::{self, chunks};
-use crate::catalog::{Word, load_ends, load_lost, no_load};
+use crate::adapter::Adapter;
+use crate::catalog::{self, Word, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
 use crate::target::{Generation, GenerationId, GenerationState};
@@ -130,7 +130,7 @@ impl Load {
     async fn end(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
         query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut transaction, self.id).await?;
+        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
         let lost = self.lost::<CommitError>(&mut transaction).await?;
         let first = match (found.first(), lost) {
             (Some(first), None) => *first,
@@ -141,7 +141,7 @@ impl Load {
         };
         let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
         query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut transaction).await?;
-        catalog::put_checkpoints(&mut transaction, self.id, &ended, loaded.shards).await?;
+        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
         query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut transaction).await?;
         writer::put_dead_letters(&mut transaction, self.id, loaded.dead_letters).await?;
         let catch_up = GenerationState::CatchUp.word();

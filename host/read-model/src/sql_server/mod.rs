@@ -3,7 +3,6 @@
 //! because here the driver neither reads a URL nor says what server it met.
 
 mod address;
-mod catalog;
 mod connection;
 mod dialect;
 mod error;
@@ -12,57 +11,42 @@ mod generations;
 mod load;
 mod reader;
 mod server;
-mod snapshot;
+mod session;
 mod values;
 mod writer;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use futures::future::BoxFuture;
-use reel_events::{LogId, Place};
-use reel_projector::ports::DeadLetter;
-use reel_projector::{Checkpoint, ReadModel};
-use uuid::Uuid;
+use reel_projector::ReadModel;
 
-use crate::catalog::Manifests;
-use crate::fault::{DriverError, Fault};
+use crate::adapted::Adapted;
+use crate::adapter::Adapter;
+use crate::catalog::{self, Manifests};
+use crate::fault::Fault;
 use crate::load::BulkLoad;
-use crate::query::{Answer, Query};
-use crate::snapshot::Snapshot;
 use crate::target::{
-    CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
-    IfBehind, NewGeneration, Pointer, Target, TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
-use catalog::Outcome;
-use connection::{Database, NotOpened, Session};
-use error::{SqlServerError, SqlServerFault};
+use connection::{Database, Held, NotOpened, Session, Transaction, query};
+use dialect::catalog as sql;
+use error::{Outcome, SqlServerError, SqlServerFault};
+use server::Snapshots;
 use writer::Writer;
-
-/// For how long a flip or a drop asks for its locks, and how long it leaves readers alone in between.
-const LOCKS_ASKED: Duration = Duration::from_secs(30);
-const LOCK_PAUSE: Duration = Duration::from_millis(250);
-
-/// A read database on a SQL Server.
-struct SqlServer {
-    database: Arc<Database>,
-    manifests: Arc<Manifests>,
-}
 
 /// Opens the read database at `url`.
 pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, url).await.map_err(|error| not_opened(name, error))?;
     let prepared = async {
         let mut transaction = database.write().await?;
-        catalog::prepare(&mut transaction, name).await?;
+        generations::lock_catalog(&mut transaction).await?;
+        catalog::prepare(&mut *transaction, name, str::to_owned).await?;
         Ok(transaction.commit().await?)
     };
     prepared.await.map_err(|fault: SqlServerFault<CatalogError>| match fault {
         Fault::Database(error) => not_opened(name, error.into()),
         fault => fault.told(name, "making the catalog"),
     })?;
-    Ok(Arc::new(SqlServer { database: Arc::new(database), manifests: Arc::default() }))
+    Ok(Adapted::target(database))
 }
 
 /// What a user of Reel needs in its database; what it makes is its own.
@@ -97,225 +81,95 @@ fn not_opened(name: &str, error: NotOpened) -> CatalogError {
     }
 }
 
-impl SqlServer {
+impl Adapter for Database {
+    const KIND: TargetKind = TargetKind::SqlServer;
+
+    type Session = Session;
+    type Reader = Held;
+    type Reading<'r> = &'r mut Session;
+    type Moment = Transaction;
+    type Transaction = Transaction;
+    type Dialect = dialect::SqlServer;
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn dialect(&self) -> dialect::SqlServer {
+        dialect::SqlServer
+    }
+
+    async fn reader(&self) -> Result<Held, SqlServerError> {
+        self.readers.get().await
+    }
+
+    async fn begin(reader: &mut Held) -> Result<&mut Session, SqlServerError> {
+        reader.begin().await?;
+        Ok(reader)
+    }
+
+    async fn end(reading: Self::Reading<'_>) -> Result<(), SqlServerError> {
+        // What failed half-way is not spoken to again.
+        if reading.is_in_transaction() { reading.end("COMMIT TRANSACTION").await } else { Ok(()) }
+    }
+
+    /// The pool keeps no session that was given up half-way.
+    async fn discard(reader: Held) {
+        drop(reader);
+    }
+
+    /// One moment of the data only where the database keeps snapshots: see [`Adapter::still`].
+    async fn read(&self) -> Result<Transaction, SqlServerError> {
+        Transaction::begin(self.readers.get().await?).await
+    }
+
+    async fn still(&self, session: &mut Session, id: GenerationId) -> Result<(), SqlServerError> {
+        match self.server.snapshots {
+            Snapshots::Allowed => Ok(()),
+            Snapshots::Refused => query(sql::LOCK_CHECKPOINTS).bind(id.0).execute(session).await.map(drop),
+        }
+    }
+
+    async fn write(&self) -> Result<Transaction, SqlServerError> {
+        Transaction::begin(self.writer().await?).await
+    }
+
+    async fn commit(transaction: Transaction) -> Result<(), SqlServerError> {
+        transaction.commit().await
+    }
+
     fn told(&self, fault: SqlServerFault<CatalogError>, action: &str) -> CatalogError {
         match fault {
-            Fault::Database(error) if error.is_denied() => not_opened(&self.database.name, error.into()),
-            fault => fault.told(&self.database.name, action),
+            Fault::Database(error) if error.is_denied() => not_opened(&self.name, error.into()),
+            fault => fault.told(&self.name, action),
         }
     }
 
-    /// Runs `work` in a transaction for as long as it does not get its locks, for a bounded time.
-    async fn with_locks<T: Send>(
-        &self,
-        action: &str,
-        work: impl for<'c> Fn(&'c mut Session) -> BoxFuture<'c, Outcome<T>> + Send + Sync,
-    ) -> Result<T, CatalogError> {
-        let deadline = Instant::now() + LOCKS_ASKED;
-        loop {
-            let attempted: Outcome<T> = async {
-                let mut transaction = self.database.alter().await?;
-                let done = work(&mut transaction).await?;
-                transaction.commit().await?;
-                Ok(done)
-            }
-            .await;
-            match attempted {
-                Err(Fault::Database(error)) if error.is_lock_timeout() && Instant::now() < deadline => {
-                    tracing::debug!(database = self.database.name, action, "waiting for locks");
-                    tokio::time::sleep(LOCK_PAUSE).await;
-                }
-                done => return done.map_err(|fault| self.told(fault, action)),
-            }
-        }
-    }
-}
-
-#[async_trait]
-impl Target for SqlServer {
-    fn name(&self) -> &str {
-        &self.database.name
+    async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
+        let mut transaction = self.write().await?;
+        let done = generations::create(&mut transaction, manifests, new).await?;
+        transaction.commit().await?;
+        Ok(done)
     }
 
-    fn kind(&self) -> TargetKind {
-        TargetKind::SqlServer
+    async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
+        let mut transaction = self.alter().await?;
+        let done = generations::flip(&mut transaction, manifests, to, behind).await?;
+        transaction.commit().await?;
+        Ok(done)
     }
 
-    async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::put_component(&mut transaction, component).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "keeping a component"))
+    async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
+        let mut transaction = self.alter().await?;
+        generations::remove(&mut transaction, manifests, id, scope).await?;
+        Ok(transaction.commit().await?)
     }
 
-    async fn component(&self, digest: &str) -> Result<Option<Component>, CatalogError> {
-        let work = async { catalog::component(&mut *self.database.read().await?, digest).await };
-        work.await.map_err(|fault| self.told(fault, "reading a component"))
+    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
+        Ok(Box::new(load::begin(self, generation, epoch).await?))
     }
 
-    async fn create_generation(&self, new: NewGeneration) -> Result<Generation, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = generations::create(&mut transaction, &self.manifests, &new).await?;
-            transaction.commit().await?;
-            Ok(generation)
-        };
-        work.await.map_err(|fault| self.told(fault, "making a generation"))
-    }
-
-    async fn generations(&self) -> Result<Vec<Generation>, CatalogError> {
-        let work = async { catalog::generations(&mut *self.database.read().await?, &self.manifests).await };
-        work.await.map_err(|fault| self.told(fault, "reading the generations"))
-    }
-
-    async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
-        let work = async { catalog::live(&mut *self.database.read().await?, &self.manifests, projection).await };
-        work.await.map_err(|fault| self.told(fault, "reading the live generation"))
-    }
-
-    async fn set_state(
-        &self,
-        id: GenerationId,
-        from: GenerationState,
-        to: GenerationState,
-    ) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            catalog::set_state(&mut transaction, &generation, from, to).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's state"))
-    }
-
-    async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::set_condition(&mut transaction, id, condition).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's condition"))
-    }
-
-    async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::take(&mut transaction, &generation).await?;
-            transaction.commit().await?;
-            Ok(checkpoints)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a generation over"))
-    }
-
-    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let checkpoint = catalog::take_shard(&mut transaction, id, shard).await?;
-            transaction.commit().await?;
-            Ok(checkpoint)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a shard over"))
-    }
-
-    async fn relayout(
-        &self,
-        id: GenerationId,
-        from: &[Checkpoint],
-        layout: u64,
-        shards: u32,
-    ) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::lock_generation(&mut transaction, &self.manifests, id).await?;
-            let checkpoints = catalog::relayout(&mut transaction, &generation, from, (layout, shards)).await?;
-            transaction.commit().await?;
-            Ok(checkpoints)
-        };
-        work.await.map_err(|fault| self.told(fault, "changing a generation's layout"))
-    }
-
-    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            let generation = catalog::generation(&mut transaction, &self.manifests, id).await?;
-            let held = catalog::lease(&mut transaction, &generation, holder, lasts).await?;
-            transaction.commit().await?;
-            Ok(held)
-        };
-        work.await.map_err(|fault| self.told(fault, "taking a generation's lease"))
-    }
-
-    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::release(&mut transaction, id, holder).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "giving a generation's lease back"))
-    }
-
-    async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
-        let begun = load::begin(&self.database, generation, epoch).await;
-        let load = begun.map_err(|fault| self.told(fault, "beginning to fill a generation"))?;
-        Ok(Box::new(load))
-    }
-
-    async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
-        let begun = snapshot::begin(&self.database, generation).await;
-        Ok(Box::new(begun.map_err(|fault| self.told(fault, "beginning to read all of a generation"))?))
-    }
-
-    async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
-        let manifests = &self.manifests;
-        self.with_locks("promoting a generation", |session| {
-            let manifests = Arc::clone(manifests);
-            Box::pin(async move { generations::flip(session, &manifests, to, behind).await })
-        })
-        .await
-    }
-
-    async fn drop_generation(&self, id: GenerationId, scope: DropScope) -> Result<(), CatalogError> {
-        let manifests = &self.manifests;
-        self.with_locks("dropping a generation", |session| {
-            let manifests = Arc::clone(manifests);
-            Box::pin(async move { generations::remove(session, &manifests, id, scope).await })
-        })
-        .await
-    }
-
-    fn read_model(&self, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(&self.database), generation))
-    }
-
-    async fn checkpoints(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = async { catalog::checkpoints(&mut *self.database.reader().await?, id).await };
-        work.await.map_err(|fault| self.told(fault, "reading checkpoints"))
-    }
-
-    async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError> {
-        let answer = reader::answer(&self.database, generation, pointer, query).await;
-        answer.map_err(|fault| self.told(fault, "answering a query"))
-    }
-
-    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        let work = async { catalog::dead_letters(&mut *self.database.reader().await?, id, after, limit).await };
-        work.await.map_err(|fault| self.told(fault, "reading dead letters"))
-    }
-
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
-        let work = async { catalog::decisions(&mut *self.database.reader().await?, log, digest, settings).await };
-        work.await.map_err(|fault| self.told(fault, "reading decisions"))
-    }
-
-    async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
-        let work = async {
-            let mut transaction = self.database.write().await?;
-            catalog::decide(&mut transaction, decision).await?;
-            Ok(transaction.commit().await?)
-        };
-        work.await.map_err(|fault| self.told(fault, "keeping a decision"))
+    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
+        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

@@ -13,13 +13,13 @@ use reel_projector::ports::{Commit, CommitError, DeadLetter};
 use reel_projector::{Checkpoint, Column, ColumnType, Manifest, ReadModel, ReadModelError, Table, Value};
 use tiberius::{ColumnData, SqlBulkCopyOptions};
 
-use super::catalog;
 use super::connection::{Database, Query, Session, query};
 use super::dialect::tables::Source;
 use super::dialect::{catalog as sql, tables};
 use super::error::{SqlServerError, SqlServerFault};
 use super::values;
-use crate::catalog::{CheckpointEntry, Word, kept};
+use crate::adapter::Adapter;
+use crate::catalog::{self, CheckpointEntry, Word, kept};
 use crate::fault::{DriverError, Fault};
 use crate::target::{Generation, GenerationId};
 
@@ -101,7 +101,7 @@ impl Writer {
 
     /// Somebody else has done this step, or owns the shard: what is there.
     async fn superseded(&self, session: &mut Session, commit: &Commit<'_>) -> Result<CommitFault, CommitFault> {
-        let found = find_checkpoint(session, self.id, commit.shard).await?;
+        let found = catalog::checkpoint(session, self.id, commit.shard).await?;
         Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
     }
 }
@@ -241,7 +241,7 @@ fn values_of(filter: &RowFilter) -> KeyValues {
 #[async_trait]
 impl ReadModel for Writer {
     async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
-        let find = async { find_checkpoint(&mut *self.database.reader().await?, self.id, shard).await };
+        let find = async { catalog::checkpoint(&mut *self.database.reader().await?, self.id, shard).await };
         find.await
             .map_err(|fault: SqlServerFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
     }
@@ -275,15 +275,6 @@ impl Writer {
         let (from, to) = (commit.from.point.position, commit.to.position);
         fault.told(&self.database.name, &format!("writing generation {} from position {from} to {to}", self.id.0))
     }
-}
-
-async fn find_checkpoint<O>(
-    session: &mut Session,
-    id: GenerationId,
-    shard: u32,
-) -> Result<Option<Checkpoint>, SqlServerFault<O>> {
-    let row = query(sql::CHECKPOINT).bind(id.0).bind(i64::from(shard)).row(session).await?;
-    row.map(|row| Ok(catalog::checkpoint_entry(&row)?.read()?)).transpose()
 }
 
 pub(super) async fn put_dead_letters(

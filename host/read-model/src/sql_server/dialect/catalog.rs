@@ -1,5 +1,11 @@
 //! Statements of the catalog, which is in schema `reel`. Text in it compares by its code units, whatever the database's own collation.
 
+/// The statements that every catalog has.
+pub(in crate::sql_server) const STATEMENTS: crate::catalog::Statements = crate::catalog::collected_statements!();
+
+/// Where the catalog's tables are.
+const PLACE: &str = "in a schema reel";
+
 pub(in crate::sql_server) const VERSION: &str = "SELECT version FROM reel.[catalog]";
 pub(in crate::sql_server) const PUT_VERSION: &str = "INSERT INTO reel.[catalog] (version) VALUES (@P1)";
 pub(in crate::sql_server) const SET_VERSION: &str = "UPDATE reel.[catalog] SET version = @P1";
