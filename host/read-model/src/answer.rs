@@ -15,16 +15,16 @@ use crate::query_session::QuerySession;
 use crate::target::{CatalogError, Generation, Pointer};
 
 /// Rows in a piece.
-pub(crate) const CHUNK_ROWS: usize = 500;
+const CHUNK_ROWS: usize = 500;
 
 /// Pieces that may wait for the reader. An answer that fits holds its transaction only as long as the database takes.
-pub(crate) const PIECES: usize = 4;
+const PIECES: usize = 4;
 
 /// How long a query waits for its reader to take a piece, with a transaction open that keeps old rows from being cleared away.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Some rows, or why there are no more.
-pub(crate) type Piece = Result<Vec<Row>, ReadModelError>;
+type Piece = Result<Vec<Row>, ReadModelError>;
 
 /// How many rows there are, where that was asked: what an answer begins with.
 type Head<A> = AdapterOutcome<Option<u64>, A>;
@@ -51,7 +51,7 @@ fn interrupted(target: &str) -> CatalogError {
 }
 
 /// The reader took too long, and the query was given up.
-pub(crate) fn too_slow(target: &str) -> ReadModelError {
+fn too_slow(target: &str) -> ReadModelError {
     let source = format!("the reader took no rows for {} seconds, so the query was ended", PATIENCE.as_secs()).into();
     ReadModelError::Unavailable { target: target.to_owned(), source }
 }
@@ -142,9 +142,12 @@ impl<A: Adapter> Job<A> {
         let kinds: Vec<ColumnType> =
             self.query.select.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
         let statement = crate::sql::rows(&self.database.dialect(), table, &self.from(), &self.query);
-        let mut pieces = Pieces { rows: Vec::new(), to };
+        let mut pieces = Pieces { rows: Vec::new(), to: to.clone() };
         session.stream(statement, &kinds, &mut pieces).await?;
-        if pieces.rows.is_empty() { Ok(()) } else { Ok(pieces.send().await?) }
+        match std::mem::take(&mut pieces.rows) {
+            rest if rest.is_empty() => Ok(()),
+            rest => Ok(pieces.taken(rest).await?),
+        }
     }
 
     fn table(&self) -> &Table {
@@ -188,24 +191,35 @@ impl<E> From<Stopped> for End<E> {
 }
 
 /// The rows of an answer on their way to its reader.
-pub(crate) struct Pieces<'a> {
+pub(crate) struct Pieces {
     rows: Vec<Row>,
-    to: &'a mpsc::Sender<Piece>,
+    to: mpsc::Sender<Piece>,
 }
 
-impl Pieces<'_> {
+impl Pieces {
     /// Adds a row, and waits for the reader where a piece is full.
     pub(crate) async fn push(&mut self, row: Row) -> Result<(), Stopped> {
-        self.rows.push(row);
-        if self.rows.len() < CHUNK_ROWS { Ok(()) } else { self.send().await }
+        match self.add(row) {
+            Some(piece) => self.taken(piece).await,
+            None => Ok(()),
+        }
     }
 
-    async fn send(&mut self) -> Result<(), Stopped> {
-        let piece = Ok(std::mem::take(&mut self.rows));
-        match tokio::time::timeout(PATIENCE, self.to.send(piece)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(Stopped::Unwanted),
-            Err(_) => Err(Stopped::TooSlow),
+    /// Adds a row; the piece that is full with it.
+    pub(crate) fn add(&mut self, row: Row) -> Option<Vec<Row>> {
+        self.rows.push(row);
+        (self.rows.len() == CHUNK_ROWS).then(|| std::mem::take(&mut self.rows))
+    }
+
+    /// Waits until the reader has taken enough for this piece to wait for it.
+    pub(crate) fn taken(&self, piece: Vec<Row>) -> impl Future<Output = Result<(), Stopped>> + Send + use<> {
+        let to = self.to.clone();
+        async move {
+            match tokio::time::timeout(PATIENCE, to.send(Ok(piece))).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(_)) => Err(Stopped::Unwanted),
+                Err(_) => Err(Stopped::TooSlow),
+            }
         }
     }
 }

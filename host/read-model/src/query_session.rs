@@ -33,7 +33,7 @@ pub(crate) trait QuerySession: CatalogSession {
         &mut self,
         statement: Statement<'_>,
         kinds: &[ColumnType],
-        to: &mut Pieces<'_>,
+        to: &mut Pieces,
     ) -> impl Future<Output = Result<(), End<Self::Error>>> + Send;
 
     /// At most `limit` whole rows behind the key `after`, by key.

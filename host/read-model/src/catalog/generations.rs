@@ -12,7 +12,7 @@ use crate::fault::Fault;
 use crate::target::{CatalogError, Component, Condition, Generation, GenerationId, GenerationState, Pointer};
 
 /// A component is kept in pieces of this many bytes, which every database takes in one statement.
-pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Keeps a component, unless it is there.
 pub(crate) async fn put_component<S: CatalogSession>(session: &mut S, component: &Component) -> Outcome<(), S> {

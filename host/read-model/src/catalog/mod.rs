@@ -1,10 +1,12 @@
 //! The catalog of a read database, whatever database keeps it: its version, what its entries mean, the rules that they change by, and
-//! how they are read and written through a [`CatalogSession`]. The statements are in the dialects; making, flipping and dropping the
-//! tables of generations is the adapters'.
+//! how they are read and written through a [`CatalogSession`]. The statements are in the dialects; tables and views of generations are
+//! the adapters'.
 
 mod checkpoints;
 mod entries;
 mod generations;
+mod loads;
+mod making;
 mod manifests;
 mod notes;
 mod prepare;
@@ -13,23 +15,26 @@ mod session;
 mod shared_statements;
 mod statements;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use reel_events::{LogId, LogPoint, Timestamp};
 use reel_projector::Checkpoint;
 
 pub(crate) use checkpoints::{checkpoint, checkpoints, lock_checkpoints, put_checkpoints, relayout, take, take_shard};
-pub(crate) use entries::{CheckpointEntry, ConditionEntry, GenerationEntry, Unreadable, Word, kept, place, uuid};
+pub(crate) use entries::{CheckpointEntry, Unreadable, Word, kept};
 pub(crate) use generations::{
-    CHUNK_BYTES, check_pointer, component, generation, generations, lease, live, lock_generation, manifest, promote,
-    put_component, release, set_condition, set_state,
+    check_pointer, component, generation, generations, lease, live, lock_generation, manifest, promote, put_component,
+    release, set_condition, set_state,
+};
+pub(crate) use loads::{end_load, lost};
+pub(crate) use making::{
+    Made, Names, Pointed, check_names, check_view, claim_names, forget, lock_to_drop, made_views, move_pointer,
+    name_taken, object_exists, put_generation, set_view,
 };
 pub(crate) use manifests::Manifests;
 pub(crate) use notes::{dead_letters, decide, decisions};
-pub(crate) use prepare::{prepare, upgrades_from};
-pub(crate) use rules::{
-    behind, check_drop, check_flip, check_move, check_new, check_relayout, load_ends, load_lost, no_load,
-};
+pub(crate) use prepare::{is_current, prepare};
+pub(crate) use rules::{check_new, load_ends, load_lost, no_load};
 pub(crate) use session::{Argument, CatalogSession, Fields, Outcome, SessionFault};
 pub(crate) use shared_statements::catalog_statements;
 pub(crate) use statements::{Statements, collected_statements};
@@ -38,6 +43,9 @@ use crate::target::{CatalogError, Generation, GenerationId};
 
 /// The catalog that this build reads and writes.
 pub(crate) const VERSION: i64 = 3;
+
+/// How often a flip looks whether the next generation has passed the live one.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The present moment.
 pub(crate) fn now() -> Timestamp {

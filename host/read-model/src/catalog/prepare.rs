@@ -41,6 +41,11 @@ pub(crate) async fn prepare<S: CatalogSession>(
     Ok(())
 }
 
+/// Whether the catalog is there already and of this version, so that nothing needs to be written.
+pub(crate) async fn is_current<S: CatalogSession>(session: &mut S) -> Outcome<bool, S> {
+    Ok(found(session).await? == Found::Version(VERSION))
+}
+
 /// What is where a catalog belongs.
 #[derive(PartialEq, Eq)]
 enum Found {
@@ -68,7 +73,7 @@ async fn found<S: CatalogSession, O>(session: &mut S) -> Result<Found, SessionFa
 ///
 /// # Errors
 /// What to tell whoever opens it, where the catalog is newer than this build.
-pub(crate) fn upgrades_from<'a>(
+fn upgrades_from<'a>(
     found: i64,
     upgrades: &'a [&'static [&'static str]],
 ) -> Result<&'a [&'static [&'static str]], String> {

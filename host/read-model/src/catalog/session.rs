@@ -1,6 +1,8 @@
 //! What the catalog asks of a database's driver: statements with plain arguments, rows of plain fields. Rows of read models go other
 //! ways, which each adapter makes as fast as its driver allows.
 
+use std::time::Duration;
+
 use crate::fault::{DriverError, Fault};
 use crate::target::CatalogError;
 
@@ -22,6 +24,9 @@ pub(crate) trait CatalogSession: Send {
 
     /// The catalog's statements in this database's dialect.
     const SQL: Statements;
+
+    /// For how long a flip holds the live generation still, and waits for the next one to pass it.
+    const PASSING: Duration = Duration::from_millis(500);
 
     /// Says a statement of the dialect; how many rows it changed.
     fn execute(
@@ -47,6 +52,14 @@ pub(crate) trait CatalogSession: Send {
         holder: &str,
         lasts: i64,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Puts a generation's entry, and answers with the number that the database gave it.
+    fn put_generation(
+        &mut self,
+        arguments: &[Argument<'_>],
+    ) -> impl Future<Output = Result<Option<i64>, Self::Error>> + Send {
+        async move { self.row(Self::SQL.put_generation, arguments).await?.map(|row| row.integer(0)).transpose() }
+    }
 
     /// Asks for one row that may not be there.
     fn row(

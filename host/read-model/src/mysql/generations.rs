@@ -16,14 +16,12 @@ use super::connection::Database;
 use super::dialect::{catalog as sql, tables};
 use super::error::Outcome;
 use super::views;
-use crate::catalog::{
-    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
-};
+use crate::catalog::{self, Made, Manifests, Pointed, Word, check_new, first_checkpoint, schema_name};
 use crate::fault::{DriverError, Fault};
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
 };
-use reel_projector::ReadModelError;
+use reel_projector::{Manifest, ReadModelError};
 
 /// The right to make, flip and drop: two connections, because what changes the schema would end a transaction of its connection.
 pub(super) struct Alteration {
@@ -104,7 +102,8 @@ pub(super) async fn create(database: &Database, manifests: &Manifests, new: &New
     if catalog::manifest(&mut alteration.catalog, &new.digest).await?.is_none() {
         return Err(Fault::Own(CatalogError::NotFound(format!("component {}", new.digest))));
     }
-    check_names(&mut alteration.catalog, new).await?;
+    let views = views(&new.projection, &new.manifest);
+    catalog::check_names(&mut alteration.catalog, new, &views).await?;
     let id = announce(&mut alteration.catalog, new).await?;
     let made = async {
         make(&mut alteration.schema, id, new, database.server.collation).await?;
@@ -124,21 +123,9 @@ pub(super) async fn create(database: &Database, manifests: &Manifests, new: &New
 /// Gives a generation its number, and notes what is going to be made.
 async fn announce(connection: &mut MySqlConnection, new: &NewGeneration) -> Outcome<GenerationId> {
     let mut transaction = connection.begin().await?;
-    let last: i64 = query_scalar(sql::LAST_NUMBER).bind(&new.projection).fetch_one(&mut *transaction).await?;
-    let put = query(sql::PUT_GENERATION)
-        .bind(&new.projection)
-        .bind(last + 1)
-        .bind(&new.digest)
-        .bind(&new.settings)
-        .bind(new.on_failure.word())
-        .bind(new.promotion.word())
-        .bind(new.log.to_string())
-        .bind(i64::from(new.shards))
-        .bind(now().micros());
-    let id = put.execute(&mut *transaction).await?.last_insert_id();
-    let id = GenerationId(i64::try_from(id).expect("numbers of generations are below 2^63"));
+    let id = catalog::put_generation(&mut *transaction, new).await?;
     for (name, kind) in objects(id, new.manifest.tables.iter()) {
-        if object_exists(&mut transaction, &name).await? {
+        if catalog::object_exists(&mut *transaction, &name).await? {
             return Err(Fault::Own(CatalogError::Conflict {
                 what: name,
                 actual: "a table or view that Reel did not make".to_owned(),
@@ -173,7 +160,7 @@ async fn make(connection: &mut MySqlConnection, id: GenerationId, new: &NewGener
 /// Lets a generation be there, whose tables are.
 async fn appear(connection: &mut MySqlConnection, id: GenerationId, new: &NewGeneration) -> Outcome<()> {
     let mut transaction = connection.begin().await?;
-    claim_names(&mut transaction, new).await?;
+    catalog::claim_names(&mut *transaction, new, &views(&new.projection, &new.manifest)).await?;
     catalog::put_checkpoints(&mut *transaction, id, &first_checkpoint(new.log), new.shards).await?;
     let build = GenerationState::Build.word();
     query(sql::SET_STATE).bind(build).bind(id.0).execute(&mut *transaction).await?;
@@ -183,44 +170,10 @@ async fn appear(connection: &mut MySqlConnection, id: GenerationId, new: &NewGen
     Ok(transaction.commit().await?)
 }
 
-/// Whether the names of the projection's views can be its own.
-async fn check_names(connection: &mut MySqlConnection, new: &NewGeneration) -> Outcome<()> {
-    let schema = schema_name(&new.projection);
-    let taken = |owner: String| {
-        Fault::Own(CatalogError::NameTaken { name: new.projection.clone(), schema: schema.clone(), owner })
-    };
-    let owner: Option<String> = query_scalar(sql::SCHEMA_OWNER).bind(&schema).fetch_optional(&mut *connection).await?;
-    if let Some(owner) = owner.filter(|owner| *owner != new.projection) {
-        return Err(taken(format!("projection {owner}")));
-    }
-    for table in &new.manifest.tables {
-        let view = tables::view_name(&schema, table);
-        match view_owner(connection, &view).await? {
-            Some((owner, _)) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
-            Some(_) => {}
-            None if object_exists(connection, &view).await? => {
-                return Err(taken(format!("a table or view {view} that Reel did not make")));
-            }
-            None => {}
-        }
-    }
-    Ok(())
-}
-
-/// Makes the names of the projection's views its own, from its first generation on.
-async fn claim_names(connection: &mut MySqlConnection, new: &NewGeneration) -> Outcome<()> {
-    let schema = schema_name(&new.projection);
-    let owner: Option<String> = query_scalar(sql::SCHEMA_OWNER).bind(&schema).fetch_optional(&mut *connection).await?;
-    if owner.is_none() {
-        query(sql::PUT_PROJECTION).bind(&new.projection).bind(&schema).execute(&mut *connection).await?;
-    }
-    for table in &new.manifest.tables {
-        let view = tables::view_name(&schema, table);
-        if view_owner(connection, &view).await?.is_none() {
-            query(sql::CLAIM_VIEW).bind(&view).bind(&new.projection).execute(&mut *connection).await?;
-        }
-    }
-    Ok(())
+/// The names of a projection's views, by table.
+fn views(projection: &str, manifest: &Manifest) -> Vec<String> {
+    let schema = schema_name(projection);
+    manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect()
 }
 
 /// Makes a generation the live one, if it has come far enough. Who reads the views is not kept waiting for long: a lock that is
@@ -233,28 +186,13 @@ pub(super) async fn flip(
 ) -> Outcome<FlipOutcome> {
     let mut alteration = Alteration::begin(database, manifests).await?;
     let mut transaction = alteration.catalog.begin().await?;
-    let projection = catalog::generation(&mut *transaction, manifests, to).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *transaction).await?;
-    let next = catalog::lock_generation(&mut *transaction, manifests, to).await?;
-    check_flip(&next, if_behind).map_err(Fault::Own)?;
-    let live = catalog::live(&mut *transaction, manifests, &projection).await?;
-    if live.as_ref().is_some_and(|live| live.id == to) {
-        return Ok(FlipOutcome::AlreadyLive);
-    }
-    if let Some(live) = live {
-        let standing = catalog::lock_checkpoints(&mut *transaction, live.id).await?;
-        let reached = catalog::checkpoints(&mut *transaction, to).await?;
-        match behind(&standing, &reached) {
-            Some(outcome) if if_behind == IfBehind::Refuse => return Ok(outcome),
-            _ => {}
-        }
-        let previous = GenerationState::Previous.word();
-        query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *transaction).await?;
-    }
-    catalog::promote(&mut *transaction, &projection, to).await?;
+    let next = match catalog::move_pointer(&mut *transaction, manifests, to, if_behind).await? {
+        Pointed::Still(outcome) => return Ok(outcome),
+        Pointed::At(next) => next,
+    };
     mark_views(&mut transaction, &next).await?;
     let generations = catalog::generations(&mut *transaction, manifests).await?;
-    let own: Vec<&Generation> = generations.iter().filter(|one| one.projection == projection).collect();
+    let own: Vec<&Generation> = generations.iter().filter(|one| one.projection == next.projection).collect();
     views::arrange(&mut alteration.schema, &own, Some(to)).await?;
     transaction.commit().await?;
     alteration.end().await?;
@@ -263,19 +201,11 @@ pub(super) async fn flip(
 
 /// Notes which views readers of SQL are going to see.
 async fn mark_views(connection: &mut MySqlConnection, next: &Generation) -> Outcome<()> {
-    let schema = schema_name(&next.projection);
-    let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(&next.projection).fetch_all(&mut *connection).await?;
+    let made = catalog::made_views(connection, &next.projection).await?;
     query(sql::UNMAKE_VIEWS).bind(&next.projection).execute(&mut *connection).await?;
-    for table in &next.manifest.tables {
-        let view = tables::view_name(&schema, table);
-        if !made.contains(&view) && object_exists(connection, &view).await? {
-            return Err(Fault::Own(CatalogError::Conflict {
-                what: view,
-                actual: "a table or view that Reel did not make".to_owned(),
-                wanted: format!("{} needs that name: rename or drop it", title(next)),
-            }));
-        }
-        query(sql::SET_VIEW).bind(1_i64).bind(&view).execute(&mut *connection).await?;
+    for view in views(&next.projection, &next.manifest) {
+        catalog::check_view(connection, &view, &made, next).await?;
+        catalog::set_view(connection, &view, Made::Yes).await?;
     }
     Ok(())
 }
@@ -289,10 +219,7 @@ pub(super) async fn remove(
 ) -> Outcome<()> {
     let mut alteration = Alteration::begin(database, manifests).await?;
     let mut transaction = alteration.catalog.begin().await?;
-    let projection = catalog::generation(&mut *transaction, manifests, id).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *transaction).await?;
-    let generation = catalog::lock_generation(&mut *transaction, manifests, id).await?;
-    if generation.state != GenerationState::Dropped {
+    if let Some(generation) = catalog::lock_to_drop(&mut *transaction, manifests, id, scope).await? {
         give_up(&mut transaction, &generation, scope).await?;
     }
     transaction.commit().await?;
@@ -302,35 +229,13 @@ pub(super) async fn remove(
 
 /// Takes a generation out of the catalog, and notes what is to go.
 async fn give_up(connection: &mut MySqlConnection, generation: &Generation, scope: DropScope) -> Outcome<()> {
-    let (id, projection) = (generation.id, &generation.projection);
-    let others: i64 = query_scalar(sql::OTHERS).bind(projection).bind(id.0).fetch_one(&mut *connection).await?;
-    check_drop(generation, scope, others).map_err(Fault::Own)?;
-    catalog::lock_checkpoints(connection, id).await?;
     if scope == DropScope::Projection {
-        let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(projection).fetch_all(&mut *connection).await?;
-        for view in &made {
-            query(sql::PUT_LEFTOVER).bind(view).bind(VIEW).execute(&mut *connection).await?;
+        for view in catalog::made_views(connection, &generation.projection).await? {
+            query(sql::PUT_LEFTOVER).bind(&view).bind(VIEW).execute(&mut *connection).await?;
         }
-        query(sql::DELETE_VIEWS).bind(projection).execute(&mut *connection).await?;
-        query(sql::DELETE_PROJECTION).bind(projection).execute(&mut *connection).await?;
     }
-    for (name, kind) in objects(id, generation.manifest.tables.iter()) {
+    for (name, kind) in objects(generation.id, generation.manifest.tables.iter()) {
         query(sql::PUT_LEFTOVER).bind(&name).bind(kind).execute(&mut *connection).await?;
     }
-    query(sql::DELETE_CHECKPOINTS).bind(id.0).execute(&mut *connection).await?;
-    query(sql::DELETE_LEASE).bind(id.0).execute(&mut *connection).await?;
-    query(sql::DELETE_DEAD_LETTERS).bind(id.0).execute(&mut *connection).await?;
-    let dropped = GenerationState::Dropped.word();
-    query(sql::SET_STATE).bind(dropped).bind(id.0).execute(&mut *connection).await?;
-    Ok(())
-}
-
-async fn view_owner(connection: &mut MySqlConnection, view: &str) -> Outcome<Option<(String, i64)>> {
-    let row = query(sql::VIEW).bind(view).fetch_optional(&mut *connection).await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
-}
-
-async fn object_exists(connection: &mut MySqlConnection, name: &str) -> Outcome<bool> {
-    let found: i64 = query_scalar(sql::OBJECT).bind(name).fetch_one(&mut *connection).await?;
-    Ok(found > 0)
+    catalog::forget(connection, generation, scope).await
 }

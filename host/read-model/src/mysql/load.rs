@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use reel_projector::change::Row;
 use reel_projector::ports::CommitError;
 use reel_projector::{Checkpoint, Manifest, ReadModelError};
-use sqlx::{MySqlConnection, MySqlTransaction, Row as _, query, raw_sql};
+use sqlx::{MySqlTransaction, raw_sql};
 use tokio::sync::Mutex;
 
 use super::connection::Database;
@@ -19,10 +19,10 @@ use super::dialect::{Sql, catalog as sql, tables};
 use super::error::{MySqlFault, Outcome};
 use super::writer::{self, most_bytes};
 use crate::adapter::Adapter;
-use crate::catalog::{self, Word, load_ends, load_lost, no_load};
+use crate::catalog::{self, load_ends, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
-use crate::target::{Generation, GenerationId, GenerationState};
+use crate::target::{Generation, GenerationId};
 
 type LoadFault = MySqlFault<ReadModelError>;
 type FinishFault = MySqlFault<CommitError>;
@@ -56,28 +56,17 @@ pub(super) async fn begin(database: &Arc<Database>, generation: &Generation, epo
     let filling = |table| Filling { insert: tables::insert(id, table), table: Mutex::new(Table::Before) };
     let tables = manifest.tables.iter().map(filling).collect();
     let load = Load { database: Arc::clone(database), id, manifest, epoch, tables };
-    match load.lost(&mut *database.readers.acquire().await?, sql::STATE_AND_EPOCH).await? {
+    match catalog::lost(&mut *database.reader().await?, sql::STATE_AND_EPOCH, id, epoch).await? {
         Some(why) => Err(Fault::Own(no_load(generation, why))),
         None => Ok(load),
     }
 }
 
 impl Load {
-    /// Why this load must not go on.
-    async fn lost<O>(
-        &self,
-        connection: &mut MySqlConnection,
-        look: &'static str,
-    ) -> Result<Option<String>, MySqlFault<O>> {
-        let row = query(look).bind(self.id.0).fetch_one(connection).await?;
-        let (state, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(load_lost(&state, epoch, self.epoch))
-    }
-
     /// Nobody takes the generation over until the transaction ends.
     async fn hold(&self) -> Result<MySqlTransaction<'static>, LoadFault> {
         let mut transaction = self.database.write().await?;
-        match self.lost(&mut transaction, sql::HOLD_STATE_AND_EPOCH).await? {
+        match catalog::lost(&mut *transaction, sql::HOLD_STATE_AND_EPOCH, self.id, self.epoch).await? {
             Some(why) => Err(Fault::Own(load_ends(&self.database.name, why))),
             None => Ok(transaction),
         }
@@ -124,27 +113,10 @@ impl Load {
 
     async fn end(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
-        query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut *transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
-        let lost = self.lost::<CommitError>(&mut transaction, sql::STATE_AND_EPOCH).await?;
-        let first = match (found.first(), lost) {
-            (Some(first), None) => *first,
-            (first, _) => {
-                let found = first.copied();
-                return Err(Fault::Own(CommitError::Superseded { shard: 0, expected: 0, found }));
-            }
-        };
-        let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
-        query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut *transaction).await?;
-        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
-        query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut *transaction).await?;
+        let ended = catalog::end_load(&mut *transaction, self.id, self.epoch, &loaded).await?;
         writer::put_dead_letters(&mut transaction, self.id, loaded.dead_letters).await?;
-        let catch_up = GenerationState::CatchUp.word();
-        query(sql::SET_STATE).bind(catch_up).bind(self.id.0).execute(&mut *transaction).await?;
-        query(sql::SET_SHARDS).bind(i64::from(loaded.shards)).bind(self.id.0).execute(&mut *transaction).await?;
-        query(sql::RAISE_EPOCH).bind(self.id.0).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(vec![ended; loaded.shards as usize])
+        Ok(ended)
     }
 
     fn told(&self, fault: LoadFault, table: u16) -> ReadModelError {

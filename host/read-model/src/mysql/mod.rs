@@ -1,5 +1,5 @@
-//! MySQL and MariaDB as a read database: catalog, tables and views in one database, told apart by their names. Files of this adapter,
-//! of `postgres` and of `sqlite` have the same names and the same order; `views` is only here, because only here views are renamed.
+//! MySQL and MariaDB as a read database: catalog, tables and views in one database, told apart by their names. Files of all adapters
+//! have the same names and the same order; `views` is only here, because only here views are renamed.
 
 mod connection;
 mod dialect;

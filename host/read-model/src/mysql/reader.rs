@@ -32,7 +32,7 @@ impl QuerySession for MySqlConnection {
         &mut self,
         statement: Statement<'_>,
         kinds: &[ColumnType],
-        to: &mut Pieces<'_>,
+        to: &mut Pieces,
     ) -> Result<(), End<MySqlError>> {
         let mut rows = prepared(statement).fetch(self);
         while let Some(row) = rows.try_next().await.map_err(MySqlError)? {

@@ -38,6 +38,11 @@ impl CatalogSession for MySqlConnection {
         self.put_new(sql::PUT_LEASE, &[generation.into(), holder.into(), lasts.into()]).await
     }
 
+    async fn put_generation(&mut self, arguments: &[Argument<'_>]) -> Result<Option<i64>, MySqlError> {
+        let put = bound(sql::PUT_GENERATION, arguments).execute(self).await.map_err(MySqlError)?;
+        Ok(i64::try_from(put.last_insert_id()).ok())
+    }
+
     /// `INSERT IGNORE` would say by itself whether it put the row, but it cuts values to fit.
     async fn put_new(&mut self, sql: &'static str, arguments: &[Argument<'_>]) -> Result<bool, MySqlError> {
         match self.execute(sql, arguments).await {

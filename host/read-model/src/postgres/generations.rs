@@ -1,26 +1,16 @@
 //! Makes, flips and drops generations: their tables and the views over them.
 //!
-//! Locks are taken in this order: projection, generation, checkpoints by shard, tables and views.
+//! Locks are taken in this order: projection, generation, checkpoints by shard (all by `catalog`), tables and views.
 
-use std::time::{Duration, Instant};
-
-use reel_projector::{Checkpoint, Manifest, Table};
+use reel_projector::{Manifest, Table};
 use sqlx::{PgConnection, Row, query, query_scalar};
 
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
 use super::error::{Outcome, detail, is_depended_on};
-use crate::catalog::{
-    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
-};
+use crate::catalog::{self, Made, Manifests, Names, Pointed, check_new, first_checkpoint, name_taken, schema_name};
 use crate::fault::Fault;
-use crate::target::{
-    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
-};
-
-/// How long a flip holds the live generation still, and how often it looks whether the next one has passed it.
-const PASSING: Duration = Duration::from_millis(500);
-const LOOK: Duration = Duration::from_millis(5);
+use crate::target::{CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration};
 
 /// Until the transaction ends nobody else makes a catalog or a generation here, where one can be.
 pub(super) async fn lock_catalog(connection: &mut PgConnection, target: &str) -> Outcome<()> {
@@ -45,7 +35,7 @@ pub(super) async fn create(
     }
     query(sql::LOCK_CATALOG).execute(&mut *connection).await?;
     claim_names(connection, new).await?;
-    let id = put_generation(connection, new).await?;
+    let id = catalog::put_generation(connection, new).await?;
     catalog::put_checkpoints(connection, id, &first_checkpoint(new.log), new.shards).await?;
     for statement in tables::create(id, &new.manifest) {
         query(statement).execute(&mut *connection).await?;
@@ -54,54 +44,25 @@ pub(super) async fn create(
     catalog::generation(connection, manifests, id).await
 }
 
-async fn put_generation(connection: &mut PgConnection, new: &NewGeneration) -> Outcome<GenerationId> {
-    let last: i64 = query_scalar(sql::LAST_NUMBER).bind(&new.projection).fetch_one(&mut *connection).await?;
-    let put = query_scalar(sql::PUT_GENERATION)
-        .bind(&new.projection)
-        .bind(last + 1)
-        .bind(&new.digest)
-        .bind(&new.settings)
-        .bind(new.on_failure.word())
-        .bind(new.promotion.word())
-        .bind(new.log.to_string())
-        .bind(i64::from(new.shards))
-        .bind(now().micros());
-    Ok(GenerationId(put.fetch_one(&mut *connection).await?))
+/// Makes the names of the projection's schema and views its own, from its first generation on.
+async fn claim_names(connection: &mut PgConnection, new: &NewGeneration) -> Outcome<()> {
+    let (schema, views) = (schema_name(&new.projection), views(&new.projection, &new.manifest));
+    if catalog::check_names(connection, new, &views).await? == Names::Free {
+        if schema.starts_with("pg_") {
+            return Err(name_taken(new, "PostgreSQL itself"));
+        }
+        if query_scalar::<_, i64>(sql::SCHEMA).bind(&schema).fetch_one(&mut *connection).await? > 0 {
+            return Err(name_taken(new, "a schema that Reel did not make"));
+        }
+        query(tables::create_schema(&schema)).execute(&mut *connection).await?;
+    }
+    catalog::claim_names(connection, new, &views).await
 }
 
-/// Makes the names of the projection's views its own, from its first generation on.
-async fn claim_names(connection: &mut PgConnection, new: &NewGeneration) -> Outcome<()> {
-    let schema = schema_name(&new.projection);
-    let taken = |owner: String| {
-        Fault::Own(CatalogError::NameTaken { name: new.projection.clone(), schema: schema.clone(), owner })
-    };
-    let owner: Option<String> = query_scalar(sql::SCHEMA_OWNER).bind(&schema).fetch_optional(&mut *connection).await?;
-    match owner {
-        Some(owner) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
-        Some(_) => {}
-        None if schema.starts_with("pg_") => return Err(taken("PostgreSQL itself".to_owned())),
-        None if query_scalar::<_, i64>(sql::SCHEMA).bind(&schema).fetch_one(&mut *connection).await? > 0 => {
-            return Err(taken("a schema that Reel did not make".to_owned()));
-        }
-        None => {
-            query(tables::create_schema(&schema)).execute(&mut *connection).await?;
-            query(sql::PUT_PROJECTION).bind(&new.projection).bind(&schema).execute(&mut *connection).await?;
-        }
-    }
-    for table in &new.manifest.tables {
-        let view = tables::view_name(&schema, table);
-        match view_owner(connection, &view).await? {
-            Some((owner, _)) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
-            Some(_) => {}
-            None if object_exists(connection, &view).await? => {
-                return Err(taken(format!("a table or view {view} that Reel did not make")));
-            }
-            None => {
-                query(sql::CLAIM_VIEW).bind(&view).bind(&new.projection).execute(&mut *connection).await?;
-            }
-        }
-    }
-    Ok(())
+/// The names of a projection's views, by table.
+fn views(projection: &str, manifest: &Manifest) -> Vec<String> {
+    let schema = schema_name(projection);
+    manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect()
 }
 
 /// Makes a generation the live one, if it has come far enough. Who reads the views is not kept waiting for long: a lock that is
@@ -113,69 +74,31 @@ pub(super) async fn flip(
     if_behind: IfBehind,
 ) -> Outcome<FlipOutcome> {
     query(SHORT_LOCKS).execute(&mut *connection).await?;
-    let projection = catalog::generation(connection, manifests, to).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *connection).await?;
-    let next = catalog::lock_generation(connection, manifests, to).await?;
-    check_flip(&next, if_behind).map_err(Fault::Own)?;
-    let live = catalog::live(connection, manifests, &projection).await?;
-    if live.as_ref().is_some_and(|live| live.id == to) {
-        return Ok(FlipOutcome::AlreadyLive);
-    }
-    if let Some(live) = live {
-        let standing = catalog::lock_checkpoints(connection, live.id).await?;
-        if if_behind == IfBehind::Refuse
-            && let Some(outcome) = pass(connection, &standing, to).await?
-        {
-            return Ok(outcome);
-        }
-        let previous = GenerationState::Previous.word();
-        query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(&mut *connection).await?;
-    }
-    catalog::promote(connection, &projection, to).await?;
-    query(SHORTER_LOCKS).execute(&mut *connection).await?;
-    replace_views(connection, &next).await?;
-    Ok(FlipOutcome::Flipped)
-}
-
-/// Waits a short while until `to` is at or past the live generation's checkpoints, which stand still meanwhile: whichever hosts run
-/// the two, commands that keep arriving cannot make them miss each other for ever. How it is behind, if it still is.
-async fn pass(
-    connection: &mut PgConnection,
-    standing: &[Checkpoint],
-    to: GenerationId,
-) -> Outcome<Option<FlipOutcome>> {
-    let deadline = Instant::now() + PASSING;
-    loop {
-        // Read committed: each look sees what was committed since.
-        let reached = catalog::checkpoints(connection, to).await?;
-        match behind(standing, &reached) {
-            Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
-            outcome => return Ok(outcome),
+    match catalog::move_pointer(connection, manifests, to, if_behind).await? {
+        Pointed::Still(outcome) => Ok(outcome),
+        Pointed::At(next) => {
+            query(SHORTER_LOCKS).execute(&mut *connection).await?;
+            replace_views(connection, &next).await?;
+            Ok(FlipOutcome::Flipped)
         }
     }
 }
 
 /// Points the projection's views at the tables of `next`; views that it has no table for go.
 async fn replace_views(connection: &mut PgConnection, next: &Generation) -> Outcome<()> {
-    let schema = schema_name(&next.projection);
-    let wanted: Vec<String> = next.manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect();
-    let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(&next.projection).fetch_all(&mut *connection).await?;
+    let wanted = views(&next.projection, &next.manifest);
+    let made = catalog::made_views(connection, &next.projection).await?;
     for view in made.iter().filter(|view| !wanted.contains(view)) {
         drop_view(connection, view).await?;
     }
     for (table, view) in next.manifest.tables.iter().zip(&wanted) {
+        catalog::check_view(connection, view, &made, next).await?;
         if made.contains(view) {
             replace_view(connection, view, next, table).await?;
-        } else if object_exists(connection, view).await? {
-            return Err(Fault::Own(CatalogError::Conflict {
-                what: view.clone(),
-                actual: "a table or view that Reel did not make".to_owned(),
-                wanted: format!("{} needs that name: rename or drop it", title(next)),
-            }));
         } else {
             query(tables::replace_view(view, next.id, table)).execute(&mut *connection).await?;
         }
-        query(sql::SET_VIEW).bind(1_i64).bind(view).execute(&mut *connection).await?;
+        catalog::set_view(connection, view, Made::Yes).await?;
     }
     Ok(())
 }
@@ -232,8 +155,7 @@ async fn drop_view(connection: &mut PgConnection, view: &str) -> Outcome<()> {
         }));
     }
     dropped?;
-    query(sql::SET_VIEW).bind(0_i64).bind(view).execute(&mut *connection).await?;
-    Ok(())
+    catalog::set_view(connection, view, Made::No).await
 }
 
 /// Deletes a generation, and with the last one its projection if that is wanted.
@@ -244,40 +166,21 @@ pub(super) async fn remove(
     scope: DropScope,
 ) -> Outcome<()> {
     query(SHORT_LOCKS).execute(&mut *connection).await?;
-    let projection = catalog::generation(connection, manifests, id).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(&mut *connection).await?;
-    let generation = catalog::lock_generation(connection, manifests, id).await?;
-    if generation.state == GenerationState::Dropped {
+    let Some(generation) = catalog::lock_to_drop(connection, manifests, id, scope).await? else {
         return Ok(());
-    }
-    let others: i64 = query_scalar(sql::OTHERS).bind(&projection).bind(id.0).fetch_one(&mut *connection).await?;
-    check_drop(&generation, scope, others).map_err(Fault::Own)?;
-    catalog::lock_checkpoints(connection, id).await?;
+    };
     if scope == DropScope::Projection {
-        drop_views(connection, &projection).await?;
-        query(sql::DELETE_VIEWS).bind(&projection).execute(&mut *connection).await?;
-        query(sql::DELETE_PROJECTION).bind(&projection).execute(&mut *connection).await?;
+        drop_views(connection, &generation.projection).await?;
     }
-    drop_tables(connection, id, &generation.manifest).await?;
-    query(sql::DELETE_CHECKPOINTS).bind(id.0).execute(&mut *connection).await?;
-    query(sql::DELETE_LEASE).bind(id.0).execute(&mut *connection).await?;
-    query(sql::DELETE_DEAD_LETTERS).bind(id.0).execute(&mut *connection).await?;
-    let dropped = GenerationState::Dropped.word();
-    query(sql::SET_STATE).bind(dropped).bind(id.0).execute(&mut *connection).await?;
-    Ok(())
-}
-
-async fn drop_tables(connection: &mut PgConnection, id: GenerationId, manifest: &Manifest) -> Outcome<()> {
-    for statement in tables::drop(id, manifest) {
+    for statement in tables::drop(id, &generation.manifest) {
         query(statement).execute(&mut *connection).await?;
     }
-    Ok(())
+    catalog::forget(connection, &generation, scope).await
 }
 
 /// Deletes the views of a projection and their schema, if nothing else is in it.
 async fn drop_views(connection: &mut PgConnection, projection: &str) -> Outcome<()> {
-    let made: Vec<String> = query_scalar(sql::MADE_VIEWS).bind(projection).fetch_all(&mut *connection).await?;
-    for view in &made {
+    for view in &catalog::made_views(connection, projection).await? {
         drop_view(connection, view).await?;
     }
     let schema = schema_name(projection);
@@ -291,13 +194,4 @@ async fn drop_views(connection: &mut PgConnection, projection: &str) -> Outcome<
     }
     query(tables::drop_schema(&schema)).execute(&mut *connection).await?;
     Ok(())
-}
-
-async fn view_owner(connection: &mut PgConnection, view: &str) -> Outcome<Option<(String, i64)>> {
-    let row = query(sql::VIEW).bind(view).fetch_optional(&mut *connection).await?;
-    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
-}
-
-async fn object_exists(connection: &mut PgConnection, name: &str) -> Outcome<bool> {
-    Ok(query_scalar(sql::OBJECT).bind(name).fetch_one(&mut *connection).await?)
 }

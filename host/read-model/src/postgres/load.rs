@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use reel_projector::change::Row;
 use reel_projector::ports::CommitError;
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModelError};
-use sqlx::{Connection as _, PgConnection, Row as _, query};
+use sqlx::{Connection as _, PgConnection, query};
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
@@ -19,10 +19,10 @@ use super::dialect::{INDEX_MEMORY, catalog as sql, tables};
 use super::error::{Outcome, PostgresFault};
 use super::{values, writer};
 use crate::adapter::Adapter;
-use crate::catalog::{self, Word, load_ends, load_lost, no_load};
+use crate::catalog::{self, load_ends, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
-use crate::target::{Generation, GenerationId, GenerationState};
+use crate::target::{Generation, GenerationId};
 
 /// About how many bytes go to the server in one message.
 const MESSAGE_BYTES: usize = 256 << 10;
@@ -64,7 +64,8 @@ pub(super) async fn begin(database: &Arc<Database>, generation: &Generation, epo
     let manifest = Arc::clone(&generation.manifest);
     let tables = manifest.tables.iter().map(|_| Mutex::default()).collect();
     let of = Of { database: Arc::clone(database), id: generation.id, manifest, epoch };
-    if let Some(why) = of.lost(&mut *database.readers.acquire().await?).await? {
+    let mut reader = database.reader().await?;
+    if let Some(why) = catalog::lost(&mut *reader, sql::STATE_AND_EPOCH, of.id, epoch).await? {
         return Err(Fault::Own(no_load(generation, why)));
     }
     Ok(Load { of: Arc::new(of), tables })
@@ -146,7 +147,7 @@ impl Of {
         let mut connection = self.database.writers.acquire().await?;
         let mut transaction = connection.begin().await?;
         query(tables::lock(self.id, table)).execute(&mut *transaction).await?;
-        if let Some(why) = self.lost(&mut transaction).await? {
+        if let Some(why) = catalog::lost(&mut *transaction, sql::STATE_AND_EPOCH, self.id, self.epoch).await? {
             return Err(Fault::Own(load_ends(&self.database.name, why)));
         }
         for statement in tables::create_anew(self.id, table) {
@@ -188,38 +189,14 @@ impl Of {
         }
     }
 
-    /// Why this load must not go on.
-    async fn lost<O>(&self, connection: &mut PgConnection) -> Result<Option<String>, PostgresFault<O>> {
-        let row = query(sql::STATE_AND_EPOCH).bind(self.id.0).fetch_one(connection).await?;
-        let (state, epoch): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(load_lost(&state, epoch, self.epoch))
-    }
-
     async fn finish(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
-        query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut *transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
-        let lost = self.lost::<CommitError>(&mut transaction).await?;
-        let first = match (found.first(), lost) {
-            (Some(first), None) => *first,
-            (first, _) => {
-                let found = first.copied();
-                return Err(Fault::Own(CommitError::Superseded { shard: 0, expected: 0, found }));
-            }
-        };
-        let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
-        query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut *transaction).await?;
-        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
-        query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut *transaction).await?;
+        let ended = catalog::end_load(&mut *transaction, self.id, self.epoch, &loaded).await?;
         for letters in loaded.dead_letters.chunks(LETTERS) {
             writer::put_dead_letters(&mut transaction, self.id, letters).await?;
         }
-        let catch_up = GenerationState::CatchUp.word();
-        query(sql::SET_STATE).bind(catch_up).bind(self.id.0).execute(&mut *transaction).await?;
-        query(sql::SET_SHARDS).bind(i64::from(loaded.shards)).bind(self.id.0).execute(&mut *transaction).await?;
-        query(sql::RAISE_EPOCH).bind(self.id.0).execute(&mut *transaction).await?;
         transaction.commit().await?;
-        Ok(vec![ended; loaded.shards as usize])
+        Ok(ended)
     }
 }
 

@@ -1,5 +1,5 @@
 //! PostgreSQL as a read database: the catalog in schema `reel`, tables in `reel_data`, views in a schema for each projection. Files
-//! of this adapter and of `sqlite` have the same names and the same order.
+//! of all adapters have the same names and the same order.
 
 mod connection;
 mod dialect;

@@ -36,7 +36,7 @@ impl QuerySession for PgConnection {
         &mut self,
         statement: Statement<'_>,
         kinds: &[ColumnType],
-        to: &mut Pieces<'_>,
+        to: &mut Pieces,
     ) -> Result<(), End<Error>> {
         let mut rows = prepared(statement).fetch(self);
         while let Some(row) = rows.try_next().await? {

@@ -1,27 +1,17 @@
 //! Makes, flips and drops generations: their tables and the views over them.
 //!
-//! Locks are taken in this order: projection, generation, checkpoints by shard, tables and views.
+//! Locks are taken in this order: projection, generation, checkpoints by shard (all by `catalog`), tables and views.
 
-use std::time::{Duration, Instant};
-
-use reel_projector::{Checkpoint, Manifest, Table};
+use reel_projector::{Manifest, Table};
 
 use super::connection::{Session, query};
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
 use super::error::Outcome;
 use super::values::{get, maybe_text, text};
-use crate::catalog::{
-    self, Manifests, Word, behind, check_drop, check_flip, check_new, first_checkpoint, now, schema_name, title,
-};
+use crate::catalog::{self, Made, Manifests, Names, Pointed, check_new, first_checkpoint, name_taken, schema_name};
 use crate::fault::Fault;
-use crate::target::{
-    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, GenerationState, IfBehind, NewGeneration,
-};
-
-/// How long a flip holds the live generation still, and how often it looks whether the next one has passed it.
-const PASSING: Duration = Duration::from_millis(500);
-const LOOK: Duration = Duration::from_millis(5);
+use crate::target::{CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration};
 
 /// Until the transaction ends nobody else makes a catalog or a generation here; their schemas are there.
 pub(super) async fn lock_catalog(session: &mut Session) -> Outcome<()> {
@@ -49,7 +39,7 @@ pub(super) async fn create(session: &mut Session, manifests: &Manifests, new: &N
     }
     query(sql::LOCK).bind(sql::CATALOG_LOCK).execute(session).await?;
     claim_names(session, new).await?;
-    let id = put_generation(session, new).await?;
+    let id = catalog::put_generation(session, new).await?;
     catalog::put_checkpoints(session, id, &first_checkpoint(new.log), new.shards).await?;
     for statement in tables::create(id, &new.manifest) {
         session.batch(&statement).await?;
@@ -70,53 +60,22 @@ fn check_width(new: &NewGeneration) -> Result<(), CatalogError> {
     })
 }
 
-async fn put_generation(session: &mut Session, new: &NewGeneration) -> Outcome<GenerationId> {
-    let last: i64 = get(&query(sql::LAST_NUMBER).bind(&new.projection).one(session).await?, 0)?;
-    let put = query(sql::PUT_GENERATION)
-        .bind(&new.projection)
-        .bind(last + 1)
-        .bind(&new.digest)
-        .bind(&new.settings)
-        .bind(new.on_failure.word())
-        .bind(new.promotion.word())
-        .bind(new.log.to_string())
-        .bind(i64::from(new.shards))
-        .bind(now().micros());
-    Ok(GenerationId(get(&put.one(session).await?, 0)?))
+/// Makes the names of the projection's schema and views its own, from its first generation on.
+async fn claim_names(session: &mut Session, new: &NewGeneration) -> Outcome<()> {
+    let (schema, views) = (schema_name(&new.projection), views(&new.projection, &new.manifest));
+    if catalog::check_names(session, new, &views).await? == Names::Free {
+        if schema_exists(session, &schema).await? {
+            return Err(name_taken(new, "a schema that Reel did not make"));
+        }
+        session.batch(&tables::create_schema(&schema)).await?;
+    }
+    catalog::claim_names(session, new, &views).await
 }
 
-/// Makes the names of the projection's views its own, from its first generation on.
-async fn claim_names(session: &mut Session, new: &NewGeneration) -> Outcome<()> {
-    let schema = schema_name(&new.projection);
-    let taken = |owner: String| {
-        Fault::Own(CatalogError::NameTaken { name: new.projection.clone(), schema: schema.clone(), owner })
-    };
-    let row = query(sql::SCHEMA_OWNER).bind(&schema).row(session).await?;
-    match row.map(|row| text(&row, 0)).transpose()? {
-        Some(owner) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
-        Some(_) => {}
-        None if schema_exists(session, &schema).await? => {
-            return Err(taken("a schema that Reel did not make".to_owned()));
-        }
-        None => {
-            session.batch(&tables::create_schema(&schema)).await?;
-            query(sql::PUT_PROJECTION).bind(&new.projection).bind(&schema).execute(session).await?;
-        }
-    }
-    for table in &new.manifest.tables {
-        let view = tables::view_name(&schema, table);
-        match view_owner(session, &view).await? {
-            Some((owner, _)) if owner != new.projection => return Err(taken(format!("projection {owner}"))),
-            Some(_) => {}
-            None if object_exists(session, &view).await? => {
-                return Err(taken(format!("a table or view {view} that Reel did not make")));
-            }
-            None => {
-                query(sql::CLAIM_VIEW).bind(&view).bind(&new.projection).execute(session).await?;
-            }
-        }
-    }
-    Ok(())
+/// The names of a projection's views, by table.
+fn views(projection: &str, manifest: &Manifest) -> Vec<String> {
+    let schema = schema_name(projection);
+    manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect()
 }
 
 /// Makes a generation the live one, if it has come far enough. Who reads the views is not kept waiting for long: a lock that is
@@ -128,65 +87,31 @@ pub(super) async fn flip(
     if_behind: IfBehind,
 ) -> Outcome<FlipOutcome> {
     session.batch(SHORT_LOCKS).await?;
-    let projection = catalog::generation(session, manifests, to).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(session).await?;
-    let next = catalog::lock_generation(session, manifests, to).await?;
-    check_flip(&next, if_behind).map_err(Fault::Own)?;
-    let live = catalog::live(session, manifests, &projection).await?;
-    if live.as_ref().is_some_and(|live| live.id == to) {
-        return Ok(FlipOutcome::AlreadyLive);
-    }
-    if let Some(live) = live {
-        let standing = catalog::lock_checkpoints(session, live.id).await?;
-        if if_behind == IfBehind::Refuse
-            && let Some(outcome) = pass(session, &standing, to).await?
-        {
-            return Ok(outcome);
-        }
-        let previous = GenerationState::Previous.word();
-        query(sql::SET_STATE).bind(previous).bind(live.id.0).execute(session).await?;
-    }
-    catalog::promote(session, &projection, to).await?;
-    session.batch(SHORTER_LOCKS).await?;
-    replace_views(session, &next).await?;
-    Ok(FlipOutcome::Flipped)
-}
-
-/// Waits a short while until `to` is at or past the live generation's checkpoints, which stand still meanwhile: whichever hosts run
-/// the two, commands that keep arriving cannot make them miss each other for ever. How it is behind, if it still is.
-async fn pass(session: &mut Session, standing: &[Checkpoint], to: GenerationId) -> Outcome<Option<FlipOutcome>> {
-    let deadline = Instant::now() + PASSING;
-    loop {
-        // Read committed: each look sees what was committed since.
-        let reached = catalog::checkpoints(session, to).await?;
-        match behind(standing, &reached) {
-            Some(_) if Instant::now() < deadline => tokio::time::sleep(LOOK).await,
-            outcome => return Ok(outcome),
+    match catalog::move_pointer(session, manifests, to, if_behind).await? {
+        Pointed::Still(outcome) => Ok(outcome),
+        Pointed::At(next) => {
+            session.batch(SHORTER_LOCKS).await?;
+            replace_views(session, &next).await?;
+            Ok(FlipOutcome::Flipped)
         }
     }
 }
 
 /// Points the projection's views at the tables of `next`, each made anew with the same rights; views that it has no table for go.
 async fn replace_views(session: &mut Session, next: &Generation) -> Outcome<()> {
-    let schema = schema_name(&next.projection);
-    let wanted: Vec<String> = next.manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect();
-    let made = made_views(session, &next.projection).await?;
+    let wanted = views(&next.projection, &next.manifest);
+    let made = catalog::made_views(session, &next.projection).await?;
     for view in made.iter().filter(|view| !wanted.contains(view)) {
         drop_view(session, view).await?;
     }
     for (table, view) in next.manifest.tables.iter().zip(&wanted) {
+        catalog::check_view(session, view, &made, next).await?;
         if made.contains(view) {
             replace_view(session, view, next, table).await?;
-        } else if object_exists(session, view).await? {
-            return Err(Fault::Own(CatalogError::Conflict {
-                what: view.clone(),
-                actual: "a table or view that Reel did not make".to_owned(),
-                wanted: format!("{} needs that name: rename or drop it", title(next)),
-            }));
         } else {
             session.batch(&tables::create_view(view, next.id, table)).await?;
         }
-        query(sql::SET_VIEW).bind(1_i64).bind(view).execute(session).await?;
+        catalog::set_view(session, view, Made::Yes).await?;
     }
     Ok(())
 }
@@ -216,11 +141,6 @@ async fn grants(session: &mut Session, view: &str) -> Outcome<Vec<Grant>> {
     rows.iter().map(grant).collect()
 }
 
-async fn made_views(session: &mut Session, projection: &str) -> Outcome<Vec<String>> {
-    let rows = query(sql::MADE_VIEWS).bind(projection).rows(session).await?;
-    rows.iter().map(|row| Ok(text(row, 0)?)).collect()
-}
-
 async fn drop_view(session: &mut Session, view: &str) -> Outcome<()> {
     match session.batch(&tables::drop_view(view)).await {
         Err(error) if error.is_depended_on() => {
@@ -232,8 +152,7 @@ async fn drop_view(session: &mut Session, view: &str) -> Outcome<()> {
         }
         dropped => dropped?,
     }
-    query(sql::SET_VIEW).bind(0_i64).bind(view).execute(session).await?;
-    Ok(())
+    catalog::set_view(session, view, Made::No).await
 }
 
 /// Deletes a generation, and with the last one its projection if that is wanted.
@@ -244,40 +163,22 @@ pub(super) async fn remove(
     scope: DropScope,
 ) -> Outcome<()> {
     session.batch(SHORT_LOCKS).await?;
-    let projection = catalog::generation(session, manifests, id).await?.projection;
-    query(sql::LOCK_PROJECTION).bind(&projection).execute(session).await?;
-    let generation = catalog::lock_generation(session, manifests, id).await?;
-    if generation.state == GenerationState::Dropped {
+    let Some(generation) = catalog::lock_to_drop(session, manifests, id, scope).await? else {
         return Ok(());
-    }
-    let others: i64 = get(&query(sql::OTHERS).bind(&projection).bind(id.0).one(session).await?, 0)?;
-    check_drop(&generation, scope, others).map_err(Fault::Own)?;
-    catalog::lock_checkpoints(session, id).await?;
+    };
     query(sql::LOCK_SOON).bind(tables::generation_lock(id)).execute(session).await?;
     if scope == DropScope::Projection {
-        drop_views(session, &projection).await?;
-        query(sql::DELETE_VIEWS).bind(&projection).execute(session).await?;
-        query(sql::DELETE_PROJECTION).bind(&projection).execute(session).await?;
+        drop_views(session, &generation.projection).await?;
     }
-    drop_tables(session, id, &generation.manifest).await?;
-    query(sql::DELETE_CHECKPOINTS).bind(id.0).execute(session).await?;
-    query(sql::DELETE_LEASE).bind(id.0).execute(session).await?;
-    query(sql::DELETE_DEAD_LETTERS).bind(id.0).execute(session).await?;
-    let dropped = GenerationState::Dropped.word();
-    query(sql::SET_STATE).bind(dropped).bind(id.0).execute(session).await?;
-    Ok(())
-}
-
-async fn drop_tables(session: &mut Session, id: GenerationId, manifest: &Manifest) -> Outcome<()> {
-    for table in &manifest.tables {
+    for table in &generation.manifest.tables {
         session.batch(&tables::drop_table(id, table)).await?;
     }
-    Ok(())
+    catalog::forget(session, &generation, scope).await
 }
 
 /// Deletes the views of a projection and their schema, if nothing else is in it.
 async fn drop_views(session: &mut Session, projection: &str) -> Outcome<()> {
-    for view in &made_views(session, projection).await? {
+    for view in &catalog::made_views(session, projection).await? {
         drop_view(session, view).await?;
     }
     let schema = schema_name(projection);
@@ -292,14 +193,4 @@ async fn drop_views(session: &mut Session, projection: &str) -> Outcome<()> {
     }
     session.batch(&tables::drop_schema(&schema)).await?;
     Ok(())
-}
-
-async fn view_owner(session: &mut Session, view: &str) -> Outcome<Option<(String, i64)>> {
-    let row = query(sql::VIEW).bind(view).row(session).await?;
-    row.map(|row| Ok((text(&row, 0)?, get(&row, 1)?))).transpose()
-}
-
-async fn object_exists(session: &mut Session, name: &str) -> Outcome<bool> {
-    let row = query(sql::OBJECT).bind(name).one(session).await?;
-    Ok(get::<i32>(&row, 0)? == 1)
 }

@@ -18,13 +18,13 @@ use super::dialect::tables::Source;
 use super::dialect::{catalog as sql, tables};
 use super::error::{Outcome, SqlServerFault};
 use super::server::Kind;
-use super::values::{self, get};
+use super::values;
 use super::writer::{self, chunks};
 use crate::adapter::Adapter;
-use crate::catalog::{self, Word, load_ends, load_lost, no_load};
+use crate::catalog::{self, load_ends, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
-use crate::target::{Generation, GenerationId, GenerationState};
+use crate::target::{Generation, GenerationId};
 
 type LoadFault = SqlServerFault<ReadModelError>;
 type FinishFault = SqlServerFault<CommitError>;
@@ -44,26 +44,20 @@ pub(super) async fn begin(database: &Arc<Database>, generation: &Generation, epo
     let manifest = Arc::clone(&generation.manifest);
     let tables = manifest.tables.iter().map(|_| Mutex::default()).collect();
     let load = Load { database: Arc::clone(database), id: generation.id, manifest, epoch, tables };
-    match load.lost(&mut *database.reader().await?).await? {
+    match catalog::lost(&mut *database.reader().await?, sql::STATE_AND_EPOCH, load.id, epoch).await? {
         Some(why) => Err(Fault::Own(no_load(generation, why))),
         None => Ok(load),
     }
 }
 
 impl Load {
-    /// Why this load must not go on.
-    async fn lost<O>(&self, session: &mut Session) -> Result<Option<String>, SqlServerFault<O>> {
-        let row = query(sql::STATE_AND_EPOCH).bind(self.id.0).one(session).await?;
-        Ok(load_lost(get(&row, 0)?, get(&row, 1)?, self.epoch))
-    }
-
     /// Makes a table anew, empty and without its key: what is in it may be of a load that was given up.
     async fn make_anew(&self, number: usize) -> Result<Transaction, LoadFault> {
         let table = &self.manifest.tables[number];
         let mut transaction = self.database.write().await?;
         transaction.batch(&tables::drop_table(self.id, table)).await?;
         transaction.batch(&tables::create_heap(self.id, table)).await?;
-        match self.lost(&mut transaction).await? {
+        match catalog::lost(&mut *transaction, sql::STATE_AND_EPOCH, self.id, self.epoch).await? {
             Some(why) => Err(Fault::Own(load_ends(&self.database.name, why))),
             None => Ok(transaction),
         }
@@ -129,27 +123,10 @@ impl Load {
 
     async fn end(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
         let mut transaction = self.database.write().await?;
-        query(sql::LOCK_GENERATION).bind(self.id.0).execute(&mut transaction).await?;
-        let found: Vec<Checkpoint> = catalog::lock_checkpoints(&mut *transaction, self.id).await?;
-        let lost = self.lost::<CommitError>(&mut transaction).await?;
-        let first = match (found.first(), lost) {
-            (Some(first), None) => *first,
-            (first, _) => {
-                let found = first.copied();
-                return Err(Fault::Own(CommitError::Superseded { shard: 0, expected: 0, found }));
-            }
-        };
-        let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
-        query(sql::DELETE_CHECKPOINTS).bind(self.id.0).execute(&mut transaction).await?;
-        catalog::put_checkpoints(&mut *transaction, self.id, &ended, loaded.shards).await?;
-        query(sql::DELETE_DEAD_LETTERS).bind(self.id.0).execute(&mut transaction).await?;
+        let ended = catalog::end_load(&mut *transaction, self.id, self.epoch, &loaded).await?;
         writer::put_dead_letters(&mut transaction, self.id, loaded.dead_letters).await?;
-        let catch_up = GenerationState::CatchUp.word();
-        query(sql::SET_STATE).bind(catch_up).bind(self.id.0).execute(&mut transaction).await?;
-        query(sql::SET_SHARDS).bind(i64::from(loaded.shards)).bind(self.id.0).execute(&mut transaction).await?;
-        query(sql::RAISE_EPOCH).bind(self.id.0).execute(&mut transaction).await?;
         transaction.commit().await?;
-        Ok(vec![ended; loaded.shards as usize])
+        Ok(ended)
     }
 
     fn told(&self, fault: LoadFault, table: u16) -> ReadModelError {

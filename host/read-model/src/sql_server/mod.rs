@@ -1,5 +1,5 @@
 //! SQL Server (and Azure SQL) as a read database: the catalog in schema `reel`, tables in `reel_data`, views in a schema for each
-//! projection. Files of this adapter and of `postgres` have the same names and the same order; `address` and `server` are only here,
+//! projection. Files of all adapters have the same names and the same order; `address` and `server` are only here,
 //! because here the driver neither reads a URL nor says what server it met.
 
 mod address;

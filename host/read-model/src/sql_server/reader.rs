@@ -30,7 +30,7 @@ impl QuerySession for Session {
         &mut self,
         statement: Statement<'_>,
         kinds: &[ColumnType],
-        to: &mut Pieces<'_>,
+        to: &mut Pieces,
     ) -> Result<(), End<SqlServerError>> {
         let mut rows = asked(statement).stream(self).await?;
         while let Some(row) = rows.next().await? {

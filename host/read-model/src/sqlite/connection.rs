@@ -1,11 +1,12 @@
 //! Connections to one SQLite file: one that writes, some that read, and how async code waits for them.
 
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, DropBehavior, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use tokio::sync::{Mutex as AsyncMutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::dialect;
 use super::error::SqliteFault;
@@ -21,23 +22,14 @@ pub(super) struct Database {
     /// The target's name.
     pub(super) name: String,
     path: PathBuf,
-    writer: AsyncMutex<Connection>,
-    free: Mutex<Vec<Connection>>,
+    writer: Arc<AsyncMutex<Connection>>,
+    free: Arc<Mutex<Vec<Connection>>>,
     permits: Arc<Semaphore>,
 }
 
-/// How sure a commit must be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Durability {
-    /// On the disk: what an operator did.
-    Full,
-    /// A power failure may take the last ones, each whole: what a loop does again by itself.
-    Normal,
-}
-
 /// A connection that reads; goes back when it is dropped.
-pub(super) struct Reader {
-    database: Arc<Database>,
+pub(crate) struct Reader {
+    free: Arc<Mutex<Vec<Connection>>>,
     connection: Option<Connection>,
     _permit: OwnedSemaphorePermit,
 }
@@ -53,34 +45,41 @@ impl Database {
         Ok(Database {
             name: name.to_owned(),
             path: path.to_owned(),
-            writer: AsyncMutex::new(writer),
-            free: Mutex::default(),
+            writer: Arc::new(AsyncMutex::new(writer)),
+            free: Arc::default(),
             permits: Arc::new(Semaphore::new(READERS)),
         })
     }
 
-    /// Runs `work` in a transaction of the one connection that writes. If it fails, nothing was written.
-    pub(super) async fn write<T, O>(
+    /// Runs `work` in a transaction of the one connection that writes: what a loop does again by itself, because a power failure may
+    /// take the last ones, each whole. If it fails, nothing was written.
+    pub(super) async fn write_with<T, O>(
         &self,
-        durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
     ) -> Result<T, SqliteFault<O>> {
         let mut writer = self.writer.lock().await;
         blocking(|| {
-            if durability == Durability::Full {
-                writer.execute_batch(dialect::FULL)?;
-            }
-            let done = transact(&mut writer, work);
-            if durability == Durability::Full {
-                writer.execute_batch(dialect::NORMAL)?;
-            }
-            done
+            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&transaction)?;
+            transaction.commit()?;
+            Ok(done)
+        })
+    }
+
+    /// Begins to write what must be on the disk once it is committed: what an operator does.
+    pub(super) async fn begin(&self) -> rusqlite::Result<Writing> {
+        let writer = Arc::clone(&self.writer).lock_owned().await;
+        blocking(|| {
+            let writing = Writing(writer);
+            writing.0.execute_batch(dialect::FULL)?;
+            writing.0.execute_batch(dialect::BEGIN_WRITING)?;
+            Ok(writing)
         })
     }
 
     /// Runs `work` on one moment of the data.
-    pub(super) async fn read<T, O>(
-        self: &Arc<Self>,
+    pub(super) async fn read_with<T, O>(
+        &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
     ) -> Result<T, SqliteFault<O>> {
         let mut reader = self.reader().await?;
@@ -88,7 +87,7 @@ impl Database {
     }
 
     /// A connection that reads, as soon as one is free.
-    pub(super) async fn reader<O>(self: &Arc<Self>) -> Result<Reader, SqliteFault<O>> {
+    pub(super) async fn reader(&self) -> rusqlite::Result<Reader> {
         let permits = Arc::clone(&self.permits);
         let permit = permits.acquire_owned().await.expect("the semaphore is never closed");
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -96,42 +95,80 @@ impl Database {
             Some(connection) => connection,
             None => blocking(|| open_reader(&self.path))?,
         };
-        Ok(Reader { database: Arc::clone(self), connection: Some(connection), _permit: permit })
+        Ok(Reader { free: Arc::clone(&self.free), connection: Some(connection), _permit: permit })
     }
 }
 
 impl Reader {
-    /// Begins to read one moment of the data.
-    pub(super) fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
-        self.connection.as_mut().expect("taken only by drop").transaction_with_behavior(TransactionBehavior::Deferred)
+    /// Begins to read one moment of the data, until this is dropped.
+    pub(super) fn hold(&mut self) -> rusqlite::Result<()> {
+        blocking(|| self.execute_batch(dialect::BEGIN_READING))
     }
 
-    /// Begins to read one moment of the data with `work`; [`Reader::held`] reads on in it, until this is dropped.
-    pub(super) fn hold<T, O>(
-        &mut self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
-    ) -> Result<T, SqliteFault<O>> {
-        blocking(|| {
-            let mut transaction = self.begin()?;
-            transaction.set_drop_behavior(DropBehavior::Ignore);
-            work(&transaction)
-        })
+    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
+        self.transaction_with_behavior(TransactionBehavior::Deferred)
     }
+}
 
-    /// Reads on in the moment that [`Reader::hold`] began.
-    pub(super) fn held<T>(&mut self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> rusqlite::Result<T> {
-        blocking(|| work(self.connection.as_ref().expect("taken only by drop")))
+impl Deref for Reader {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        self.connection.as_ref().expect("taken only by drop")
+    }
+}
+
+impl DerefMut for Reader {
+    fn deref_mut(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("taken only by drop")
     }
 }
 
 impl Drop for Reader {
     fn drop(&mut self) {
         let connection = self.connection.take().expect("taken only here");
-        if !connection.is_autocommit() && connection.execute_batch(dialect::END_READING).is_err() {
+        if !connection.is_autocommit() && connection.execute_batch(dialect::ROLL_BACK).is_err() {
             // The moment that it holds would be the next reader's: better to open another one.
             return;
         }
-        self.database.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+/// A transaction of the one connection that writes. Dropped before its end it is rolled back.
+pub(crate) struct Writing(OwnedMutexGuard<Connection>);
+
+impl Writing {
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        blocking(|| self.0.execute_batch(dialect::COMMIT))
+    }
+}
+
+impl Deref for Writing {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut Connection {
+        &mut self.0
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let end = || {
+            if !self.0.is_autocommit() {
+                self.0.execute_batch(dialect::ROLL_BACK)?;
+            }
+            self.0.execute_batch(dialect::NORMAL)
+        };
+        if let Err(error) = blocking(end) {
+            tracing::warn!(%error, "a transaction of SQLite did not end well");
+        }
     }
 }
 
@@ -144,18 +181,8 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn transact<T, O>(
-    connection: &mut Connection,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
-) -> Result<T, SqliteFault<O>> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = work(&transaction)?;
-    transaction.commit()?;
-    Ok(done)
-}
-
 /// Runs what blocks, on this thread: other tasks move to another one where the runtime has more.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
+pub(super) fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|handle| handle.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
         _ => work(),

@@ -3,9 +3,13 @@
 use rusqlite::{Error, ErrorCode};
 
 use crate::fault::{DriverError, Fault, Severity};
+use crate::target::CatalogError;
 
 /// What goes wrong inside this adapter.
 pub(super) type SqliteFault<O> = Fault<Error, O>;
+
+/// What comes of work on the catalog.
+pub(super) type Outcome<T> = Result<T, SqliteFault<CatalogError>>;
 
 impl DriverError for Error {
     /// Locked by somebody else, a full disk, a disk that does not answer: passing.

@@ -10,17 +10,16 @@ use async_trait::async_trait;
 use reel_projector::change::Row;
 use reel_projector::ports::CommitError;
 use reel_projector::{Checkpoint, Manifest, ReadModelError, Table};
-use rusqlite::{Transaction, params};
+use rusqlite::Transaction;
 
-use super::catalog::{self, Outcome};
-use super::connection::{Database, Durability};
+use super::connection::{Database, blocking};
 use super::dialect::{catalog as sql, tables};
-use super::error::SqliteFault;
+use super::error::{Outcome, SqliteFault};
 use super::{values, writer};
-use crate::catalog::{Word, load_ends, load_lost, no_load};
+use crate::catalog::{self, load_ends, load_lost, no_load};
 use crate::fault::Fault;
 use crate::load::{BulkLoad, Loaded};
-use crate::target::{Generation, GenerationId, GenerationState};
+use crate::target::{Generation, GenerationId};
 
 /// Rows in one transaction.
 const TRANSACTION_ROWS: usize = 5_000;
@@ -45,7 +44,7 @@ pub(super) async fn begin(database: &Arc<Database>, generation: &Generation, epo
     let manifest = Arc::clone(&generation.manifest);
     let made = manifest.tables.iter().map(|_| AtomicBool::new(false)).collect();
     let load = Load { database: Arc::clone(database), id: generation.id, manifest, epoch, made };
-    match database.read(|transaction| load.lost(transaction)).await? {
+    match database.read_with(|transaction| load.lost(transaction)).await? {
         Some(why) => Err(Fault::Own(no_load(generation, why))),
         None => Ok(load),
     }
@@ -59,7 +58,7 @@ impl Load {
         work: impl FnOnce(&Transaction<'_>, &Table) -> rusqlite::Result<()>,
     ) -> Result<(), ReadModelError> {
         let table = &self.manifest.tables[number];
-        let done = self.database.write(Durability::Normal, |transaction| {
+        let done = self.database.write_with(|transaction| {
             if let Some(why) = self.lost(transaction)? {
                 return Err(Fault::Own(load_ends(&self.database.name, why)));
             }
@@ -84,24 +83,12 @@ impl Load {
         Ok(load_lost(&state, epoch, self.epoch))
     }
 
-    fn finish(&self, transaction: &Transaction<'_>, loaded: &Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
-        let found: Vec<Checkpoint> = catalog::checkpoints(transaction, self.id)?;
-        let first = match (found.first(), self.lost::<CommitError>(transaction)?) {
-            (Some(first), None) => *first,
-            (first, _) => {
-                let found = first.copied();
-                return Err(Fault::Own(CommitError::Superseded { shard: 0, expected: 0, found }));
-            }
-        };
-        let ended = Checkpoint { log: first.log, point: loaded.through, layout: loaded.layout, epoch: self.epoch + 1 };
-        transaction.execute(sql::DELETE_CHECKPOINTS, [self.id.0])?;
-        catalog::put_checkpoints(transaction, self.id, &ended, loaded.shards)?;
-        transaction.execute(sql::DELETE_DEAD_LETTERS, [self.id.0])?;
-        writer::put_dead_letters(transaction, self.id, loaded.dead_letters)?;
-        transaction.execute(sql::SET_STATE, params![GenerationState::CatchUp.word(), self.id.0])?;
-        transaction.execute(sql::SET_SHARDS, params![loaded.shards, self.id.0])?;
-        transaction.execute(sql::RAISE_EPOCH, [self.id.0])?;
-        Ok(vec![ended; loaded.shards as usize])
+    async fn end(&self, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, FinishFault> {
+        let mut transaction = self.database.begin().await?;
+        let ended = catalog::end_load(&mut *transaction, self.id, self.epoch, &loaded).await?;
+        blocking(|| writer::put_dead_letters(&transaction, self.id, loaded.dead_letters))?;
+        transaction.commit()?;
+        Ok(ended)
     }
 }
 
@@ -126,7 +113,7 @@ impl BulkLoad for Load {
     }
 
     async fn finish(self: Box<Self>, loaded: Loaded<'_>) -> Result<Vec<Checkpoint>, CommitError> {
-        let done = self.database.write(Durability::Full, |transaction| Load::finish(&self, transaction, &loaded)).await;
+        let done = self.end(loaded).await;
         done.map_err(|fault| fault.told(&self.database.name, &format!("ending the load of generation {}", self.id.0)))
     }
 }

@@ -1,7 +1,6 @@
-//! SQLite as a read database: one file, which holds catalog, tables and views. Files of this adapter and of `postgres` have the
-//! same names and the same order.
+//! SQLite as a read database: one file, which holds catalog, tables and views. Files of all adapters have the same names and the
+//! same order.
 
-mod catalog;
 mod connection;
 mod dialect;
 mod error;
@@ -9,7 +8,7 @@ pub(crate) mod examine;
 mod generations;
 mod load;
 mod reader;
-mod snapshot;
+mod session;
 mod values;
 mod writer;
 
@@ -17,32 +16,21 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use reel_events::{LogId, Place};
-use reel_projector::ports::DeadLetter;
-use reel_projector::{Checkpoint, ReadModel, ReadModelError};
-use rusqlite::Transaction;
-use uuid::Uuid;
+use reel_projector::{ReadModel, ReadModelError};
+use rusqlite::{Connection, Error};
+use tokio::runtime::Handle;
 
-use crate::catalog::Manifests;
+use crate::adapted::Adapted;
+use crate::adapter::Adapter;
+use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault, Severity};
 use crate::load::BulkLoad;
-use crate::query::{Answer, Query};
-use crate::snapshot::Snapshot;
 use crate::target::{
-    CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
-    IfBehind, NewGeneration, Pointer, Target, TargetKind,
+    CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
-use catalog::Outcome;
-use connection::{Database, Durability};
-use error::SqliteFault;
+use connection::{Database, Reader, Writing};
+use error::Outcome;
 use writer::Writer;
-
-/// A read database in one SQLite file.
-struct Sqlite {
-    database: Arc<Database>,
-    manifests: Manifests,
-}
 
 /// How long opening waits for whoever opens the same file.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -63,11 +51,17 @@ pub(crate) async fn open(name: &str, path: &str) -> Result<Arc<dyn Target>, Cata
 
 async fn open_now(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, Path::new(path)).map_err(|error| not_opened(name, path, error))?;
-    let target = Sqlite { database: Arc::new(database), manifests: Manifests::default() };
-    if !target.read("reading the catalog's version", catalog::is_current).await? {
-        target.write("making the catalog", |transaction| catalog::prepare(transaction, name)).await?;
+    let made: Outcome<()> = async {
+        if !catalog::is_current(&mut *Adapter::read(&database).await?).await? {
+            let mut transaction = database.begin().await?;
+            catalog::prepare(&mut *transaction, name, str::to_owned).await?;
+            transaction.commit()?;
+        }
+        Ok(())
     }
-    Ok(Arc::new(target))
+    .await;
+    made.map_err(|fault| fault.told(name, "making the catalog"))?;
+    Ok(Adapted::target(database))
 }
 
 fn not_opened(name: &str, path: &str, error: rusqlite::Error) -> CatalogError {
@@ -84,156 +78,87 @@ fn not_opened(name: &str, path: &str, error: rusqlite::Error) -> CatalogError {
     }
 }
 
-impl Sqlite {
-    async fn read<T>(
-        &self,
-        action: &str,
-        work: impl FnOnce(&Transaction<'_>) -> Outcome<T>,
-    ) -> Result<T, CatalogError> {
-        self.database.read(work).await.map_err(|fault| self.told(fault, action))
-    }
+impl Adapter for Database {
+    const KIND: TargetKind = TargetKind::Sqlite;
 
-    async fn write<T>(
-        &self,
-        action: &str,
-        work: impl FnOnce(&Transaction<'_>) -> Outcome<T>,
-    ) -> Result<T, CatalogError> {
-        self.database.write(Durability::Full, work).await.map_err(|fault| self.told(fault, action))
-    }
+    type Session = Connection;
+    type Reader = Reader;
+    type Reading<'r> = &'r mut Connection;
+    type Moment = Reader;
+    type Transaction = Writing;
+    type Dialect = dialect::Sqlite;
 
-    fn told(&self, fault: SqliteFault<CatalogError>, action: &str) -> CatalogError {
-        fault.told(&self.database.name, action)
-    }
-
-    fn find(&self, transaction: &Transaction<'_>, id: GenerationId) -> Outcome<Generation> {
-        catalog::generation(transaction, &self.manifests, id)
-    }
-}
-
-#[async_trait]
-impl Target for Sqlite {
     fn name(&self) -> &str {
-        &self.database.name
+        &self.name
     }
 
-    fn kind(&self) -> TargetKind {
-        TargetKind::Sqlite
+    fn dialect(&self) -> dialect::Sqlite {
+        dialect::Sqlite
     }
 
-    async fn put_component(&self, component: &Component) -> Result<(), CatalogError> {
-        self.write("keeping a component", |transaction| catalog::put_component(transaction, component)).await
+    async fn reader(&self) -> Result<Reader, Error> {
+        Database::reader(self).await
     }
 
-    async fn component(&self, digest: &str) -> Result<Option<Component>, CatalogError> {
-        self.read("reading a component", |transaction| catalog::component(transaction, digest)).await
+    async fn begin(reader: &mut Reader) -> Result<&mut Connection, Error> {
+        reader.hold()?;
+        Ok(reader)
     }
 
-    async fn create_generation(&self, new: NewGeneration) -> Result<Generation, CatalogError> {
-        self.write("making a generation", |transaction| generations::create(transaction, &self.manifests, &new)).await
+    /// Its reader ends it.
+    async fn end(_reading: Self::Reading<'_>) -> Result<(), Error> {
+        Ok(())
     }
 
-    async fn generations(&self) -> Result<Vec<Generation>, CatalogError> {
-        self.read("reading the generations", |transaction| catalog::generations(transaction, &self.manifests)).await
+    async fn discard(reader: Reader) {
+        drop(reader);
     }
 
-    async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
-        self.read("reading the live generation", |transaction| catalog::live(transaction, &self.manifests, projection))
-            .await
+    /// On a thread that it may block: its rows wait for whoever takes them.
+    fn spawn(query: impl Future<Output = ()> + Send + 'static) {
+        let runtime = Handle::current();
+        tokio::task::spawn_blocking(move || runtime.block_on(query));
     }
 
-    async fn set_state(
-        &self,
-        id: GenerationId,
-        from: GenerationState,
-        to: GenerationState,
-    ) -> Result<(), CatalogError> {
-        let work =
-            |transaction: &Transaction<'_>| catalog::set_state(transaction, &self.find(transaction, id)?, from, to);
-        self.write("changing a generation's state", work).await
+    async fn read(&self) -> Result<Reader, Error> {
+        let mut reader = Database::reader(self).await?;
+        reader.hold()?;
+        Ok(reader)
     }
 
-    async fn set_condition(&self, id: GenerationId, condition: &Condition) -> Result<(), CatalogError> {
-        let work = |transaction: &Transaction<'_>| catalog::set_condition(transaction, id, condition);
-        self.write("changing a generation's condition", work).await
+    async fn write(&self) -> Result<Writing, Error> {
+        self.begin().await
     }
 
-    async fn take(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        self.write("taking a generation over", |transaction| catalog::take(transaction, &self.find(transaction, id)?))
-            .await
+    async fn commit(transaction: Writing) -> Result<(), Error> {
+        transaction.commit()
     }
 
-    async fn take_shard(&self, id: GenerationId, shard: u32) -> Result<Checkpoint, CatalogError> {
-        self.write("taking a shard over", |transaction| catalog::take_shard(transaction, id, shard)).await
+    async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
+        let mut transaction = self.begin().await?;
+        let done = generations::create(&mut transaction, manifests, new).await?;
+        transaction.commit()?;
+        Ok(done)
     }
 
-    async fn relayout(
-        &self,
-        id: GenerationId,
-        from: &[Checkpoint],
-        layout: u64,
-        shards: u32,
-    ) -> Result<Vec<Checkpoint>, CatalogError> {
-        let work = |transaction: &Transaction<'_>| {
-            catalog::relayout(transaction, &self.find(transaction, id)?, from, (layout, shards))
-        };
-        self.write("changing a generation's layout", work).await
+    async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
+        let mut transaction = self.begin().await?;
+        let done = generations::flip(&mut transaction, manifests, to, behind).await?;
+        transaction.commit()?;
+        Ok(done)
     }
 
-    async fn lease(&self, id: GenerationId, holder: Uuid, lasts: Duration) -> Result<bool, CatalogError> {
-        let work =
-            |transaction: &Transaction<'_>| catalog::lease(transaction, &self.find(transaction, id)?, holder, lasts);
-        self.write("taking a generation's lease", work).await
+    async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
+        let mut transaction = self.begin().await?;
+        generations::remove(&mut transaction, manifests, id, scope).await?;
+        Ok(transaction.commit()?)
     }
 
-    async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
-        let work = |transaction: &Transaction<'_>| catalog::release(transaction, id, holder);
-        self.write("giving a generation's lease back", work).await
+    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
+        Ok(Box::new(load::begin(self, generation, epoch).await?))
     }
 
-    async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
-        let begun = load::begin(&self.database, generation, epoch).await;
-        let load = begun.map_err(|fault| self.told(fault, "beginning to fill a generation"))?;
-        Ok(Box::new(load))
-    }
-
-    async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
-        let begun = snapshot::begin(&self.database, generation).await;
-        Ok(Box::new(begun.map_err(|fault| self.told(fault, "beginning to read all of a generation"))?))
-    }
-
-    async fn flip(&self, to: GenerationId, behind: IfBehind) -> Result<FlipOutcome, CatalogError> {
-        self.write("promoting a generation", |transaction| generations::flip(transaction, &self.manifests, to, behind))
-            .await
-    }
-
-    async fn drop_generation(&self, id: GenerationId, scope: DropScope) -> Result<(), CatalogError> {
-        let work =
-            |transaction: &Transaction<'_>| generations::remove(transaction, &self.find(transaction, id)?, scope);
-        self.write("dropping a generation", work).await
-    }
-
-    fn read_model(&self, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(&self.database), generation))
-    }
-
-    async fn checkpoints(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {
-        self.read("reading checkpoints", |transaction| catalog::checkpoints(transaction, id)).await
-    }
-
-    async fn query(&self, generation: &Generation, pointer: Pointer, query: &Query) -> Result<Answer, CatalogError> {
-        let answer = reader::answer(&self.database, generation, pointer, query).await;
-        answer.map_err(|fault| self.told(fault, "answering a query"))
-    }
-
-    async fn dead_letters(&self, id: GenerationId, after: Place, limit: u32) -> Result<Vec<DeadLetter>, CatalogError> {
-        self.read("reading dead letters", |transaction| catalog::dead_letters(transaction, id, after, limit)).await
-    }
-
-    async fn decisions(&self, log: LogId, digest: &str, settings: &str) -> Result<Vec<Place>, CatalogError> {
-        self.read("reading decisions", |transaction| catalog::decisions(transaction, log, digest, settings)).await
-    }
-
-    async fn decide(&self, decision: &Decision) -> Result<(), CatalogError> {
-        self.write("keeping a decision", |transaction| catalog::decide(transaction, decision)).await
+    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
+        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

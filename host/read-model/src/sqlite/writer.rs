@@ -7,12 +7,13 @@ use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::ports::{Commit, CommitError, DeadLetter};
 use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError, Table};
-use rusqlite::{OptionalExtension, Statement, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Statement, Transaction, params};
 
-use super::connection::{Database, Durability};
+use super::connection::Database;
 use super::dialect::{catalog as sql, tables};
 use super::error::SqliteFault;
-use super::{catalog, values};
+use super::session::Kept;
+use super::values;
 use crate::catalog::{CheckpointEntry, Word, kept};
 use crate::fault::Fault;
 use crate::target::{Generation, GenerationId};
@@ -125,13 +126,13 @@ impl TableStatements {
 #[async_trait]
 impl ReadModel for Writer {
     async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
-        let found = self.database.read(|transaction| find_checkpoint(transaction, self.id, shard)).await;
+        let found = self.database.read_with(|transaction| find_checkpoint(transaction, self.id, shard)).await;
         found.map_err(|fault: SqliteFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
     }
 
     async fn read(&self, table: u16, keys: &[KeyValues]) -> Result<Vec<Option<Row>>, ReadModelError> {
         let statements = &self.statements[usize::from(table)];
-        let rows = self.database.read(|transaction| {
+        let rows = self.database.read_with(|transaction| {
             let mut select = transaction.prepare_cached(&statements.select)?;
             keys.iter().map(|key| Ok(find_row(&mut select, &statements.kinds, key)?)).collect()
         });
@@ -142,7 +143,7 @@ impl ReadModel for Writer {
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<(), CommitError> {
-        let done = self.database.write(Durability::Normal, |transaction| self.write(transaction, &commit)).await;
+        let done = self.database.write_with(|transaction| self.write(transaction, &commit)).await;
         done.map_err(|fault| {
             let action = format!(
                 "writing generation {} from position {} to {}",
@@ -159,8 +160,8 @@ fn find_checkpoint<O>(
     shard: u32,
 ) -> Result<Option<Checkpoint>, SqliteFault<O>> {
     let mut statement = transaction.prepare_cached(sql::CHECKPOINT)?;
-    let entry = statement.query_row(params![id.0, shard], catalog::checkpoint_entry).optional()?;
-    Ok(entry.map(CheckpointEntry::read).transpose()?)
+    let row = statement.query_row(params![id.0, shard], Kept::of).optional()?;
+    row.map(|row| Ok(CheckpointEntry::from_row(&row)?.read()?)).transpose()
 }
 
 fn find_row(
@@ -192,11 +193,11 @@ fn delete_where(
 }
 
 pub(super) fn put_dead_letters(
-    transaction: &Transaction<'_>,
+    connection: &Connection,
     id: GenerationId,
     letters: &[DeadLetter],
 ) -> rusqlite::Result<()> {
-    let mut statement = transaction.prepare_cached(sql::PUT_DEAD_LETTER)?;
+    let mut statement = connection.prepare_cached(sql::PUT_DEAD_LETTER)?;
     for letter in letters {
         statement.execute(params![
             id.0,

@@ -44,7 +44,7 @@ pub(in crate::postgres) const OBJECTS: &str = "SELECT coalesce(string_agg(relnam
      AND relkind IN ('r', 'v', 'm', 'f', 'p', 'S')";
 
 /// Whether anything has this name, written as in SQL.
-pub(in crate::postgres) const OBJECT: &str = "SELECT to_regclass($1) IS NOT NULL";
+pub(in crate::postgres) const OBJECT: &str = "SELECT count(to_regclass($1))";
 
 /// Names, types and collations of the columns of a table or view.
 pub(in crate::postgres) const SHAPE: &str = "SELECT string_agg(\

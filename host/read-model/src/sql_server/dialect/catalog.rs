@@ -126,7 +126,8 @@ pub(in crate::sql_server) const OBJECTS: &str = "SELECT CAST(name AS nvarchar(12
      WHERE schema_id = SCHEMA_ID(@P1) AND type IN ('U', 'V', 'P', 'FN', 'IF', 'TF', 'SN', 'SO') ORDER BY name";
 
 /// Whether anything has this name, written as in SQL.
-pub(in crate::sql_server) const OBJECT: &str = "SELECT CASE WHEN OBJECT_ID(@P1) IS NULL THEN 0 ELSE 1 END";
+pub(in crate::sql_server) const OBJECT: &str =
+    "SELECT CAST(CASE WHEN OBJECT_ID(@P1) IS NULL THEN 0 ELSE 1 END AS bigint)";
 
 /// Who may do what with a view: role, right, `D`enied, `G`ranted or granted `W`ith the right to pass it on, column (NULL = all).
 pub(in crate::sql_server) const GRANTS: &str = "SELECT CAST(who.name AS nvarchar(128)), CAST(what.permission_name AS nvarchar(128)), \

@@ -1,5 +1,20 @@
 //! Statements of the catalog, whose tables begin with `reel_`.
 
+/// The statements that every catalog has.
+pub(in crate::sqlite) const STATEMENTS: crate::catalog::Statements = crate::catalog::collected_statements!();
+
+/// Where the catalog's tables are.
+const PLACE: &str = "whose names begin with reel_";
+
+/// There is nothing to lock: nobody else writes while a transaction does.
+const LOCK_GENERATION: &str = STATE;
+
+/// See [`LOCK_GENERATION`].
+const LOCK_PROJECTION: &str = LIVE;
+
+/// See [`LOCK_GENERATION`].
+const LOCK_CHECKPOINTS: &str = CHECKPOINTS;
+
 crate::catalog::catalog_statements!("reel_");
 
 /// Which tables of ours are there.
@@ -36,7 +51,7 @@ const ADD_ORIGINAL: &str = "ALTER TABLE reel_dead_letter ADD COLUMN original TEX
 pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
 
 /// The empty catalog of version 1; the upgrades follow. Numbers of generations are never used again, hence AUTOINCREMENT.
-pub(in crate::sqlite) const CREATE: &str = "
+pub(in crate::sqlite) const CREATE: &[&str] = &["
 CREATE TABLE reel_catalog (version INTEGER NOT NULL) STRICT;
 CREATE TABLE reel_component (digest TEXT NOT NULL PRIMARY KEY, manifest TEXT NOT NULL) STRICT;
 CREATE TABLE reel_component_chunk (
@@ -67,7 +82,7 @@ CREATE TABLE reel_decision (
 CREATE TABLE reel_view (
     name TEXT NOT NULL PRIMARY KEY, projection TEXT NOT NULL, made INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-";
+"];
 
 /// Whether the file is a database at all: its schema can be read.
 pub(in crate::sqlite) const EXAMINE: &str = "SELECT count(*) FROM sqlite_schema";

@@ -20,8 +20,17 @@ pub(super) const WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA cache_size = 
 /// Settings of the connections that read.
 pub(super) const READER: &str = "PRAGMA query_only = ON; PRAGMA cache_size = -8192;";
 
-/// Ends what was read of one moment of the data.
-pub(super) const END_READING: &str = "ROLLBACK";
+/// Begins to read one moment of the data.
+pub(super) const BEGIN_READING: &str = "BEGIN DEFERRED";
+
+/// Begins to write.
+pub(super) const BEGIN_WRITING: &str = "BEGIN IMMEDIATE";
+
+/// Ends what was written.
+pub(super) const COMMIT: &str = "COMMIT";
+
+/// Ends what was read, and lets what was written be undone.
+pub(super) const ROLL_BACK: &str = "ROLLBACK";
 
 /// From here on a commit is on the disk before it is acknowledged.
 pub(super) const FULL: &str = "PRAGMA synchronous = FULL";
