@@ -14,6 +14,7 @@ mod mongodb;
 mod pipeline;
 mod posts;
 mod process;
+mod read_databases;
 mod rebuild;
 mod reel;
 mod relay;

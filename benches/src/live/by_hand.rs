@@ -5,13 +5,15 @@ use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection};
 use std::time::Instant;
 
+use super::tds::Tds;
 use crate::error::BenchError;
+use crate::read_databases::ReadDatabases;
 use crate::rebuild::Kind;
 use crate::workload::Made;
 
 /// What a statement is bound to.
 #[derive(Debug, Clone)]
-enum Bound {
+pub(super) enum Bound {
     Text(String),
     Number(i64),
 }
@@ -21,21 +23,23 @@ enum Bound {
 enum Dialect {
     Postgres,
     MySql,
+    SqlServer,
 }
 
 /// A connection with tables of its own.
 pub(super) enum ByHand {
     Postgres(PgConnection),
     MySql(MySqlConnection),
+    SqlServer(Box<Tds>),
 }
 
 const DROP: [&str; 2] =
     ["DROP TABLE IF EXISTS reel_bench_posts_by_hand", "DROP TABLE IF EXISTS reel_bench_comments_by_hand"];
 const CREATE: [&str; 2] = [
-    "CREATE TABLE reel_bench_posts_by_hand (id varchar(36) PRIMARY KEY, author varchar(64) NOT NULL, message text NOT NULL, \
+    "CREATE TABLE reel_bench_posts_by_hand (id varchar(36) PRIMARY KEY, author varchar(64) NOT NULL, message {text} NOT NULL, \
      likes bigint NOT NULL, comments bigint NOT NULL, posted_at bigint NOT NULL)",
     "CREATE TABLE reel_bench_comments_by_hand (post varchar(36) NOT NULL, id varchar(36) NOT NULL, author varchar(64) NOT NULL, \
-     text text NOT NULL, PRIMARY KEY (post, id))",
+     text {text} NOT NULL, PRIMARY KEY (post, id))",
 ];
 /// As the posts example declares them.
 const INDEXES: [&str; 3] = [
@@ -50,9 +54,10 @@ impl Dialect {
         if self == Dialect::MySql {
             return statement.to_owned();
         }
+        let mark = if self == Dialect::SqlServer { "@P" } else { "$" };
         let mut parts = statement.split('?');
         let first = parts.next().unwrap_or_default().to_owned();
-        parts.zip(1..).fold(first, |said, (part, nth)| format!("{said}${nth}{part}"))
+        parts.zip(1..).fold(first, |said, (part, nth)| format!("{said}{mark}{nth}{part}"))
     }
 
     /// An insert that writes these columns where the key is there already.
@@ -65,6 +70,8 @@ impl Dialect {
                     set(|name| format!("{name} = excluded.{name}"))
                 )
             }
+            // No event of the workload makes what is there already.
+            Dialect::SqlServer => insert.to_owned(),
             Dialect::MySql => {
                 format!("{insert} ON DUPLICATE KEY UPDATE {}", set(|name| format!("{name} = VALUES({name})")))
             }
@@ -122,17 +129,17 @@ impl Dialect {
 
 impl ByHand {
     /// Connects to a server; nothing where the database is no server.
-    pub(super) async fn connect(
-        kind: Kind,
-        (postgres, mysql): (Option<&String>, Option<&String>),
-    ) -> Result<Option<ByHand>, BenchError> {
+    pub(super) async fn connect(kind: Kind, databases: &ReadDatabases) -> Result<Option<ByHand>, BenchError> {
         let doing = "connecting by hand";
-        Ok(match (kind, postgres, mysql) {
-            (Kind::Postgres, Some(url), _) => {
+        Ok(match (kind, databases.url(kind)) {
+            (Kind::Postgres, Some(url)) => {
                 Some(ByHand::Postgres(PgConnection::connect(url).await.map_err(BenchError::doing(doing))?))
             }
-            (Kind::MySql, _, Some(url)) => {
+            (Kind::MySql, Some(url)) => {
                 Some(ByHand::MySql(MySqlConnection::connect(url).await.map_err(BenchError::doing(doing))?))
+            }
+            (Kind::SqlServer, Some(url)) => {
+                Some(ByHand::SqlServer(Box::new(Tds::connect(url).await.map_err(BenchError::doing(doing))?)))
             }
             _ => None,
         })
@@ -140,20 +147,20 @@ impl ByHand {
 
     /// Writes all events; events a second.
     pub(super) async fn run(mut self, events: impl Iterator<Item = Made>) -> Result<f64, BenchError> {
-        let doing = "writing by hand";
         for statement in DROP.iter().chain(&CREATE).chain(&INDEXES) {
-            self.all(&[((*statement).to_owned(), Vec::new())]).await.map_err(BenchError::doing(doing))?;
+            let text = if self.dialect() == Dialect::SqlServer { "nvarchar(max)" } else { "text" };
+            self.all(&[(statement.replace("{text}", text), Vec::new())]).await?;
         }
         let began = Instant::now();
         let mut written = 0_u64;
         for event in events {
             let statements = self.dialect().statements(&event)?;
-            self.all(&statements).await.map_err(BenchError::doing(doing))?;
+            self.all(&statements).await?;
             written += 1;
         }
         let rate = written as f64 / began.elapsed().as_secs_f64();
         for statement in DROP {
-            self.all(&[(statement.to_owned(), Vec::new())]).await.map_err(BenchError::doing(doing))?;
+            self.all(&[(statement.to_owned(), Vec::new())]).await?;
         }
         Ok(rate)
     }
@@ -162,15 +169,17 @@ impl ByHand {
         match self {
             ByHand::Postgres(_) => Dialect::Postgres,
             ByHand::MySql(_) => Dialect::MySql,
+            ByHand::SqlServer(_) => Dialect::SqlServer,
         }
     }
 
     /// Runs statements in one transaction.
-    async fn all(&mut self, statements: &[(String, Vec<Bound>)]) -> Result<(), sqlx::Error> {
+    async fn all(&mut self, statements: &[(String, Vec<Bound>)]) -> Result<(), BenchError> {
+        let doing = "writing by hand";
         /// The same text for two types that have no trait in common.
         macro_rules! all_on {
             ($connection:expr) => {{
-                let mut transaction = $connection.begin().await?;
+                let mut transaction = $connection.begin().await.map_err(BenchError::doing(doing))?;
                 for (statement, bound) in statements {
                     let mut query = sqlx::query(AssertSqlSafe(statement.clone()));
                     for value in bound {
@@ -179,14 +188,15 @@ impl ByHand {
                             Bound::Number(number) => query.bind(*number),
                         };
                     }
-                    query.execute(&mut *transaction).await?;
+                    query.execute(&mut *transaction).await.map_err(BenchError::doing(doing))?;
                 }
-                transaction.commit().await
+                transaction.commit().await.map_err(BenchError::doing(doing))
             }};
         }
         match self {
             ByHand::Postgres(connection) => all_on!(connection),
             ByHand::MySql(connection) => all_on!(connection),
+            ByHand::SqlServer(connection) => connection.all(statements).await.map_err(BenchError::doing(doing)),
         }
     }
 }

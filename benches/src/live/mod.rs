@@ -2,6 +2,7 @@
 //! for each event, on the same server, in the same run.
 
 mod by_hand;
+mod tds;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use self::by_hand::ByHand;
 use crate::error::BenchError;
 use crate::pipeline::{Batches, Parts, run_to};
 use crate::posts::{Posts, Runs};
+use crate::read_databases::ReadDatabases;
 use crate::rebuild::Kind;
 use crate::rebuild::place;
 use crate::report::Report;
@@ -36,15 +38,11 @@ pub(crate) struct Live {
     /// Seed of the workload
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What they go into, repeatable [default: sqlite, and postgres and mysql where their URLs are given]
+    /// What they go into, repeatable [default: sqlite, and the servers whose URLs are given]
     #[arg(long = "target", value_enum)]
     targets: Vec<Kind>,
-    /// An empty PostgreSQL database; what is made there is dropped in the end
-    #[arg(long, env = "REEL_TEST_POSTGRES", value_name = "URL", hide_env_values = true)]
-    postgres: Option<String>,
-    /// An empty MySQL or MariaDB database; what is made there is dropped in the end
-    #[arg(long, env = "REEL_TEST_MYSQL", value_name = "URL", hide_env_values = true)]
-    mysql: Option<String>,
+    #[command(flatten)]
+    databases: ReadDatabases,
     /// The component of the posts example; built where none is given
     #[arg(long, value_name = "FILE")]
     component: Option<std::path::PathBuf>,
@@ -75,9 +73,7 @@ impl Live {
         if !self.targets.is_empty() {
             return self.targets.clone();
         }
-        let given = [(Kind::Postgres, &self.postgres), (Kind::MySql, &self.mysql)];
-        let given = given.into_iter().filter(|(_, url)| url.is_some()).map(|(kind, _)| kind);
-        std::iter::once(Kind::Sqlite).chain(given).collect()
+        self.databases.kinds()
     }
 
     fn size(&self) -> Size {
@@ -85,7 +81,7 @@ impl Live {
     }
 
     async fn measure(&self, kind: Kind, posts: &Posts) -> Result<Measured, BenchError> {
-        let by_hand = match ByHand::connect(kind, (self.postgres.as_ref(), self.mysql.as_ref())).await? {
+        let by_hand = match ByHand::connect(kind, &self.databases).await? {
             None => None,
             Some(by_hand) => Some(by_hand.run(Social::new(self.size(), self.seed).take(self.by_hand)).await?),
         };
@@ -95,7 +91,7 @@ impl Live {
     /// The host's loop from the log's beginning, into tables with their keys and indexes.
     async fn live(&self, kind: Kind, posts: &Posts) -> Result<f64, BenchError> {
         let files = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
-        let target = place::open(kind, files.path(), (self.postgres.as_ref(), self.mysql.as_ref())).await?;
+        let target = place::open(kind, files.path(), &self.databases).await?;
         let manifest = Arc::clone(posts.loaded.manifest());
         let log = LogId(Uuid::now_v7());
         let (generation, checkpoint) =

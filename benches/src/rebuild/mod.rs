@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::error::BenchError;
 use crate::posts::{Runs, component};
+use crate::read_databases::ReadDatabases;
 use crate::report::Report;
 use crate::sealed;
 use crate::store;
@@ -33,7 +34,7 @@ pub(crate) struct Rebuild {
     /// Seed of the workload
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What is rebuilt into, repeatable [default: sqlite, and postgres and mysql where their URLs are given]
+    /// What is rebuilt into, repeatable [default: sqlite, and the servers whose URLs are given]
     #[arg(long = "target", value_enum)]
     targets: Vec<Kind>,
     /// Where history is read from, repeatable
@@ -42,12 +43,8 @@ pub(crate) struct Rebuild {
     /// How the projection runs, repeatable [default: both]
     #[arg(long = "runs", value_enum)]
     runs: Vec<Runs>,
-    /// An empty PostgreSQL database; what is made there is dropped in the end
-    #[arg(long, env = "REEL_TEST_POSTGRES", value_name = "URL", hide_env_values = true)]
-    postgres: Option<String>,
-    /// An empty MySQL or MariaDB database; what is made there is dropped in the end
-    #[arg(long, env = "REEL_TEST_MYSQL", value_name = "URL", hide_env_values = true)]
-    mysql: Option<String>,
+    #[command(flatten)]
+    databases: ReadDatabases,
     #[command(flatten)]
     tuning: Tuning,
     /// Where the files go; a store that was filled there before is used again [default: a temporary directory]
@@ -96,6 +93,8 @@ pub(crate) enum Kind {
     Postgres,
     /// MySQL or MariaDB
     MySql,
+    /// SQL Server
+    SqlServer,
 }
 
 const COLUMNS: [&str; 14] = [
@@ -169,10 +168,7 @@ impl Rebuild {
         if !self.targets.is_empty() {
             return self.targets.clone();
         }
-        let mut kinds = vec![Kind::Sqlite];
-        kinds.extend(self.postgres.as_ref().map(|_| Kind::Postgres));
-        kinds.extend(self.mysql.as_ref().map(|_| Kind::MySql));
-        kinds
+        self.databases.kinds()
     }
 
     fn runs(&self) -> Vec<Runs> {
@@ -199,12 +195,7 @@ async fn in_a_process(
     if tuning.without_indexes {
         command.arg("--without-indexes");
     }
-    for (variable, url) in [("REEL_TEST_POSTGRES", &rebuild.postgres), ("REEL_TEST_MYSQL", &rebuild.mysql)] {
-        if let Some(url) = url {
-            // Not an argument: it may hold a password.
-            command.env(variable, url);
-        }
-    }
+    command.envs(rebuild.databases.environment());
     let output = command.stderr(Stdio::inherit()).output().await.map_err(BenchError::doing("starting a rebuild"))?;
     if !output.status.success() {
         return Err(BenchError::Failed(format!("the rebuild into {} ({}) failed", kind.name(), runs.name())));
@@ -218,6 +209,7 @@ impl Kind {
             Kind::Sqlite => "sqlite",
             Kind::Postgres => "postgres",
             Kind::MySql => "mysql",
+            Kind::SqlServer => "sqlserver",
         }
     }
 }

@@ -23,6 +23,7 @@ use super::{From, Kind, Tuning, place};
 use crate::error::BenchError;
 use crate::posts::{Posts, Runs};
 use crate::process::{peak_mebibytes, processor_seconds};
+use crate::read_databases::ReadDatabases;
 use crate::{sealed, store};
 
 #[derive(Debug, Args)]
@@ -37,10 +38,8 @@ pub(crate) struct One {
     store: PathBuf,
     #[arg(long)]
     component: PathBuf,
-    #[arg(long, env = "REEL_TEST_POSTGRES", hide_env_values = true)]
-    postgres: Option<String>,
-    #[arg(long, env = "REEL_TEST_MYSQL", hide_env_values = true)]
-    mysql: Option<String>,
+    #[command(flatten)]
+    databases: ReadDatabases,
     #[command(flatten)]
     tuning: Tuning,
 }
@@ -87,7 +86,7 @@ pub(crate) async fn one(one: One) -> Result<(), BenchError> {
     let read = read(&log, config(&one.tuning)).await?;
     let files = one.store.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
     let files = files.map_err(BenchError::doing("making a temporary directory"))?;
-    let target = place::open(one.target, files.path(), (one.postgres.as_ref(), one.mysql.as_ref())).await?;
+    let target = place::open(one.target, files.path(), &one.databases).await?;
     let measured = Measured { read, ..rebuild(&one, posts, log, &target).await? };
     let measured = serde_json::to_string(&measured).expect("plain data");
     writeln!(std::io::stdout(), "{measured}").map_err(BenchError::doing("writing to standard output"))

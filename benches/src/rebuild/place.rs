@@ -12,6 +12,7 @@ use reel_read_model::{Component, Count, Generation, Loaded, NewGeneration, Point
 use super::Kind;
 use crate::error::BenchError;
 use crate::posts::Posts;
+use crate::read_databases::ReadDatabases;
 
 /// The name that the projection has in a target: no one else's.
 const PROJECTION: &str = "reel-bench-posts";
@@ -19,15 +20,11 @@ const PROJECTION: &str = "reel-bench-posts";
 const ROWS: usize = 5_000;
 
 /// A read database.
-pub(crate) async fn open(
-    kind: Kind,
-    files: &Path,
-    (postgres, mysql): (Option<&String>, Option<&String>),
-) -> Result<Arc<dyn Target>, BenchError> {
-    let url = match kind {
-        Kind::Sqlite => format!("sqlite:{}", files.join("read.db").display()),
-        Kind::Postgres => given(postgres, "PostgreSQL needs --postgres URL or REEL_TEST_POSTGRES")?,
-        Kind::MySql => given(mysql, "MySQL needs --mysql URL or REEL_TEST_MYSQL")?,
+pub(crate) async fn open(kind: Kind, files: &Path, databases: &ReadDatabases) -> Result<Arc<dyn Target>, BenchError> {
+    let url = match (kind, databases.url(kind)) {
+        (Kind::Sqlite, _) => format!("sqlite:{}", files.join("read.db").display()),
+        (_, Some(url)) => url.to_owned(),
+        (kind, None) => return Err(BenchError::Failed(format!("{0} is not given: say --{0} URL", kind.name()))),
     };
     let target = reel_read_model::open("bench", &url).await.map_err(BenchError::doing("opening the read database"))?;
     let catalog = "making a generation in the read database";
@@ -38,10 +35,6 @@ pub(crate) async fn open(
         }
     }
     Ok(target)
-}
-
-fn given(url: Option<&String>, missing: &str) -> Result<String, BenchError> {
-    url.cloned().ok_or_else(|| BenchError::Failed(format!("rebuilding into {missing}")))
 }
 
 /// A new generation of the projection, and where it stands.
