@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use reel_projector::{ColumnType, Table, Value};
+use reel_projector::{Column, ColumnType, Table, Value};
 
 use crate::query::{Case, Comparison, Direction, Filter, Nulls, OrderBy, Query};
 
@@ -33,14 +33,14 @@ pub(crate) trait Dialect {
         self.argument(number)
     }
 
-    /// Whether `column` is `value`, its argument already written.
-    fn equals(&self, column: &str, value: &str, _kind: ColumnType) -> String {
-        format!("{column} = {value}")
+    /// How `column` compares with `value`, its argument already written.
+    fn compared(&self, column: &str, comparison: Comparison, (value, _kind): (&str, ColumnType)) -> String {
+        format!("{column} {} {value}", operator(comparison))
     }
 
-    /// Whether `column` is anything but `value`, and not NULL.
-    fn differs(&self, column: &str, value: &str, _kind: ColumnType) -> String {
-        format!("{column} <> {value}")
+    /// What decides the order of different values of a column that the database's order takes for the same, where it does.
+    fn tie(&self, _name: &str, _column: &Column) -> Option<String> {
+        None
     }
 
     /// A pattern's text where more characters than `%`, `_` and `\` mean something.
@@ -153,7 +153,7 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
                 let kind = self.table.columns[usize::from(*column)].kind;
                 self.arguments.push(Argument::Value(kind, value));
                 let argument = self.dialect.value(self.arguments.len(), kind);
-                self.compared(&self.column(*column), *comparison, (&argument, kind))
+                self.dialect.compared(&self.column(*column), *comparison, (&argument, kind))
             }
             Filter::In { values, .. } if values.is_empty() => D::FALSE.to_owned(),
             Filter::In { column, values } => {
@@ -167,14 +167,6 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
                 self.dialect.like(&self.column(*column), &argument, *case)
             }
             Filter::IsNull { column } => format!("{} IS NULL", self.column(*column)),
-        }
-    }
-
-    fn compared(&self, column: &str, comparison: Comparison, (argument, kind): (&str, ColumnType)) -> String {
-        match comparison {
-            Comparison::Equal => self.dialect.equals(column, argument, kind),
-            Comparison::NotEqual => self.dialect.differs(column, argument, kind),
-            comparison => format!("{column} {} {argument}", operator(comparison)),
         }
     }
 
@@ -194,9 +186,10 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
             if wanted[..place].iter().any(|before| before.column == by.column) {
                 continue;
             }
-            let nullable = self.table.columns[usize::from(by.column)].nullable;
-            let nulls = nullable.then_some(by.nulls);
-            terms.push(self.dialect.ordered(&self.column(by.column), by.direction, nulls));
+            let (name, column) = (self.column(by.column), &self.table.columns[usize::from(by.column)]);
+            let nulls = column.nullable.then_some(by.nulls);
+            terms.push(self.dialect.ordered(&name, by.direction, nulls));
+            terms.extend(self.dialect.tie(&name, column).map(|tie| self.dialect.ordered(&tie, by.direction, None)));
         }
         let rest = self.table.key.iter().filter(|key| wanted.iter().all(|by| by.column != **key));
         terms.extend(rest.map(|key| self.column(*key)));
@@ -204,7 +197,8 @@ impl<'q, D: Dialect> Writer<'_, 'q, D> {
     }
 }
 
-fn operator(comparison: Comparison) -> &'static str {
+/// As every database writes it.
+pub(crate) fn operator(comparison: Comparison) -> &'static str {
     match comparison {
         Comparison::Equal => "=",
         Comparison::NotEqual => "<>",

@@ -6,11 +6,11 @@ pub(super) mod catalog;
 mod snapshots;
 pub(super) mod tables;
 
-use reel_projector::ColumnType;
+use reel_projector::{Column, ColumnType};
 
 use super::server::Snapshots;
-use crate::query::{Case, Direction, Nulls};
-use crate::sql::{Argument, Dialect, Values};
+use crate::query::{Case, Comparison, Direction, Nulls};
+use crate::sql::{Argument, Dialect, Values, operator};
 
 /// The collation that compares text by its code units.
 pub(super) const COLLATION: &str = "Latin1_General_100_BIN2";
@@ -106,23 +106,27 @@ impl Dialect for SqlServer {
         typed(&self.argument(number), kind)
     }
 
-    fn equals(&self, column: &str, value: &str, kind: ColumnType) -> String {
-        match kind {
-            // `=` takes 'a' and 'a ' for the same, and 0x01 and 0x0100.
-            ColumnType::Text { .. } | ColumnType::Json | ColumnType::Bytes { .. } => {
-                format!("({column} = {value} AND DATALENGTH({column}) = DATALENGTH({value}))")
-            }
-            _ => format!("{column} = {value}"),
+    fn compared(&self, column: &str, comparison: Comparison, (value, kind): (&str, ColumnType)) -> String {
+        if !is_padded(kind) {
+            return format!("{column} {} {value}", operator(comparison));
+        }
+        let by_length = |how: &str| format!("DATALENGTH({column}) {how} DATALENGTH({value})");
+        let ranged = |or_same: &str, strictly: &str, how: &str| {
+            format!("({column} {or_same} {value} AND ({column} {strictly} {value} OR {}))", by_length(how))
+        };
+        match comparison {
+            Comparison::Equal => format!("({column} = {value} AND {})", by_length("=")),
+            Comparison::NotEqual => format!("NOT ({column} = {value} AND {})", by_length("=")),
+            Comparison::Less => ranged("<=", "<", "<"),
+            Comparison::LessOrEqual => ranged("<=", "<", "<="),
+            Comparison::Greater => ranged(">=", ">", ">"),
+            Comparison::GreaterOrEqual => ranged(">=", ">", ">="),
         }
     }
 
-    fn differs(&self, column: &str, value: &str, kind: ColumnType) -> String {
-        match kind {
-            ColumnType::Text { .. } | ColumnType::Json | ColumnType::Bytes { .. } => {
-                format!("NOT {}", self.equals(column, value, kind))
-            }
-            _ => format!("{column} <> {value}"),
-        }
+    fn tie(&self, name: &str, column: &Column) -> Option<String> {
+        // Where there may be an index for the order, it is used: text in one ends in no space.
+        (is_padded(column.kind) && !column.indexed).then(|| format!("DATALENGTH({name})"))
     }
 
     fn pattern(&self, pattern: String) -> String {
@@ -146,7 +150,8 @@ impl Dialect for SqlServer {
             .iter()
             .map(|value| {
                 arguments.push(Argument::Value(values.kind, value));
-                self.equals(column, &self.value(arguments.len(), values.kind), values.kind)
+                let value = self.value(arguments.len(), values.kind);
+                self.compared(column, Comparison::Equal, (&value, values.kind))
             })
             .collect();
         format!("({})", terms.join(" OR "))
@@ -166,6 +171,11 @@ impl Dialect for SqlServer {
     fn page(&self, limit: &str, offset: &str) -> String {
         format!(" OFFSET {offset} ROWS FETCH NEXT {limit} ROWS ONLY")
     }
+}
+
+/// Whether the server takes values of different lengths for the same: 'a' and 'a ', 0x01 and 0x0100.
+fn is_padded(kind: ColumnType) -> bool {
+    matches!(kind, ColumnType::Text { .. } | ColumnType::Json | ColumnType::Bytes { .. })
 }
 
 /// A pattern as this server takes it: what is taken literally stands in brackets, and so does `[`, which begins a set of characters.
