@@ -134,10 +134,26 @@ impl Run {
             self.shard.progress.waiting(&crate::failure::chain(error));
             self.wait.pause().await;
         }
-        for piece in self.policy.instead(work, fault)?.into_iter().rev() {
+        let pieces = match self.policy.instead(work, fault) {
+            Ok(pieces) => pieces,
+            Err(stopped) => return Err(self.stopped(stopped).await),
+        };
+        for piece in pieces.into_iter().rev() {
             self.queue.push_front(piece);
         }
         Ok(())
+    }
+
+    /// Why the loop stops. Rows are read without a fence: what another host that took the shard over wrote since may look like a fault
+    /// of an event, or of the component, and must stop nobody but this host.
+    async fn stopped(&mut self, stopped: RunError) -> RunError {
+        match self.shard.confirm().await {
+            Ok(()) => stopped,
+            Err(Fault::Superseded(by)) => RunError::Superseded(by),
+            // Who cannot ask begins again from the checkpoint; a fault that is one comes again.
+            Err(Fault::Passing(error)) => RunError::Superseded(crate::failure::chain(&error)),
+            Err(_) => stopped,
+        }
     }
 
     async fn source_failed(&mut self, error: SourceError) -> Result<(), RunError> {

@@ -107,6 +107,17 @@ impl Shard {
         Ok(self.rows().settle().await?)
     }
 
+    /// Makes sure that nobody took the shard over: its checkpoint is where this host left it. No commit may be under way.
+    pub(crate) async fn confirm(&mut self) -> Result<(), Fault> {
+        let (shard, expected) = (self.number, self.checkpoint.point.position);
+        let read_model = Arc::clone(&self.rows().read_model);
+        let found = read_model.checkpoint(shard).await?;
+        if found == Some(self.checkpoint) {
+            return Ok(());
+        }
+        Err(CommitError::Superseded { shard, expected, found }.into())
+    }
+
     /// The last commit did not happen: the shard stands where it stood before.
     pub(crate) fn step_back(&mut self) {
         self.checkpoint.point = self.before;

@@ -13,9 +13,12 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::*;
+use crate::change::{KeyValues, Row};
 use crate::fixture::{Act, Scripted, act, events, manifest, one_by_one, policy};
 use crate::memory::{MemoryReadModel, MemoryState};
-use crate::ports::{Checkpoint, DeadLetterReason, FailurePolicy};
+use crate::ports::{
+    Checkpoint, Commit, CommitError, DeadLetterReason, FailurePolicy, Plugin, ReadModel, ReadModelError,
+};
 use crate::progress::Progress;
 use crate::work::end_of;
 
@@ -205,31 +208,65 @@ impl crate::ports::Plugin for Counting {
     }
 }
 
+/// A read model of a shard that another host has taken over.
+struct TakenOver(MemoryReadModel);
+
+#[async_trait]
+impl ReadModel for TakenOver {
+    async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
+        let found = self.0.checkpoint(shard).await?;
+        Ok(found.map(|checkpoint| Checkpoint { epoch: checkpoint.epoch + 1, ..checkpoint }))
+    }
+
+    async fn read(&self, table: u16, keys: &[KeyValues]) -> Result<Vec<Option<Row>>, ReadModelError> {
+        self.0.read(table, keys).await
+    }
+
+    async fn commit(&self, commit: Commit<'_>) -> Result<(), CommitError> {
+        self.0.commit(commit).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn what_looks_like_a_fault_to_a_host_that_lost_its_shard_stops_nobody_else() {
+    let plugins: [Box<dyn Plugin>; 2] =
+        [Box::new(Counting(0)), Box::new(Scripted(Arc::new(vec![vec![Act::Trap], vec![], vec![], vec![]])))];
+    for plugin in plugins {
+        let read_model = Arc::new(TakenOver(MemoryReadModel::new(manifest(), START)));
+        let end = run_on(read_model, plugin, FailurePolicy::Halt).await;
+        assert!(matches!(end, Err(RunError::Superseded(_))), "{end:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_component_that_depends_on_batches_is_stopped() {
     let read_model = Arc::new(MemoryReadModel::new(manifest(), START));
+    let end = run_on(read_model.clone(), Box::new(Counting(0)), FailurePolicy::Skip).await;
+    let Err(RunError::Fatal(failure)) = end else { panic!("{end:?}") };
+    assert_eq!(failure.code, "depends-on-batches");
+    assert!(failure.message.contains("table things has (2, 0, 2"), "{}", failure.message);
+    assert_eq!(read_model.state().checkpoint, START);
+}
+
+/// Runs a plugin over four events in one batch.
+async fn run_on(
+    read_model: Arc<dyn ReadModel>,
+    plugin: Box<dyn Plugin>,
+    on_failure: FailurePolicy,
+) -> Result<(), RunError> {
     let (done, stop) = watch::channel(false);
     let (_requests, requests) = mpsc::channel(1);
     let source = Pieces { batch: events(4), cuts: VecDeque::new(), at: 0, done };
     let parts = ShardParts {
         manifest: manifest(),
-        plugin: Box::new(Counting(0)),
-        read_model: read_model.clone(),
+        plugin,
+        read_model,
         number: 0,
         shards: 1,
         checkpoint: START,
         cache_bytes: 2_000,
         progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
     };
-    let settings = RunSettings {
-        on_failure: FailurePolicy::Skip,
-        let_go: HashSet::new(),
-        parked: HashSet::new(),
-        most_events: 1000,
-    };
-    let end = run(parts, Box::new(source), settings, &mut Orders { stop, requests }).await;
-    let Err(RunError::Fatal(failure)) = end else { panic!("{end:?}") };
-    assert_eq!(failure.code, "depends-on-batches");
-    assert!(failure.message.contains("table things has (2, 0, 2"), "{}", failure.message);
-    assert_eq!(read_model.state().checkpoint, START);
+    let settings = RunSettings { on_failure, let_go: HashSet::new(), parked: HashSet::new(), most_events: 1000 };
+    run(parts, Box::new(source), settings, &mut Orders { stop, requests }).await
 }
