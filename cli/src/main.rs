@@ -26,7 +26,7 @@ use crate::client::Client;
 use crate::error::CliError;
 use crate::processes::Process;
 
-/// Rows, keys and batches are many small allocations on many threads: the system's allocator takes a sixth of a build for them.
+/// Rows, keys and batches are many small allocations on many threads: the system's allocator took a seventh of a build's time.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
