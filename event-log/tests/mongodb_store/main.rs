@@ -10,7 +10,6 @@ mod proxy;
 mod store_conformance;
 #[path = "../store_conformance/many.rs"]
 mod store_conformance_of_many;
-mod throughput;
 
 use place::{FerretDb, MongoDb, OnServer};
 
