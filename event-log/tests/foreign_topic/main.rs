@@ -62,7 +62,7 @@ async fn messages_of_each_sort_in_their_order() {
 #[tokio::test]
 async fn however_a_producer_compresses() {
     let Some(bed) = Bed::new(1, JSON).await else { return };
-    let codecs = ["none", "gzip", "snappy", "lz4"];
+    let codecs = ["none", "gzip", "snappy", "lz4", "zstd"];
     for (number, codec) in codecs.into_iter().enumerate() {
         let producer = bed.producer(&[("compression.type", codec), ("linger.ms", "50")]);
         // Alike, and many in one batch: what does not become smaller is not compressed.
