@@ -107,7 +107,7 @@ impl<A: Adapter> Job<A> {
         Ok(A::end(reading).await?)
     }
 
-    /// Sees to it that the table stays, checks the pointer, and counts.
+    /// Checks the pointer, sees to it that the table stays, and counts.
     async fn begin(&self, session: &mut A::Session) -> Head<A> {
         match self.count(session).await {
             // It was dropped after our moment began: tables go at once, rows of the catalog do not.
@@ -117,8 +117,9 @@ impl<A: Adapter> Job<A> {
     }
 
     async fn count(&self, session: &mut A::Session) -> Head<A> {
-        session.hold_for_query(self.generation.id, self.table()).await?;
+        session.lock_for_query(self.generation.id).await?;
         catalog::check_pointer(session, &self.generation, self.pointer).await?;
+        session.hold_for_query(self.generation.id, self.table()).await?;
         if self.query.count == Count::None {
             return Ok(None);
         }

@@ -16,7 +16,12 @@ pub(crate) trait QuerySession: CatalogSession {
     /// Sees to it that a table stays until the transaction ends.
     fn hold(&mut self, id: GenerationId, table: &Table) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
-    /// The same for the one query of a transaction.
+    /// Takes the lock of who reads a generation, in a database where that is how tables stay. It comes before anything is read.
+    fn lock_for_query(&mut self, _id: GenerationId) -> impl Future<Output = Result<(), Self::Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
+    /// The same as [`QuerySession::hold`] for the one query of a transaction, once the pointer was seen.
     fn hold_for_query(
         &mut self,
         id: GenerationId,

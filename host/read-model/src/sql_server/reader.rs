@@ -19,7 +19,16 @@ impl QuerySession for Session {
 
     /// Whoever drops a generation needs the lock that its readers share.
     async fn hold(&mut self, id: GenerationId, _table: &Table) -> Result<(), SqlServerError> {
+        self.lock_for_query(id).await
+    }
+
+    async fn lock_for_query(&mut self, id: GenerationId) -> Result<(), SqlServerError> {
         query(sql::SHARE_LOCK).bind(tables::generation_lock(id)).execute(self).await.map(drop)
+    }
+
+    /// The lock does it, which is held by then.
+    async fn hold_for_query(&mut self, _id: GenerationId, _table: &Table) -> Result<(), SqlServerError> {
+        Ok(())
     }
 
     async fn count(&mut self, statement: Statement<'_>) -> Result<i64, SqlServerError> {
