@@ -3,7 +3,10 @@
 mod answer;
 mod request;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -36,8 +39,8 @@ use crate::{
     wait::{Wait, Waited},
 };
 
-/// How often a read looks the live generation up anew before it gives up.
-const MOST_LOOKUPS: usize = 8;
+/// For how long a read that came upon a flip looks the live generation up anew before it gives up.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a read waits before it makes sure that what it waits for is still the live generation.
 const WAIT_SLICE: Duration = Duration::from_millis(250);
 
@@ -118,18 +121,20 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Finds the generation, waits for it, asks it; begins again where another one went live meanwhile.
     async fn read(&self) -> Result<(Frame, Answer), ReadError> {
-        let mut lookups = 0;
-        while lookups < MOST_LOOKUPS {
+        let mut moved: Option<Instant> = None;
+        loop {
             let (generation, resolved) = self.find_and_plan().await?;
             let Some(position) = self.wait(&generation).await? else {
                 self.catalog.forget(&self.reference, generation.id);
                 continue;
             };
-            lookups += 1;
             match self.catalog.target.query(&generation, self.reference.pointer(), &resolved.query).await {
                 Ok(answer) => return Ok((self.frame(&generation, resolved, position), answer)),
                 Err(CatalogError::Moved | CatalogError::NotFound(_)) => {
                     self.catalog.forget(&self.reference, generation.id);
+                    if moved.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
+                        return Err(CatalogError::Moved.into());
+                    }
                 }
                 Err(error) => {
                     self.catalog.forget(&self.reference, generation.id);
@@ -137,7 +142,6 @@ impl Reader<'_> {
                 }
             }
         }
-        Err(CatalogError::Moved.into())
     }
 
     /// The generation, and the query against its manifest. What is not known in one that was kept may be in one that went live
