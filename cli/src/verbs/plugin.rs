@@ -58,9 +58,16 @@ pub(crate) async fn build(dir: &Path) -> Result<PathBuf, CliError> {
     let component = componentize(&bytes)
         .map_err(|error| CliError::caused(format!("{} makes no component", core.display()), error))?;
     let path = core.with_extension("component.wasm");
-    std::fs::write(&path, component)
-        .map_err(|error| CliError::caused(format!("{} cannot be written", path.display()), error))?;
+    put(&path, &component).map_err(|error| CliError::caused(format!("{} cannot be written", path.display()), error))?;
     Ok(path)
+}
+
+/// Puts the component in its place at once: whoever reads the file meanwhile (another build of the same plugin, a deploy) finds the one
+/// before or this one, never half of it.
+fn put(path: &Path, component: &[u8]) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("{}.draft", std::process::id()));
+    std::fs::write(&draft, component)?;
+    std::fs::rename(&draft, path)
 }
 
 /// Installs the compilation target where rustup is there and it is not.
@@ -150,5 +157,26 @@ fn inspect(client: &Client, file: &Path) -> Result<(), CliError> {
     match client.output {
         Output::Json => print::json(&answer),
         Output::Text => print::line(&serde_json::to_string_pretty(&answer).expect("answers are plain data")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn who_reads_a_component_while_it_is_built_anew_reads_the_one_before_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("posts.component.wasm");
+        put(&path, b"the first").unwrap();
+        let mut reader = std::fs::File::open(&path).unwrap();
+        put(&path, b"another").unwrap();
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"the first");
+        assert_eq!(std::fs::read(&path).unwrap(), b"another");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no draft stays behind");
     }
 }
