@@ -36,18 +36,18 @@ impl Apart {
         Some(Apart { _database: Some(database), ..Apart::on((&mongodb, &kafka, &target), partitions) })
     }
 
-    /// New places on these servers: MongoDB's URL, Kafka's brokers, the URL of an empty PostgreSQL database.
+    /// New places on these servers: MongoDB's URL, Kafka's brokers, the URL of an empty read database.
     ///
     /// # Panics
     /// Where there is no room for files.
     #[must_use]
-    pub fn on((mongodb, kafka, postgres): (&str, &str, &str), partitions: u32) -> Apart {
+    pub fn on((mongodb, kafka, target): (&str, &str, &str), partitions: u32) -> Apart {
         let name = format!("apart-{}", Uuid::new_v4().simple());
         Apart {
             // The servers that tests can have are no replica sets.
             store: format!("{}/{name}?reel-standalone=true", mongodb.trim_end_matches('/')),
             topic: format!("kafka://{kafka}/{name}"),
-            target: postgres.to_owned(),
+            target: target.to_owned(),
             partitions,
             data: tempfile::tempdir().expect("a folder can be made"),
             _database: None,

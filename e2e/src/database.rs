@@ -115,6 +115,29 @@ impl SqlServer {
         let settings = database.split_once('?').map(|(_, settings)| format!("?{settings}")).unwrap_or_default();
         format!("{front}/{}{settings}", self.name)
     }
+
+    /// Host and port of the server.
+    ///
+    /// # Panics
+    /// Where `REEL_TEST_SQLSERVER` is no URL.
+    #[must_use]
+    pub fn address(&self) -> String {
+        let url = url::Url::parse(&self.server).expect("REEL_TEST_SQLSERVER is a URL");
+        format!("{}:{}", url.host_str().expect("a URL with a host"), url.port().unwrap_or(1433))
+    }
+
+    /// Where it is for somebody who goes through `address` instead.
+    ///
+    /// # Panics
+    /// Where `REEL_TEST_SQLSERVER` is no URL.
+    #[must_use]
+    pub fn url_through(&self, address: &str) -> String {
+        let mut url = url::Url::parse(&self.url()).expect("REEL_TEST_SQLSERVER is a URL");
+        let (host, port) = address.rsplit_once(':').expect("host and port");
+        url.set_host(Some(host)).expect("a URL with a host may have another");
+        url.set_port(port.parse().ok()).expect("a URL with a host may have a port");
+        url.into()
+    }
 }
 
 impl Drop for SqlServer {

@@ -46,7 +46,7 @@ impl Field {
         let place = match fault {
             Fault::Hit(Victim::Broker, _) => return self.server(Server::Broker),
             Fault::Hit(Victim::MongoDb, _) => return self.server(Server::MongoDb),
-            Fault::Hit(Victim::Postgres, _) => return self.server(Server::Postgres),
+            Fault::Hit(Victim::ReadDatabase, _) => return self.server(self.servers.read_database()),
             Fault::TopicDeleted => return self.processes.topic.delete().await.then_some(Hold::Topic),
             Fault::TopicDoubled => return self.processes.topic.double().await.then_some(Hold::Topic),
             Fault::Hit(Victim::Host(nth), _) => Place::Host(nth),
@@ -107,9 +107,9 @@ impl Field {
                 self.servers.start_again(server).await;
             }
             How::Stopped => {
-                self.servers.signal(server, "STOP").await;
+                self.servers.halt(server).await;
                 sleep(STILL).await;
-                self.servers.signal(server, "CONT").await;
+                self.servers.resume(server).await;
             }
             How::Restarted => {
                 self.servers.stop(server).await;

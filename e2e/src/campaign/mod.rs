@@ -1,21 +1,26 @@
 //! The fault campaign: all processes on servers of their own, commands from many writers, and whatever can die dies, by a seed. Afterwards
 //! everything that was acknowledged must be in the log exactly once, and every row as an independent fold of the log makes it; and nobody
-//! did anything by hand.
+//! did anything by hand. Or nothing dies: then generations are replayed and gone back to under readers, and nobody may be refused anything.
 //!
 //! | part | is |
 //! |---|---|
 //! | `plan` | which fault comes next (pure) |
 //! | `faults` | carries a fault out, and mends it |
-//! | `servers`, `processes`, `topic` | what faults happen to |
+//! | `journey` | what is done instead where nothing is to fail |
+//! | `servers` (with `target`), `processes`, `topic` | what faults happen to |
 //! | `writers` | who gives commands, and remembers what was answered |
+//! | `readers` | who reads while nothing fails, and believes nothing |
 //! | `judge` | holds log and rows against what was answered |
 
 mod chronicle;
 mod faults;
+mod journey;
 mod judge;
 mod plan;
 mod processes;
+mod readers;
 mod servers;
+mod target;
 mod topic;
 mod writers;
 
@@ -30,7 +35,9 @@ use self::chronicle::Chronicle;
 use self::faults::Field;
 use self::plan::Planner;
 use self::processes::Processes;
+use self::readers::Readers;
 use self::servers::Servers;
+pub use self::target::Target;
 use self::writers::Writers;
 use crate::dice::Dice;
 
@@ -39,12 +46,23 @@ use crate::dice::Dice;
 pub struct Campaign {
     /// Decides which faults come when, and what is written.
     pub seed: u64,
-    /// It ends after so many faults,
-    pub faults: u32,
-    /// or after so long, whichever comes first.
+    /// Where the rows are.
+    pub target: Target,
+    /// What happens to all of it,
+    pub course: Course,
+    /// and for how long at most.
     pub most: Duration,
     /// What becomes of everything where something does not hold.
     pub failed: Failed,
+}
+
+/// What happens in a campaign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Course {
+    /// Faults, until there were so many.
+    Faults(u32),
+    /// None: replays and rollbacks, under sixteen readers.
+    Journey,
 }
 
 /// What becomes of processes and servers when a campaign has failed.
@@ -59,8 +77,8 @@ pub enum Failed {
 /// What a campaign came to.
 #[derive(Debug)]
 pub struct Summary {
-    /// Faults that happened.
-    pub faults: u32,
+    /// What happened on its course.
+    pub happened: Happened,
     /// Commands that were acknowledged.
     pub acknowledged: usize,
     /// Events in the log.
@@ -69,11 +87,34 @@ pub struct Summary {
     pub quiet_after: Duration,
 }
 
+/// What happened on the course of a campaign.
+#[derive(Debug, Clone, Copy)]
+pub enum Happened {
+    /// So many faults.
+    Faults(u32),
+    /// So often another generation went live, and so many reads were answered.
+    Journey {
+        /// How often another generation went live.
+        flips: u32,
+        /// How many reads were answered.
+        reads: u64,
+    },
+}
+
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Happened::Faults(faults) => write!(f, "{faults} faults"),
+            Happened::Journey { flips, reads } => write!(f, "{flips} flips, {reads} reads"),
+        }
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Summary { faults, acknowledged, events, quiet_after } = self;
+        let Summary { happened, acknowledged, events, quiet_after } = self;
         let quiet = quiet_after.as_secs_f64();
-        write!(f, "{faults} faults, {acknowledged} commands acknowledged, {events} events, quiet after {quiet:.1} s")
+        write!(f, "{happened}, {acknowledged} commands acknowledged, {events} events, quiet after {quiet:.1} s")
     }
 }
 
@@ -98,7 +139,7 @@ impl Campaign {
 
     async fn go(self, chronicle: Arc<Chronicle>) -> Result<Summary, String> {
         let mut dice = Dice::of(self.seed);
-        let servers = Arc::new(Servers::start(&mut dice).await);
+        let servers = Arc::new(Servers::start(self.target, &mut dice).await);
         let processes = Arc::new(Processes::start(&servers, &chronicle, &mut dice).await);
         let writers = Writers::start(&processes, &mut dice);
         let field = Field {
@@ -106,9 +147,12 @@ impl Campaign {
             processes: Arc::clone(&processes),
             chronicle: Arc::clone(&chronicle),
         };
-        let outcome = self.rage(field, &writers, &mut dice).await;
+        let outcome = match self.course {
+            Course::Faults(most) => self.rage(most, field, &writers, &mut dice).await.map(Happened::Faults),
+            Course::Journey => self.journey(&processes, &writers, (&chronicle, &mut dice)).await,
+        };
         let outcome = match outcome {
-            Ok(faults) => self.judge(faults, &processes, (writers, &chronicle)).await,
+            Ok(happened) => self.judge(happened, &processes, (writers, &chronicle)).await,
             Err(why) => Err(why),
         };
         if let Err(why) = &outcome {
@@ -124,12 +168,12 @@ impl Campaign {
     }
 
     /// Lets faults happen until there were enough, and mends all of them; how many there were.
-    async fn rage(self, field: Field, writers: &Writers, dice: &mut Dice) -> Result<u32, String> {
+    async fn rage(self, most: u32, field: Field, writers: &Writers, dice: &mut Dice) -> Result<u32, String> {
         let (mut planner, began) = (Planner::default(), Instant::now());
         let field = Arc::new(field);
         let mut happening = JoinSet::new();
         let mut faults = 0;
-        while faults < self.faults && began.elapsed() < self.most {
+        while faults < most && began.elapsed() < self.most {
             tokio::time::sleep(Duration::from_millis(500 + dice.below(5_500))).await;
             let fault = planner.next(dice);
             let (field, mut own) = (Arc::clone(&field), Dice::of(dice.below(u64::MAX)));
@@ -150,9 +194,25 @@ impl Campaign {
         Ok(faults)
     }
 
+    /// Replays and goes back until the time is over; nobody may be refused anything meanwhile.
+    async fn journey(
+        self,
+        processes: &Arc<Processes>,
+        writers: &Writers,
+        (chronicle, dice): (&Chronicle, &mut Dice),
+    ) -> Result<Happened, String> {
+        let readers = Readers::start(processes, dice);
+        let went = journey::goes_on(processes, (writers, &readers), self.most, (chronicle, dice)).await;
+        // What a reader saw says more than that it has given up.
+        let reads = readers.stop().await?;
+        let flips = went?;
+        judge::judge_logs(processes)?;
+        Ok(Happened::Journey { flips, reads })
+    }
+
     async fn judge(
         self,
-        faults: u32,
+        happened: Happened,
         processes: &Processes,
         (writers, chronicle): (Writers, &Chronicle),
     ) -> Result<Summary, String> {
@@ -164,7 +224,7 @@ impl Campaign {
         chronicle.say(&format!("quiet at position {events}, {} commands acknowledged", ledger.acknowledged()));
         judge::judge(processes, &ledger, events).await?;
         chronicle.say("everything holds");
-        Ok(Summary { faults, acknowledged: ledger.acknowledged(), events, quiet_after })
+        Ok(Summary { happened, acknowledged: ledger.acknowledged(), events, quiet_after })
     }
 }
 

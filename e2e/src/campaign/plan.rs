@@ -31,7 +31,7 @@ pub(super) enum Victim {
     Leader,
     Broker,
     MongoDb,
-    Postgres,
+    ReadDatabase,
 }
 
 /// By what.
@@ -61,7 +61,7 @@ impl Planner {
             32..46 => Victim::Leader,
             46..57 => Victim::Broker,
             57..68 => Victim::MongoDb,
-            68..79 => Victim::Postgres,
+            68..79 => Victim::ReadDatabase,
             79..86 => return Fault::HostJoins,
             86..91 => return Fault::HostLeaves,
             91..95 => {
@@ -99,7 +99,7 @@ impl fmt::Display for Victim {
             Victim::Leader => f.write_str("the relay's leader"),
             Victim::Broker => f.write_str("the broker"),
             Victim::MongoDb => f.write_str("MongoDB's server"),
-            Victim::Postgres => f.write_str("PostgreSQL"),
+            Victim::ReadDatabase => f.write_str("the read database"),
         }
     }
 }
@@ -136,7 +136,7 @@ mod tests {
             Victim::Leader,
             Victim::Broker,
             Victim::MongoDb,
-            Victim::Postgres,
+            Victim::ReadDatabase,
         ] {
             for how in [How::Killed, How::Stopped, How::Restarted] {
                 assert!(faults.contains(&Fault::Hit(victim, how)), "{victim} {how}");

@@ -81,6 +81,17 @@ impl Slot {
         if status.success() { Ok(()) } else { Err(format!("{} ended with {status} when it was asked to", self.name)) }
     }
 
+    /// All that was said here, as far as nobody holds it just now.
+    pub(super) fn log(&self) -> String {
+        let mut text = self.logs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(held) = self.hold()
+            && let Some(reel) = held.as_ref()
+        {
+            text.push_str(&reel.log());
+        }
+        text
+    }
+
     fn keep(&self, reel: &Reel) {
         let mut logs = self.logs.lock().unwrap_or_else(PoisonError::into_inner);
         logs.push_str(&reel.log());
@@ -92,8 +103,7 @@ impl Processes {
     /// Starts all of them, and deploys posts, in both shapes, and todos.
     pub(super) async fn start(servers: &Servers, chronicle: &Chronicle, dice: &mut Dice) -> Processes {
         let mongodb = format!("mongodb://{}", servers.address(Server::MongoDb));
-        let postgres = format!("postgres://reel@{}/postgres", servers.address(Server::Postgres));
-        let apart = Apart::on((&mongodb, &servers.address(Server::Broker), &postgres), PARTITIONS);
+        let apart = Apart::on((&mongodb, &servers.address(Server::Broker), &servers.target()), PARTITIONS);
         let mut two = |process| [Slot::new(process, 1, dice), Slot::new(process, 2, dice)];
         let (commands, hosts, reads) = (two("command-service"), two("host"), two("read-api"));
         let topic = Topic::at(&apart.topic);
@@ -162,13 +172,7 @@ impl Processes {
         let folder = tempfile::Builder::new().prefix("reel-campaign-logs-").tempdir().expect("a folder can be made");
         let folder = folder.keep();
         for slot in self.all() {
-            let mut text = slot.logs.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if let Some(held) = slot.hold()
-                && let Some(reel) = held.as_ref()
-            {
-                text.push_str(&reel.log());
-            }
-            std::fs::write(folder.join(&slot.name).with_extension("log"), text).expect("there is room for logs");
+            std::fs::write(folder.join(&slot.name).with_extension("log"), slot.log()).expect("there is room for logs");
         }
         folder
     }
