@@ -7,6 +7,7 @@ use super::processes::Processes;
 use super::readers::Readers;
 use super::writers::Writers;
 use crate::components::example;
+use crate::deadline::PATIENCE;
 use crate::dice::Dice;
 use crate::reel::{finish, reel};
 
@@ -37,9 +38,19 @@ pub(super) async fn goes_on(
     Ok(flips)
 }
 
-/// Asks one of the hosts.
+/// Asks one of the hosts; again, where it says that this would help.
 async fn asks(processes: &Processes, verb: &[&str], dice: &mut Dice) -> Result<(), String> {
     let host = &processes.hosts[dice.below(2) as usize];
-    let ran = finish(reel().args(verb).env("REEL_URL", &host.url), b"").await;
-    if ran.code == 0 { Ok(()) } else { Err(format!("reel {}: {}", verb.join(" "), ran.stderr)) }
+    let began = Instant::now();
+    loop {
+        let ran = finish(reel().args(verb).env("REEL_URL", &host.url), b"").await;
+        if ran.code == 0 {
+            return Ok(());
+        }
+        // A previous generation may be some events behind the live one on a machine that does much else.
+        if !ran.stderr.contains("try again when it has caught up") || began.elapsed() > PATIENCE {
+            return Err(format!("reel {}: {}", verb.join(" "), ran.stderr));
+        }
+        tokio::time::sleep(Duration::from_millis(dice.below(PAUSE.0))).await;
+    }
 }

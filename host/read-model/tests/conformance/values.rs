@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use reel_projector::{Row, TableWrites, Value};
+use reel_read_model::Filter;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -107,8 +108,31 @@ pub(crate) async fn every_edge_round_trips(place: Arc<Place>) {
             let value = row[usize::from(column)].clone();
             let comparison = reel_read_model::Comparison::Equal;
             let mut query = all(&generation, 0);
-            query.filter = Some(reel_read_model::Filter::Compare { column, comparison, value });
+            query.filter = Some(Filter::Compare { column, comparison, value });
             assert_eq!(ask(target, &generation, &query).await, std::slice::from_ref(row), "column {column}");
+        }
+    }
+}
+
+/// Longer than some servers let a statement have arguments.
+const LONG: usize = 3_000;
+
+pub(crate) async fn long_lists_find_every_edge(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &values()).await;
+    let rows = rows();
+    upsert(target, &generation, 0, rows.clone()).await;
+    for column in 1..16_u16 {
+        let has: Vec<&Row> = rows.iter().filter(|row| row[usize::from(column)] != Value::Null).collect();
+        let (listed, others) = has.split_at(has.len() / 2);
+        let list = || listed.iter().map(|row| row[usize::from(column)].clone());
+        let found = Filter::In { column, values: list().cycle().take(LONG).collect() };
+        let left = Filter::Not(Box::new(found.clone()));
+        for (filter, expected) in [(found, listed), (left, others)] {
+            let mut query = all(&generation, 0);
+            query.filter = Some(filter);
+            let rows = ask(target, &generation, &query).await;
+            assert!(rows.iter().eq(expected.iter().copied()), "column {column}: {rows:?}, and not {expected:?}");
         }
     }
 }

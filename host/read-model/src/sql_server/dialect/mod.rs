@@ -2,11 +2,12 @@
 //! over them in `tables`. SQL text exists nowhere else for this database.
 
 pub(super) mod catalog;
+mod lists;
 #[cfg(test)]
 mod snapshots;
 pub(super) mod tables;
 
-use reel_projector::{Column, ColumnType};
+use reel_projector::{Column, ColumnType, Value};
 
 use super::server::Snapshots;
 use crate::query::{Case, Comparison, Direction, Nulls};
@@ -17,6 +18,9 @@ pub(super) const COLLATION: &str = "Latin1_General_100_BIN2";
 
 /// The most arguments of one statement, with some to spare for what the driver adds.
 pub(super) const ARGUMENTS: usize = 2_000;
+
+/// A list of values that would bring a query beyond so many arguments comes as one.
+const LISTED: usize = 1_000;
 
 /// Settings of every connection: an error undoes its whole transaction; names, texts and NULLs mean what they mean in the standard.
 pub(super) const CONNECTION: &str = "SET XACT_ABORT, QUOTED_IDENTIFIER, ANSI_NULLS, ANSI_PADDING, ANSI_WARNINGS, ARITHABORT, \
@@ -145,16 +149,10 @@ impl Dialect for SqlServer {
     }
 
     fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
-        let terms: Vec<String> = values
-            .values
-            .iter()
-            .map(|value| {
-                arguments.push(Argument::Value(values.kind, value));
-                let value = self.value(arguments.len(), values.kind);
-                self.compared(column, Comparison::Equal, (&value, values.kind))
-            })
-            .collect();
-        format!("({})", terms.join(" OR "))
+        if arguments.len() + values.values.len() > LISTED {
+            return self.is_listed(column, values, arguments);
+        }
+        format!("({})", self.equals(column, (values.kind, values.values), arguments).join(" OR "))
     }
 
     fn ordered(&self, column: &str, direction: Direction, nulls: Option<Nulls>) -> String {
@@ -170,6 +168,38 @@ impl Dialect for SqlServer {
 
     fn page(&self, limit: &str, offset: &str) -> String {
         format!(" OFFSET {offset} ROWS FETCH NEXT {limit} ROWS ONLY")
+    }
+}
+
+impl SqlServer {
+    /// A condition for each of the values.
+    fn equals<'q>(
+        &self,
+        column: &str,
+        (kind, values): (ColumnType, impl IntoIterator<Item = &'q Value>),
+        arguments: &mut Vec<Argument<'q>>,
+    ) -> Vec<String> {
+        let equal = |value| {
+            arguments.push(Argument::Value(kind, value));
+            let value = self.value(arguments.len(), kind);
+            self.compared(column, Comparison::Equal, (&value, kind))
+        };
+        values.into_iter().map(equal).collect()
+    }
+
+    /// The same as [`Dialect::is_one_of`] for lists of any length: what JSON needs no escape for is one argument.
+    fn is_listed<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
+        let (escaped, plain): (Vec<&Value>, Vec<&Value>) =
+            values.values.iter().partition(|value| lists::needs_escapes(value));
+        let kind = values.kind;
+        arguments.push(Argument::Text(lists::json(&plain)));
+        let (list, element) = (self.argument(arguments.len()), lists::element(kind));
+        let equal = self.compared(column, Comparison::Equal, (&element, kind));
+        let listed = format!("EXISTS (SELECT 1 FROM OPENJSON({list}) AS {} WHERE {equal})", lists::LIST);
+        let mut terms = self.equals(column, (kind, escaped), arguments);
+        terms.push(listed);
+        // NULL is neither in the list nor not in it.
+        format!("CASE WHEN {column} IS NULL THEN NULL WHEN {} THEN 1 ELSE 0 END = 1", terms.join(" OR "))
     }
 }
 
