@@ -1,5 +1,7 @@
 //! Short campaigns; long ones are run by hand (`cargo run -p reel-e2e --bin campaign`).
 
+#![expect(clippy::print_stdout, reason = "this is a test; clippy exempts only the functions marked as one")]
+
 use std::time::Duration;
 
 use reel_e2e::campaign::{Campaign, Course, Failed, Target};

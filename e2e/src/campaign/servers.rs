@@ -23,7 +23,8 @@ pub(super) enum Server {
     MongoDb,
     Postgres,
     MySql,
-    SqlServer,
+    /// A SQL Server, which others use too.
+    Given,
 }
 
 impl Server {
@@ -37,7 +38,7 @@ impl Server {
             Server::MongoDb => "mongodb",
             Server::Postgres => "postgres",
             Server::MySql => "mysql",
-            Server::SqlServer => "sqlserver",
+            Server::Given => "sqlserver",
         }
     }
 }
@@ -78,7 +79,7 @@ impl Servers {
         let installed = std::env::var_os("REEL_SERVERS_DIR").map(PathBuf::from);
         let programs = installed.unwrap_or_else(|| std::env::temp_dir().join("reel-servers"));
         let read_database = target.server();
-        let given = if read_database == Server::SqlServer { Some(Given::new().await) } else { None };
+        let given = if read_database == Server::Given { Some(Given::new().await) } else { None };
         let servers = Servers {
             folder,
             programs,
@@ -88,7 +89,7 @@ impl Servers {
             held: [(); Server::COUNT].map(|()| Arc::default()),
         };
         for server in servers.started {
-            if server != Server::SqlServer {
+            if server != Server::Given {
                 servers.start_again(server).await;
             }
         }
@@ -162,7 +163,7 @@ impl Servers {
     }
 
     fn gate(&self, server: Server) -> Option<&Mutex<Gate>> {
-        self.given.as_ref().filter(|_| server == Server::SqlServer).map(|given| &given.gate)
+        self.given.as_ref().filter(|_| server == Server::Given).map(|given| &given.gate)
     }
 
     /// SIGSTOP or SIGCONT, to a server and to the processes that it has started: PostgreSQL has one for each connection.
@@ -206,7 +207,7 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         for server in self.started {
-            if server != Server::SqlServer {
+            if server != Server::Given {
                 // One that was stopped would not end, and one that is down is down.
                 let _ = self.command("kill", server).status();
             }

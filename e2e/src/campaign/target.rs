@@ -18,7 +18,7 @@ impl Target {
         match self {
             Target::Postgres => Server::Postgres,
             Target::Mysql => Server::MySql,
-            Target::Sqlserver => Server::SqlServer,
+            Target::Sqlserver => Server::Given,
         }
     }
 }
