@@ -81,7 +81,7 @@ mod tests {
             Value::Time(1),
             Value::Timestamp(1_500_000),
         ];
-        let expected = r#"["1","-9223372036854775808","-1.5e300","-1.50","a \"b\"\n😀","00ff","0001-01-01","00:00:00.000001","1970-01-01T00:00:01.5"]"#;
+        let expected = r#"["1","-9223372036854775808","-1.5e300","-1.50","a \"b\"\n😀","00ff","0001-01-01","00:00:00.000001","1970-01-01T00:00:01.500000"]"#;
         assert_eq!(json(&values.iter().collect::<Vec<_>>()), expected);
         assert!(needs_escapes(&values[4]) && !needs_escapes(&Value::Text("a'😀".into())));
     }
