@@ -52,13 +52,20 @@ impl Alteration {
 
     /// Lets the views agree with the pointers, and drops what is left over, as far as nobody holds it.
     pub(super) async fn mend(&mut self, manifests: &Manifests) -> Outcome<()> {
+        tolerated(self.arrange(manifests).await)?;
+        tolerated(self.sweep().await)
+    }
+
+    async fn arrange(&mut self, manifests: &Manifests) -> Outcome<()> {
         let generations = catalog::generations(&mut self.catalog, manifests).await?;
+        // Asked once for all projections: what is moved for one is no other's.
+        let views = views::all(&mut self.schema).await?;
         for row in query(sql::PROJECTIONS).fetch_all(&mut self.catalog).await? {
             let (projection, live): (String, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
             let own: Vec<&Generation> = generations.iter().filter(|one| one.projection == projection).collect();
-            tolerated(views::arrange(&mut self.schema, &own, live.map(GenerationId)).await)?;
+            tolerated(views::arrange(&mut self.schema, &views, (&own, live.map(GenerationId))).await)?;
         }
-        tolerated(self.sweep().await)
+        Ok(())
     }
 
     /// Drops what is left over.
@@ -193,7 +200,8 @@ pub(super) async fn flip(
     mark_views(&mut transaction, &next).await?;
     let generations = catalog::generations(&mut *transaction, manifests).await?;
     let own: Vec<&Generation> = generations.iter().filter(|one| one.projection == next.projection).collect();
-    views::arrange(&mut alteration.schema, &own, Some(to)).await?;
+    let views = views::all(&mut alteration.schema).await?;
+    views::arrange(&mut alteration.schema, &views, (&own, Some(to))).await?;
     transaction.commit().await?;
     alteration.end().await?;
     Ok(FlipOutcome::Flipped)

@@ -22,14 +22,19 @@ struct Plan {
     rename: Vec<(String, String)>,
 }
 
-/// Lets the views of a projection's generations stand where they belong, if `live` is the live one.
+/// The names of all views there are.
+pub(super) async fn all(connection: &mut MySqlConnection) -> Outcome<HashSet<String>> {
+    let views: Vec<String> = query_scalar(sql::ALL_VIEWS).fetch_all(connection).await?;
+    Ok(views.into_iter().collect())
+}
+
+/// Lets the views of a projection's generations stand where they belong, if `live` is the live one and `views` are there.
 pub(super) async fn arrange(
     connection: &mut MySqlConnection,
-    generations: &[&Generation],
-    live: Option<GenerationId>,
+    views: &HashSet<String>,
+    (generations, live): (&[&Generation], Option<GenerationId>),
 ) -> Outcome<()> {
-    let views: Vec<String> = query_scalar(sql::ALL_VIEWS).fetch_all(&mut *connection).await?;
-    let plan = plan(generations, live, &views.into_iter().collect());
+    let plan = plan(generations, live, views);
     for (generation, table) in plan.make {
         let (id, table) = (generations[generation].id, &generations[generation].manifest.tables[table]);
         let view = tables::create_view(&tables::stand_by_name(id, table), id, table);
