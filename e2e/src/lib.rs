@@ -22,4 +22,6 @@ pub mod dice;
 pub mod fold;
 pub mod gate;
 pub mod history;
+pub mod kills;
+pub mod place;
 pub mod reel;

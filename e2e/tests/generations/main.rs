@@ -9,6 +9,5 @@
 
 mod flips;
 mod kills;
-mod place;
 mod targets;
 mod verbs;
