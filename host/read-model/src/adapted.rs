@@ -13,13 +13,14 @@ use crate::adapter::{Adapter, AdapterOutcome};
 use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault};
 use crate::load::BulkLoad;
+use crate::model::Model;
 use crate::query::{Answer, Query};
 use crate::snapshot::Snapshot;
 use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
     IfBehind, NewGeneration, Pointer, Target, TargetKind,
 };
-use crate::{answer, moment};
+use crate::{answer, filling, moment};
 
 /// For how long a flip or a drop asks for its locks, and how long it leaves readers alone in between.
 const LOCKS_ASKED: Duration = Duration::from_secs(30);
@@ -181,7 +182,8 @@ impl<A: Adapter> Target for Adapted<A> {
     }
 
     async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {
-        self.told(self.database.bulk_load(generation, epoch).await, "beginning to fill a generation")
+        let begun = filling::begin(&self.database, generation, epoch).await;
+        Ok(Box::new(self.told(begun, "beginning to fill a generation")?))
     }
 
     async fn snapshot(&self, generation: &Generation) -> Result<Box<dyn Snapshot>, CatalogError> {
@@ -200,7 +202,7 @@ impl<A: Adapter> Target for Adapted<A> {
     }
 
     fn read_model(&self, generation: &Generation) -> Arc<dyn ReadModel> {
-        self.database.read_model(generation)
+        Arc::new(Model::new(&self.database, generation))
     }
 
     async fn checkpoints(&self, id: GenerationId) -> Result<Vec<Checkpoint>, CatalogError> {

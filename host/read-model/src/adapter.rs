@@ -1,12 +1,10 @@
 //! What a kind of database has to give to be a [`crate::Target`]. Everything that does not differ is in `adapted`, and in `catalog`.
 
 use std::ops::DerefMut;
-use std::sync::Arc;
-
-use reel_projector::ReadModel;
 
 use crate::catalog::{CatalogSession, Manifests, Outcome, SessionFault};
-use crate::load::BulkLoad;
+use crate::filling::Filling;
+use crate::model::Tables;
 use crate::query_session::QuerySession;
 use crate::sql::Dialect;
 use crate::target::{
@@ -35,6 +33,10 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
     /// A connection in a transaction; dropped before its end it leaves no trace.
     type Transaction: DerefMut<Target = Self::Session> + Send;
 
+    /// How a loop's rows are written and found.
+    type Tables: Tables<Session = Self::Session>;
+    /// How tables are filled at once.
+    type Filling: Filling<Self>;
     /// How queries are said.
     type Dialect: Dialect + Send + Sync;
 
@@ -79,6 +81,22 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
     /// Ends what [`Adapter::write`] began.
     fn commit(transaction: Self::Transaction) -> impl Future<Output = Result<(), AdapterError<Self>>> + Send;
 
+    /// A connection that finds rows for a loop.
+    fn read_rows(&self) -> impl Future<Output = Result<Self::Reader, AdapterError<Self>>> + Send;
+
+    /// Begins to write what a loop does again by itself, where a power failure takes it.
+    fn write_rows(&self) -> impl Future<Output = Result<Self::Transaction, AdapterError<Self>>> + Send {
+        self.write()
+    }
+
+    /// Runs what is done with a connection of [`Adapter::read_rows`] or [`Adapter::write_rows`].
+    fn run<T: Send>(work: impl Future<Output = T> + Send) -> impl Future<Output = T> + Send {
+        work
+    }
+
+    /// The tables of a generation, for its loops.
+    fn tables(&self, generation: &Generation) -> Self::Tables;
+
     /// The caller's error: `action` is what was being done.
     fn told(&self, fault: SessionFault<Self::Session, CatalogError>, action: &str) -> CatalogError {
         fault.told(self.name(), action)
@@ -107,14 +125,4 @@ pub(crate) trait Adapter: Send + Sync + Sized + 'static {
         id: GenerationId,
         scope: DropScope,
     ) -> impl Future<Output = AdapterOutcome<(), Self>> + Send;
-
-    /// Begins to fill a generation. Nothing is touched yet.
-    fn bulk_load(
-        self: &Arc<Self>,
-        generation: &Generation,
-        epoch: u64,
-    ) -> impl Future<Output = AdapterOutcome<Box<dyn BulkLoad>, Self>> + Send;
-
-    /// What a loop writes through.
-    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel>;
 }

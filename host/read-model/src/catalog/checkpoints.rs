@@ -1,4 +1,4 @@
-//! The checkpoints of generations, shard by shard: who takes them over, and how their number changes. What moves them is the writers'.
+//! The checkpoints of generations, shard by shard: who takes them over, and how their number changes. What moves them is in `commits`.
 
 use reel_projector::Checkpoint;
 

@@ -1,4 +1,4 @@
-//! What a bulk load asks of the catalog, and what its end writes there. The dead letters are put by the writers.
+//! What a bulk load asks of the catalog, and what its end writes there.
 
 use reel_projector::Checkpoint;
 use reel_projector::ports::CommitError;
@@ -23,7 +23,7 @@ pub(crate) async fn lost<S: CatalogSession, O>(
     Ok(load_lost(&row.text(0)?, row.integer(1)?, epoch))
 }
 
-/// Ends the load that began at `epoch`, but for its dead letters: those that are there go.
+/// Ends the load that began at `epoch`. Dead letters that are there give way to its own.
 pub(crate) async fn end_load<S: CatalogSession>(
     session: &mut S,
     id: GenerationId,
@@ -47,5 +47,6 @@ pub(crate) async fn end_load<S: CatalogSession>(
     session.execute(S::SQL.set_state, &[GenerationState::CatchUp.word().into(), id.0.into()]).await?;
     session.execute(S::SQL.set_shards, &[i64::from(loaded.shards).into(), id.0.into()]).await?;
     session.execute(S::SQL.raise_epoch, &[id.0.into()]).await?;
+    session.put_dead_letters(id, loaded.dead_letters).await?;
     Ok(vec![ended; loaded.shards as usize])
 }

@@ -3,6 +3,7 @@
 //! the adapters'.
 
 mod checkpoints;
+mod commits;
 mod entries;
 mod generations;
 mod loads;
@@ -21,7 +22,8 @@ use reel_events::{LogId, LogPoint, Timestamp};
 use reel_projector::Checkpoint;
 
 pub(crate) use checkpoints::{checkpoint, checkpoints, lock_checkpoints, put_checkpoints, relayout, take, take_shard};
-pub(crate) use entries::{CheckpointEntry, Unreadable, Word, kept};
+pub(crate) use commits::{letter, move_checkpoint, settle};
+pub(crate) use entries::{Unreadable, Word, kept};
 pub(crate) use generations::{
     check_pointer, component, generation, generations, lease, live, lock_generation, manifest, promote, put_component,
     release, set_condition, set_state,
@@ -34,7 +36,7 @@ pub(crate) use making::{
 pub(crate) use manifests::Manifests;
 pub(crate) use notes::{dead_letters, decide, decisions};
 pub(crate) use prepare::{is_current, prepare};
-pub(crate) use rules::{check_new, load_ends, load_lost, no_load};
+pub(crate) use rules::{check_new, load_ends, no_load};
 pub(crate) use session::{Argument, CatalogSession, Fields, Outcome, SessionFault};
 pub(crate) use shared_statements::catalog_statements;
 pub(crate) use statements::{Statements, collected_statements};

@@ -1,4 +1,4 @@
-//! What a catalog says of single events: dead letters, and the decisions of operators. Dead letters are written by the writers.
+//! What a catalog says of single events: dead letters, and the decisions of operators. Loops and loads put dead letters, through the [`CatalogSession`].
 
 use reel_events::{LogId, Place};
 use reel_projector::ports::{DeadLetter, DeadLetterReason};

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use reel_projector::ports::DeadLetter;
+
 use crate::fault::{DriverError, Fault};
-use crate::target::CatalogError;
+use crate::target::{CatalogError, GenerationId};
 
 use super::entries::Unreadable;
 use super::statements::Statements;
@@ -52,6 +54,13 @@ pub(crate) trait CatalogSession: Send {
         holder: &str,
         lasts: i64,
     ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+
+    /// Puts dead letters of a generation, each in the place of an earlier one of its event.
+    fn put_dead_letters(
+        &mut self,
+        id: GenerationId,
+        letters: &[DeadLetter],
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
     /// Puts a generation's entry, and answers with the number that the database gave it.
     fn put_generation(

@@ -106,6 +106,9 @@ macro_rules! catalog_statements {
             $at,
             "dead_letter WHERE generation = $1 AND position > $2 ORDER BY position LIMIT $3"
         );
+        /// Ends a dead letter.
+        pub(crate) const SETTLE: &str =
+            concat!("DELETE FROM ", $at, "dead_letter WHERE generation = $1 AND position = $2");
         pub(crate) const DELETE_DEAD_LETTERS: &str =
             concat!("DELETE FROM ", $at, "dead_letter WHERE generation = $1");
 

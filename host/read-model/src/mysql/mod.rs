@@ -15,7 +15,6 @@ mod writer;
 
 use std::sync::Arc;
 
-use reel_projector::ReadModel;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, MySql, MySqlConnection, MySqlTransaction};
 
@@ -23,7 +22,6 @@ use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::Fault;
-use crate::load::BulkLoad;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
@@ -31,6 +29,7 @@ use connection::{Database, NotOpened};
 use dialect::catalog as sql;
 use error::{MySqlError, MySqlFault, Outcome, is_denied};
 use generations::Alteration;
+use load::Load;
 use writer::Writer;
 
 /// Opens the read database at `url`.
@@ -88,6 +87,8 @@ impl Adapter for Database {
     type Reading<'r> = MySqlTransaction<'r>;
     type Moment = MySqlTransaction<'static>;
     type Transaction = MySqlTransaction<'static>;
+    type Tables = Writer;
+    type Filling = Load;
     type Dialect = dialect::MySql;
 
     fn name(&self) -> &str {
@@ -127,6 +128,14 @@ impl Adapter for Database {
         transaction.commit().await.map_err(MySqlError)
     }
 
+    async fn read_rows(&self) -> Result<PoolConnection<MySql>, MySqlError> {
+        self.writers.acquire().await.map_err(MySqlError)
+    }
+
+    fn tables(&self, generation: &Generation) -> Writer {
+        Writer::new(self, generation)
+    }
+
     fn told(&self, fault: MySqlFault<CatalogError>, action: &str) -> CatalogError {
         match fault {
             Fault::Database(MySqlError(error)) if is_denied(&error) => not_opened(&self.name, error.into()),
@@ -144,13 +153,5 @@ impl Adapter for Database {
 
     async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
         generations::remove(self, manifests, id, scope).await
-    }
-
-    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
-        Ok(Box::new(load::begin(self, generation, epoch).await?))
-    }
-
-    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

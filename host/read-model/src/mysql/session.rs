@@ -1,12 +1,14 @@
 //! The catalog through this driver's connections.
 
+use reel_projector::ports::DeadLetter;
 use sqlx::mysql::{MySqlArguments, MySqlRow};
 use sqlx::query::Query;
 use sqlx::{MySql, MySqlConnection, Row, query, raw_sql};
 
 use super::dialect::{Sql, catalog as sql};
 use super::error::{MySqlError, is_duplicate, is_duplicate_column};
-use crate::catalog::{Argument, CatalogSession, Fields, Statements};
+use crate::catalog::{self, Argument, CatalogSession, Fields, Statements};
+use crate::target::GenerationId;
 
 impl CatalogSession for MySqlConnection {
     type Error = MySqlError;
@@ -36,6 +38,14 @@ impl CatalogSession for MySqlConnection {
             return Ok(true);
         }
         self.put_new(sql::PUT_LEASE, &[generation.into(), holder.into(), lasts.into()]).await
+    }
+
+    async fn put_dead_letters(&mut self, id: GenerationId, letters: &[DeadLetter]) -> Result<(), MySqlError> {
+        for letter in letters {
+            let event = letter.event.to_string();
+            self.execute(sql::PUT_DEAD_LETTER, &catalog::letter(id, letter, &event)).await?;
+        }
+        Ok(())
     }
 
     async fn put_generation(&mut self, arguments: &[Argument<'_>]) -> Result<Option<i64>, MySqlError> {

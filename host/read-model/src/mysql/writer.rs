@@ -1,36 +1,27 @@
-//! What a loop does with a generation: read rows, and commit rows with the checkpoint.
+//! How rows of a generation are written and found: many in a statement, each value an argument.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use reel_events::Place;
 use reel_projector::change::{KeyValues, Merge, Row, RowFilter, TableWrites};
 use reel_projector::key::encoded;
-use reel_projector::ports::{Commit, CommitError, DeadLetter};
-use reel_projector::{Checkpoint, ColumnType, Manifest, ReadModel, ReadModelError, Table, Value};
+use reel_projector::ports::CommitError;
+use reel_projector::{ColumnType, Table, Value};
 use sqlx::mysql::MySqlArguments;
 use sqlx::{MySql, MySqlConnection, query};
 
 use super::connection::Database;
 use super::dialect::tables::Repeated;
-use super::dialect::{Sql, catalog as sql, tables};
-use super::error::{MySqlFault, is_duplicate};
+use super::dialect::{Sql, tables};
+use super::error::{MySqlError, MySqlFault, is_duplicate};
 use super::values::{self, Bound};
-use crate::adapter::Adapter;
-use crate::catalog::{self, CheckpointEntry, Word, kept};
-use crate::fault::{DriverError, Fault};
+use crate::model::{Tables, resolve};
+use crate::pieces::{self, Limits, alike};
 use crate::target::{Generation, GenerationId};
 
-/// How often a commit that met a deadlock, or a lock for too long, is begun anew at once.
-const ATTEMPTS: u32 = 5;
-
-/// The tables and checkpoints of one generation.
-pub(super) struct Writer {
-    database: Arc<Database>,
+/// The tables of one generation.
+pub(crate) struct Writer {
     id: GenerationId,
-    manifest: Arc<Manifest>,
-    statements: Vec<TableStatements>,
+    tables: Vec<(Table, TableStatements)>,
 }
 
 /// What is said to one table over and over.
@@ -50,68 +41,43 @@ type CommitFault = MySqlFault<CommitError>;
 type Query<'q> = sqlx::query::Query<'q, MySql, MySqlArguments>;
 
 impl Writer {
-    pub(super) fn new(database: Arc<Database>, generation: &Generation) -> Writer {
-        let (id, most) = (generation.id, most_bytes(&database));
-        let statements = generation.manifest.tables.iter().map(|table| TableStatements::new(id, table, most)).collect();
-        Writer { database, id, manifest: Arc::clone(&generation.manifest), statements }
+    pub(super) fn new(database: &Database, generation: &Generation) -> Writer {
+        let (id, most) = (generation.id, most_bytes(database));
+        let with_statements = |table: &Table| (table.clone(), TableStatements::new(id, table, most));
+        Writer { id, tables: generation.manifest.tables.iter().map(with_statements).collect() }
     }
 
-    async fn write(&self, commit: &Commit<'_>) -> Result<(), CommitFault> {
-        let mut transaction = self.database.write().await?;
-        self.move_checkpoint(&mut transaction, commit).await?;
-        for (index, writes) in commit.writes.tables.iter().enumerate() {
-            if !writes.is_empty() {
-                self.write_table(&mut transaction, index, writes).await?;
+    async fn delete_where(
+        &self,
+        connection: &mut MySqlConnection,
+        (table, statements): &(Table, TableStatements),
+        filters: &[RowFilter],
+    ) -> Result<(), sqlx::Error> {
+        for alike in alike(filters) {
+            if alike.equal.is_empty() {
+                query(tables::delete_null(self.id, table, &alike.null)).execute(&mut *connection).await?;
+                continue;
             }
+            let delete = tables::delete_where(self.id, table, &alike.equal, &alike.null);
+            put(connection, &delete, &alike.values(), statements.most).await?;
         }
-        put_dead_letters(&mut transaction, self.id, commit.dead_letters).await?;
-        let ended = settle(&mut transaction, self.id, commit.settled).await?;
-        if ended != commit.settled.len() as u64 {
-            return Err(self.superseded(&mut transaction, commit).await?);
-        }
-        Ok(transaction.commit().await?)
+        Ok(())
     }
+}
 
-    async fn move_checkpoint(&self, connection: &mut MySqlConnection, commit: &Commit<'_>) -> Result<(), CommitFault> {
-        let from = CheckpointEntry::of(&commit.from);
-        let moved = query(sql::MOVE_CHECKPOINT)
-            .bind(kept(commit.to.position))
-            .bind(commit.to.event.to_string())
-            .bind(self.id.0)
-            .bind(i64::from(commit.shard))
-            .bind(from.log)
-            .bind(from.position)
-            .bind(from.event)
-            .bind(from.layout)
-            .bind(from.epoch);
-        // The driver has the server count rows that were found, not rows that changed.
-        if moved.execute(&mut *connection).await?.rows_affected() == 1 {
-            return Ok(());
-        }
-        Err(self.superseded(connection, commit).await?)
-    }
+impl Tables for Writer {
+    type Session = MySqlConnection;
 
-    /// Somebody else has done this step, or owns the shard: what is there.
-    async fn superseded(
+    async fn write(
         &self,
         connection: &mut MySqlConnection,
-        commit: &Commit<'_>,
-    ) -> Result<CommitFault, CommitFault> {
-        let found = catalog::checkpoint(connection, self.id, commit.shard).await?;
-        Ok(Fault::Own(CommitError::Superseded { shard: commit.shard, expected: commit.from.point.position, found }))
-    }
-
-    async fn write_table(
-        &self,
-        connection: &mut MySqlConnection,
-        index: usize,
+        table: usize,
         writes: &TableWrites,
     ) -> Result<(), CommitFault> {
-        let (table, statements) = (&self.manifest.tables[index], &self.statements[index]);
-        self.delete_where(connection, table, &writes.delete_where).await?;
-        for keys in pieces(&writes.deletes, &statements.delete, statements.most) {
-            statements.with(&statements.delete, keys).execute(&mut *connection).await?;
-        }
+        let of = &self.tables[table];
+        let (table, statements) = of;
+        self.delete_where(connection, of, &writes.delete_where).await?;
+        statements.put(connection, &statements.delete, &writes.deletes).await?;
         statements.put(connection, &statements.upsert, &writes.upserts).await?;
         if !writes.merges.is_empty() {
             statements.merge(connection, table, writes.merges.iter().collect()).await?;
@@ -119,38 +85,15 @@ impl Writer {
         Ok(())
     }
 
-    /// One statement for filters in a row that name the same columns with a value, and the same as NULL.
-    async fn delete_where(
+    async fn find(
         &self,
         connection: &mut MySqlConnection,
-        table: &Table,
-        filters: &[RowFilter],
-    ) -> Result<(), CommitFault> {
-        for alike in filters.chunk_by(|a, b| shape(a) == shape(b)) {
-            let (equal, null) = shape(&alike[0]);
-            if equal.is_empty() {
-                query(tables::delete_null(self.id, table, &null)).execute(&mut *connection).await?;
-                continue;
-            }
-            let delete = tables::delete_where(self.id, table, &equal, &null);
-            let values: Vec<KeyValues> = alike.iter().map(values_of).collect();
-            for some in pieces(&values, &delete, most_bytes(&self.database)) {
-                bound(delete.of(some.len()), some.iter().flatten()).execute(&mut *connection).await?;
-            }
-        }
-        Ok(())
+        table: usize,
+        keys: &[KeyValues],
+    ) -> Result<Vec<Option<Row>>, MySqlError> {
+        let (_, statements) = &self.tables[table];
+        statements.find(connection, &statements.select, keys).await.map_err(MySqlError)
     }
-}
-
-/// Which columns a filter compares with a value, and which with NULL.
-fn shape(filter: &RowFilter) -> (Vec<u16>, Vec<u16>) {
-    let (null, equal): (Vec<_>, Vec<_>) = filter.equal.iter().partition(|(_, value)| *value == Value::Null);
-    (equal.iter().map(|(column, _)| *column).collect(), null.iter().map(|(column, _)| *column).collect())
-}
-
-/// The values that a filter compares with.
-fn values_of(filter: &RowFilter) -> KeyValues {
-    filter.equal.iter().map(|(_, value)| value).filter(|value| **value != Value::Null).cloned().collect()
 }
 
 impl TableStatements {
@@ -171,7 +114,12 @@ impl TableStatements {
         bound(statement.of(rows.len()), rows.iter().flat_map(AsRef::as_ref))
     }
 
-    async fn put(&self, connection: &mut MySqlConnection, by: &Repeated, rows: &[Row]) -> Result<(), sqlx::Error> {
+    async fn put<T: AsRef<[Value]> + Sync>(
+        &self,
+        connection: &mut MySqlConnection,
+        by: &Repeated,
+        rows: &[T],
+    ) -> Result<(), sqlx::Error> {
         put(connection, by, rows, self.most).await
     }
 
@@ -228,92 +176,15 @@ impl TableStatements {
     }
 }
 
-fn resolve(table: &Table, merges: Vec<(&Merge, Option<Row>)>) -> Result<Vec<Row>, CommitFault> {
-    let resolved = merges.into_iter().map(|(merge, base)| merge.resolve(table, base));
-    resolved.collect::<Result<_, _>>().map_err(|refusal| Fault::Own(CommitError::Refused(refusal)))
-}
-
-#[async_trait]
-impl ReadModel for Writer {
-    async fn checkpoint(&self, shard: u32) -> Result<Option<Checkpoint>, ReadModelError> {
-        let find = async {
-            let mut connection = self.database.readers.acquire().await?;
-            catalog::checkpoint(&mut *connection, self.id, shard).await
-        };
-        find.await.map_err(|fault: MySqlFault<ReadModelError>| fault.told(&self.database.name, "reading a checkpoint"))
-    }
-
-    async fn read(&self, table: u16, keys: &[KeyValues]) -> Result<Vec<Option<Row>>, ReadModelError> {
-        let statements = &self.statements[usize::from(table)];
-        let find = async {
-            let mut connection = self.database.writers.acquire().await?;
-            Ok(statements.find(&mut connection, &statements.select, keys).await?)
-        };
-        find.await.map_err(|fault: MySqlFault<ReadModelError>| {
-            let name = &self.manifest.tables[usize::from(table)].name;
-            fault.told(&self.database.name, &format!("reading rows of table {name} of generation {}", self.id.0))
-        })
-    }
-
-    async fn commit(&self, commit: Commit<'_>) -> Result<(), CommitError> {
-        let mut attempt = 1;
-        loop {
-            match self.write(&commit).await {
-                // Nothing of it was written: the transaction is rolled back as a whole.
-                Err(Fault::Database(error)) if error.is_lock_timeout() && attempt < ATTEMPTS => attempt += 1,
-                done => return done.map_err(|fault| self.told(fault, &commit)),
-            }
-        }
-    }
-}
-
-impl Writer {
-    fn told(&self, fault: CommitFault, commit: &Commit<'_>) -> CommitError {
-        let (from, to) = (commit.from.point.position, commit.to.position);
-        fault.told(&self.database.name, &format!("writing generation {} from position {from} to {to}", self.id.0))
-    }
-}
-
-pub(super) async fn put_dead_letters(
-    connection: &mut MySqlConnection,
-    id: GenerationId,
-    letters: &[DeadLetter],
-) -> Result<(), CommitFault> {
-    for letter in letters {
-        let put = query(sql::PUT_DEAD_LETTER)
-            .bind(id.0)
-            .bind(kept(letter.position.number()))
-            .bind(letter.event.to_string())
-            .bind(&letter.stream)
-            .bind(&letter.kind)
-            .bind(letter.reason.word())
-            .bind(&letter.code)
-            .bind(&letter.message)
-            .bind(&letter.original);
-        put.execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// Ends dead letters; how many there were of those named.
-async fn settle(connection: &mut MySqlConnection, id: GenerationId, settled: &[Place]) -> Result<u64, CommitFault> {
-    let mut ended = 0;
-    for position in settled {
-        let settle = query(sql::SETTLE).bind(id.0).bind(kept(position.number()));
-        ended += settle.execute(&mut *connection).await?.rows_affected();
-    }
-    Ok(ended)
-}
-
 /// Says `by` of all `rows`, in as few statements as take them.
-pub(super) async fn put(
+pub(super) async fn put<T: AsRef<[Value]> + Sync>(
     connection: &mut MySqlConnection,
     by: &Repeated,
-    rows: &[Row],
+    rows: &[T],
     most: usize,
 ) -> Result<(), sqlx::Error> {
     for some in pieces(rows, by, most) {
-        bound(by.of(some.len()), some.iter().flatten()).execute(&mut *connection).await?;
+        bound(by.of(some.len()), some.iter().flat_map(AsRef::as_ref)).execute(&mut *connection).await?;
     }
     Ok(())
 }
@@ -328,22 +199,8 @@ pub(super) fn most_bytes(database: &Database) -> usize {
     (database.server.packet / 2).min(8 << 20)
 }
 
-/// Pieces of rows or keys that fit into one statement each; a row that is too big alone gets a statement of its own.
 fn pieces<'r, T: AsRef<[Value]>>(rows: &'r [T], by: &Repeated, most: usize) -> impl Iterator<Item = &'r [T]> {
-    let mut rest = rows;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let mut bytes = 0;
-        let fit = rest.iter().take(by.fit(rest.len())).take_while(|row| {
-            bytes += row.as_ref().iter().map(size).sum::<usize>();
-            bytes <= most
-        });
-        let (piece, behind) = rest.split_at(by.fit(fit.count()));
-        rest = behind;
-        Some(piece)
-    })
+    pieces::pieces(rows, Limits { fit: |rows| by.fit(rows), bytes: most, size })
 }
 
 /// About how many bytes a value takes on its way.

@@ -14,7 +14,7 @@ mod writer;
 
 use std::sync::Arc;
 
-use reel_projector::{ReadModel, ReadModelError};
+use reel_projector::ReadModelError;
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection, Error, PgConnection, PgTransaction, Postgres};
 
@@ -22,12 +22,12 @@ use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault, Severity};
-use crate::load::BulkLoad;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
 use connection::Database;
 use error::{Outcome, PostgresFault};
+use load::Load;
 use writer::Writer;
 
 /// Opens the read database at `url`.
@@ -78,6 +78,8 @@ impl Adapter for Database {
     type Reading<'r> = PgTransaction<'r>;
     type Moment = PgTransaction<'static>;
     type Transaction = PgTransaction<'static>;
+    type Tables = Writer;
+    type Filling = Load;
     type Dialect = dialect::Postgres;
 
     fn name(&self) -> &str {
@@ -117,6 +119,14 @@ impl Adapter for Database {
         transaction.commit().await
     }
 
+    async fn read_rows(&self) -> Result<PoolConnection<Postgres>, Error> {
+        self.writers.acquire().await
+    }
+
+    fn tables(&self, generation: &Generation) -> Writer {
+        Writer::new(generation)
+    }
+
     fn told(&self, fault: PostgresFault<CatalogError>, action: &str) -> CatalogError {
         if let Fault::Database(error) = &fault
             && error::code(error).as_deref() == Some("25006")
@@ -144,13 +154,5 @@ impl Adapter for Database {
         let mut transaction = self.write().await?;
         generations::remove(&mut transaction, manifests, id, scope).await?;
         Ok(transaction.commit().await?)
-    }
-
-    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
-        Ok(Box::new(load::begin(self, generation, epoch).await?))
-    }
-
-    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

@@ -1,11 +1,16 @@
 //! The catalog through this driver's connections.
 
+use reel_projector::ports::DeadLetter;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{Error, PgConnection, Postgres, Row, query};
 
 use super::dialect::{Sql, catalog as sql};
-use crate::catalog::{Argument, CatalogSession, Fields, Statements};
+use crate::catalog::{Argument, CatalogSession, Fields, Statements, Word, kept};
+use crate::target::GenerationId;
+
+/// Dead letters in one statement.
+const LETTERS: usize = 10_000;
 
 impl CatalogSession for PgConnection {
     type Error = Error;
@@ -27,6 +32,26 @@ impl CatalogSession for PgConnection {
 
     async fn lease(&mut self, generation: i64, holder: &str, lasts: i64) -> Result<bool, Error> {
         Ok(self.execute(sql::LEASE, &[holder.into(), lasts.into(), generation.into()]).await? == 1)
+    }
+
+    async fn put_dead_letters(&mut self, id: GenerationId, letters: &[DeadLetter]) -> Result<(), Error> {
+        for letters in letters.chunks(LETTERS) {
+            let texts = |text: fn(&DeadLetter) -> &str| {
+                letters.iter().map(|letter| text(letter).to_owned()).collect::<Vec<_>>()
+            };
+            let put = query(sql::PUT_DEAD_LETTERS)
+                .bind(id.0)
+                .bind(letters.iter().map(|letter| kept(letter.position.number())).collect::<Vec<_>>())
+                .bind(letters.iter().map(|letter| letter.event.to_string()).collect::<Vec<_>>())
+                .bind(texts(|letter| &letter.stream))
+                .bind(texts(|letter| &letter.kind))
+                .bind(texts(|letter| letter.reason.word()))
+                .bind(texts(|letter| &letter.code))
+                .bind(texts(|letter| &letter.message))
+                .bind(letters.iter().map(|letter| letter.original.clone()).collect::<Vec<_>>());
+            put.execute(&mut *self).await?;
+        }
+        Ok(())
     }
 }
 

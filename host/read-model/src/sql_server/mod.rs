@@ -17,19 +17,17 @@ mod writer;
 
 use std::sync::Arc;
 
-use reel_projector::ReadModel;
-
 use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::Fault;
-use crate::load::BulkLoad;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
 use connection::{Database, Held, NotOpened, Session, Transaction, query};
 use dialect::catalog as sql;
 use error::{Outcome, SqlServerError, SqlServerFault};
+use load::Load;
 use server::Snapshots;
 use writer::Writer;
 
@@ -89,6 +87,8 @@ impl Adapter for Database {
     type Reading<'r> = &'r mut Session;
     type Moment = Transaction;
     type Transaction = Transaction;
+    type Tables = Writer;
+    type Filling = Load;
     type Dialect = dialect::SqlServer;
 
     fn name(&self) -> &str {
@@ -138,6 +138,14 @@ impl Adapter for Database {
         transaction.commit().await
     }
 
+    async fn read_rows(&self) -> Result<Held, SqlServerError> {
+        self.writer().await
+    }
+
+    fn tables(&self, generation: &Generation) -> Writer {
+        Writer::new(generation)
+    }
+
     fn told(&self, fault: SqlServerFault<CatalogError>, action: &str) -> CatalogError {
         match fault {
             Fault::Database(error) if error.is_denied() => not_opened(&self.name, error.into()),
@@ -163,13 +171,5 @@ impl Adapter for Database {
         let mut transaction = self.alter().await?;
         generations::remove(&mut transaction, manifests, id, scope).await?;
         Ok(transaction.commit().await?)
-    }
-
-    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
-        Ok(Box::new(load::begin(self, generation, epoch).await?))
-    }
-
-    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

@@ -1,12 +1,14 @@
 //! The catalog through this driver's connections.
 
+use reel_projector::ports::DeadLetter;
 use tiberius::Row;
 
 use super::connection::{Query, Session, query};
 use super::dialect::catalog as sql;
 use super::error::SqlServerError;
 use super::values::{get, maybe, maybe_text, text};
-use crate::catalog::{Argument, CatalogSession, Fields, Statements};
+use crate::catalog::{self, Argument, CatalogSession, Fields, Statements};
+use crate::target::GenerationId;
 
 impl CatalogSession for Session {
     type Error = SqlServerError;
@@ -29,6 +31,17 @@ impl CatalogSession for Session {
     async fn lease(&mut self, generation: i64, holder: &str, lasts: i64) -> Result<bool, SqlServerError> {
         let lease = [holder.into(), lasts.into(), generation.into()];
         Ok(self.execute(sql::KEEP_LEASE, &lease).await? == 1 || self.put_new(sql::PUT_LEASE, &lease).await?)
+    }
+
+    async fn put_dead_letters(&mut self, id: GenerationId, letters: &[DeadLetter]) -> Result<(), SqlServerError> {
+        for letter in letters {
+            let event = letter.event.to_string();
+            let arguments = catalog::letter(id, letter, &event);
+            // The last argument says whether the text before it is one.
+            let is_original = i64::from(letter.original.is_some());
+            bound(sql::PUT_DEAD_LETTER, &arguments).bind(is_original).execute(self).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,12 +4,11 @@ use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::dialect;
-use super::error::SqliteFault;
 
 /// How many may read at a time.
 const READERS: usize = 8;
@@ -51,39 +50,17 @@ impl Database {
         })
     }
 
-    /// Runs `work` in a transaction of the one connection that writes: what a loop does again by itself, because a power failure may
-    /// take the last ones, each whole. If it fails, nothing was written.
-    pub(super) async fn write_with<T, O>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
-    ) -> Result<T, SqliteFault<O>> {
-        let mut writer = self.writer.lock().await;
+    /// Begins to write by the one connection that does.
+    pub(super) async fn begin(&self, synchronous: Synchronous) -> rusqlite::Result<Writing> {
+        let connection = Arc::clone(&self.writer).lock_owned().await;
         blocking(|| {
-            let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let done = work(&transaction)?;
-            transaction.commit()?;
-            Ok(done)
-        })
-    }
-
-    /// Begins to write what must be on the disk once it is committed: what an operator does.
-    pub(super) async fn begin(&self) -> rusqlite::Result<Writing> {
-        let writer = Arc::clone(&self.writer).lock_owned().await;
-        blocking(|| {
-            let writing = Writing(writer);
-            writing.0.execute_batch(dialect::FULL)?;
-            writing.0.execute_batch(dialect::BEGIN_WRITING)?;
+            let writing = Writing { connection, synchronous };
+            if synchronous == Synchronous::Full {
+                writing.execute_batch(dialect::FULL)?;
+            }
+            writing.execute_batch(dialect::BEGIN_WRITING)?;
             Ok(writing)
         })
-    }
-
-    /// Runs `work` on one moment of the data.
-    pub(super) async fn read_with<T, O>(
-        &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, SqliteFault<O>>,
-    ) -> Result<T, SqliteFault<O>> {
-        let mut reader = self.reader().await?;
-        blocking(|| work(&reader.begin()?))
     }
 
     /// A connection that reads, as soon as one is free.
@@ -103,10 +80,6 @@ impl Reader {
     /// Begins to read one moment of the data, until this is dropped.
     pub(super) fn hold(&mut self) -> rusqlite::Result<()> {
         blocking(|| self.execute_batch(dialect::BEGIN_READING))
-    }
-
-    fn begin(&mut self) -> rusqlite::Result<Transaction<'_>> {
-        self.transaction_with_behavior(TransactionBehavior::Deferred)
     }
 }
 
@@ -136,11 +109,23 @@ impl Drop for Reader {
 }
 
 /// A transaction of the one connection that writes. Dropped before its end it is rolled back.
-pub(crate) struct Writing(OwnedMutexGuard<Connection>);
+pub(crate) struct Writing {
+    connection: OwnedMutexGuard<Connection>,
+    synchronous: Synchronous,
+}
+
+/// What a power failure may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Synchronous {
+    /// Nothing that is committed: what an operator does.
+    Full,
+    /// The last commits, each whole: what a loop does again by itself.
+    Normal,
+}
 
 impl Writing {
     pub(super) fn commit(self) -> rusqlite::Result<()> {
-        blocking(|| self.0.execute_batch(dialect::COMMIT))
+        blocking(|| self.execute_batch(dialect::COMMIT))
     }
 }
 
@@ -148,23 +133,26 @@ impl Deref for Writing {
     type Target = Connection;
 
     fn deref(&self) -> &Connection {
-        &self.0
+        &self.connection
     }
 }
 
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut Connection {
-        &mut self.0
+        &mut self.connection
     }
 }
 
 impl Drop for Writing {
     fn drop(&mut self) {
         let end = || {
-            if !self.0.is_autocommit() {
-                self.0.execute_batch(dialect::ROLL_BACK)?;
+            if !self.is_autocommit() {
+                self.execute_batch(dialect::ROLL_BACK)?;
             }
-            self.0.execute_batch(dialect::NORMAL)
+            match self.synchronous {
+                Synchronous::Full => self.execute_batch(dialect::NORMAL),
+                Synchronous::Normal => Ok(()),
+            }
         };
         if let Err(error) = blocking(end) {
             tracing::warn!(%error, "a transaction of SQLite did not end well");

@@ -16,7 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reel_projector::{ReadModel, ReadModelError};
+use futures::FutureExt;
+use reel_projector::ReadModelError;
 use rusqlite::{Connection, Error};
 use tokio::runtime::Handle;
 
@@ -24,12 +25,12 @@ use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
 use crate::fault::{DriverError, Fault, Severity};
-use crate::load::BulkLoad;
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
 };
-use connection::{Database, Reader, Writing};
+use connection::{Database, Reader, Synchronous, Writing, blocking};
 use error::Outcome;
+use load::Load;
 use writer::Writer;
 
 /// How long opening waits for whoever opens the same file.
@@ -53,7 +54,7 @@ async fn open_now(name: &str, path: &str) -> Result<Arc<dyn Target>, CatalogErro
     let database = Database::open(name, Path::new(path)).map_err(|error| not_opened(name, path, error))?;
     let made: Outcome<()> = async {
         if !catalog::is_current(&mut *Adapter::read(&database).await?).await? {
-            let mut transaction = database.begin().await?;
+            let mut transaction = database.begin(Synchronous::Full).await?;
             catalog::prepare(&mut *transaction, name, str::to_owned).await?;
             transaction.commit()?;
         }
@@ -86,6 +87,8 @@ impl Adapter for Database {
     type Reading<'r> = &'r mut Connection;
     type Moment = Reader;
     type Transaction = Writing;
+    type Tables = Writer;
+    type Filling = Load;
     type Dialect = dialect::Sqlite;
 
     fn name(&self) -> &str {
@@ -127,38 +130,47 @@ impl Adapter for Database {
     }
 
     async fn write(&self) -> Result<Writing, Error> {
-        self.begin().await
+        self.begin(Synchronous::Full).await
     }
 
     async fn commit(transaction: Writing) -> Result<(), Error> {
         transaction.commit()
     }
 
+    async fn read_rows(&self) -> Result<Reader, Error> {
+        Adapter::read(self).await
+    }
+
+    async fn write_rows(&self) -> Result<Writing, Error> {
+        self.begin(Synchronous::Normal).await
+    }
+
+    /// No call of SQLite waits for anything but the disk: all of them are one step, off the runtime.
+    async fn run<T: Send>(work: impl Future<Output = T> + Send) -> T {
+        blocking(|| work.now_or_never()).expect("what blocks never waits for another task")
+    }
+
+    fn tables(&self, generation: &Generation) -> Writer {
+        Writer::new(generation)
+    }
+
     async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin(Synchronous::Full).await?;
         let done = generations::create(&mut transaction, manifests, new).await?;
         transaction.commit()?;
         Ok(done)
     }
 
     async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin(Synchronous::Full).await?;
         let done = generations::flip(&mut transaction, manifests, to, behind).await?;
         transaction.commit()?;
         Ok(done)
     }
 
     async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = self.begin(Synchronous::Full).await?;
         generations::remove(&mut transaction, manifests, id, scope).await?;
         Ok(transaction.commit()?)
-    }
-
-    async fn bulk_load(self: &Arc<Self>, generation: &Generation, epoch: u64) -> Outcome<Box<dyn BulkLoad>> {
-        Ok(Box::new(load::begin(self, generation, epoch).await?))
-    }
-
-    fn read_model(self: &Arc<Self>, generation: &Generation) -> Arc<dyn ReadModel> {
-        Arc::new(Writer::new(Arc::clone(self), generation))
     }
 }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use reel_projector::ports::DeadLetter;
 use rusqlite::types::{FromSql, Value, ValueRef};
 use rusqlite::{Connection, Error, Row, Statement};
 
 use super::connection::blocking;
 use super::dialect::catalog as sql;
-use crate::catalog::{Argument, CatalogSession, Fields, Statements};
+use crate::catalog::{self, Argument, CatalogSession, Fields, Statements};
+use crate::target::GenerationId;
 
 impl CatalogSession for Connection {
     type Error = Error;
@@ -43,6 +45,14 @@ impl CatalogSession for Connection {
 
     async fn lease(&mut self, generation: i64, holder: &str, lasts: i64) -> Result<bool, Error> {
         Ok(CatalogSession::execute(self, sql::LEASE, &[holder.into(), lasts.into(), generation.into()]).await? == 1)
+    }
+
+    async fn put_dead_letters(&mut self, id: GenerationId, letters: &[DeadLetter]) -> Result<(), Error> {
+        for letter in letters {
+            let event = letter.event.to_string();
+            CatalogSession::execute(self, sql::PUT_DEAD_LETTER, &catalog::letter(id, letter, &event)).await?;
+        }
+        Ok(())
     }
 }
 

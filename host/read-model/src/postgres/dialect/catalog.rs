@@ -67,10 +67,6 @@ pub(in crate::postgres) const PUT_DEAD_LETTERS: &str = "INSERT INTO reel.dead_le
      ON CONFLICT (generation, position) DO UPDATE SET event = excluded.event, stream = excluded.stream, kind = excluded.kind, \
      reason = excluded.reason, code = excluded.code, message = excluded.message, original = excluded.original";
 
-/// Ends dead letters.
-pub(in crate::postgres) const SETTLE: &str =
-    "DELETE FROM reel.dead_letter WHERE generation = $1 AND position = ANY ($2::int8[])";
-
 /// Takes or keeps a generation's lease, which lasts $2 microseconds by the server's clock.
 pub(in crate::postgres) const LEASE: &str = "INSERT INTO reel.lease AS held (generation, holder, expires_at) \
      SELECT id, $1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint + $2 \

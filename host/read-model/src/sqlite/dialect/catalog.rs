@@ -30,9 +30,6 @@ pub(in crate::sqlite) const PUT_DEAD_LETTER: &str = "INSERT INTO reel_dead_lette
      ON CONFLICT (generation, position) DO UPDATE SET event = excluded.event, stream = excluded.stream, kind = excluded.kind, \
      reason = excluded.reason, code = excluded.code, message = excluded.message, original = excluded.original";
 
-/// Ends a dead letter.
-pub(in crate::sqlite) const SETTLE: &str = "DELETE FROM reel_dead_letter WHERE generation = $1 AND position = $2";
-
 /// Takes or keeps a generation's lease, which lasts $2 microseconds by the clock of the machine that runs SQLite.
 pub(in crate::sqlite) const LEASE: &str = "INSERT INTO reel_lease (generation, holder, expires_at) \
      SELECT id, $1, CAST(unixepoch('subsec') * 1000000 AS INTEGER) + $2 FROM reel_generation WHERE id = $3 AND state <> 'dropped' \
