@@ -36,7 +36,7 @@ const fn described(name: &'static str, kind: Kind, unit: Unit, help: &'static st
     Described { name, kind, unit, help }
 }
 
-const METRICS: [Described; 22] = [
+const METRICS: [Described; 26] = [
     described("reel_commands_total", Kind::Counter, Unit::Count, "Commands, by outcome"),
     described("reel_command_seconds", Kind::Histogram, Unit::Seconds, "Time until a command was answered, by outcome"),
     described("reel_events_appended_total", Kind::Counter, Unit::Count, "Events that this process put into the log"),
@@ -55,6 +55,20 @@ const METRICS: [Described; 22] = [
         Kind::Gauge,
         Unit::Count,
         "1: runs, has events in front of it, and has not moved for a minute",
+    ),
+    described("reel_generation_phase", Kind::Gauge, Unit::Count, "1: what it is at; 0 everywhere once it is current"),
+    described(
+        "reel_generation_pass",
+        Kind::Gauge,
+        Unit::Count,
+        "Which reading of history a build is at; 0 where one will do",
+    ),
+    described("reel_generation_passes", Kind::Gauge, Unit::Count, "Out of how many, as far as it knows"),
+    described(
+        "reel_generation_eta_seconds",
+        Kind::Gauge,
+        Unit::Seconds,
+        "Until its phase ends; 0 where that is not known",
     ),
     described("reel_generation_dead_letters", Kind::Gauge, Unit::Count, "Events put aside (counted up to 10000)"),
     described("reel_projection_events_total", Kind::Counter, Unit::Count, "Events that this process applied"),

@@ -24,6 +24,8 @@ struct Status {
     position: u64,
     head: u64,
     phase: Option<String>,
+    pass: Option<u32>,
+    passes: Option<u32>,
     rows: u64,
     rows_to_load: Option<u64>,
     events_per_second: Option<f64>,
@@ -133,7 +135,9 @@ impl Status {
         let rate = rate.map_or_else(String::new, |(rate, what)| format!(", {rate:.0} {what}/s"));
         bar.set_length(of);
         bar.set_position(done);
-        bar.set_message(format!("{} {at}{rate}", self.generation));
+        let pass = self.pass.zip(self.passes);
+        let pass = pass.map_or_else(String::new, |(pass, passes)| format!(", pass {pass} of {passes}"));
+        bar.set_message(format!("{} {at}{pass}{rate}", self.generation));
     }
 }
 

@@ -58,7 +58,7 @@ pub(crate) fn show(answers: &[Value]) -> Result<(), CliError> {
             vec![
                 text("generation"),
                 text("target"),
-                answer["phase"].as_str().map_or_else(|| text("state"), |phase| format!("{} ({phase})", text("state"))),
+                standing(answer),
                 text("condition"),
                 number(&answer["position"]),
                 number(&answer["lagEvents"]),
@@ -80,4 +80,14 @@ pub(crate) fn show(answers: &[Value]) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// `build (folding, pass 2 of 5)`
+fn standing(answer: &Value) -> String {
+    let state = answer["state"].as_str().unwrap_or_default();
+    match (answer["phase"].as_str(), answer["pass"].as_u64(), answer["passes"].as_u64()) {
+        (Some(phase), Some(pass), Some(passes)) => format!("{state} ({phase}, pass {pass} of {passes})"),
+        (Some(phase), ..) => format!("{state} ({phase})"),
+        _ => state.to_owned(),
+    }
 }

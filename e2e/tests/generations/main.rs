@@ -9,5 +9,6 @@
 
 mod flips;
 mod kills;
+mod progress;
 mod targets;
 mod verbs;

@@ -1,7 +1,7 @@
 //! How a shard gets on, for status, metrics and readers that wait: written by the loop, read by anybody.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -37,6 +37,8 @@ pub struct Progress {
     events: AtomicU64,
     rows: AtomicU64,
     rows_to_load: AtomicU64,
+    pass: AtomicU32,
+    passes: AtomicU32,
     begun: Mutex<Begun>,
     waiting: Mutex<Option<String>>,
     commits: watch::Sender<u64>,
@@ -63,6 +65,10 @@ pub struct ProgressNow {
     pub phase_rows: u64,
     /// Rows that a build has to write; 0 where that is not known.
     pub rows_to_load: u64,
+    /// Which reading of history a build is at, from 1; it reads as often as it must for its rows to fit into memory.
+    pub pass: u32,
+    /// Out of how many, as far as it knows.
+    pub passes: u32,
     /// For how long nothing moved.
     pub idle: Duration,
     /// What it waits for, where something is wrong that may pass.
@@ -80,6 +86,8 @@ impl Progress {
             events: AtomicU64::new(0),
             rows: AtomicU64::new(0),
             rows_to_load: AtomicU64::new(0),
+            pass: AtomicU32::new(1),
+            passes: AtomicU32::new(1),
             begun: Mutex::new(Begun::now(Phase::Following, 0, 0)),
             waiting: Mutex::new(None),
         }
@@ -102,6 +110,8 @@ impl Progress {
             phase_events: events - begun.events,
             phase_rows: rows - begun.rows,
             rows_to_load: self.rows_to_load.load(Ordering::Relaxed),
+            pass: self.pass.load(Ordering::Relaxed),
+            passes: self.passes.load(Ordering::Relaxed),
             idle: begun.moved.elapsed(),
             position,
             head: self.head.load(Ordering::Relaxed).max(position),
@@ -133,6 +143,13 @@ impl Progress {
         self.events.fetch_add(events, Ordering::Relaxed);
         self.position.send_replace(position);
         self.moving();
+    }
+
+    /// A build reads history for the `pass`th time, out of `passes`; its position begins again with each.
+    pub fn enter_pass(&self, pass: u32, passes: u32) {
+        self.pass.store(pass, Ordering::Relaxed);
+        self.passes.store(passes, Ordering::Relaxed);
+        self.begin(0);
     }
 
     /// A build has this many rows to write.

@@ -33,6 +33,11 @@ pub struct GenerationStatus {
     pub state: &'static str,
     /// What it is at while it runs: `folding`, `loading`, `indexing` in a build, then `catching-up`; nothing once it is current.
     pub phase: Option<&'static str>,
+    /// Which reading of history it is at, from 1, where a build reads it several times so that its rows fit into memory: `position` begins again
+    /// with each.
+    pub pass: Option<u32>,
+    /// Out of how many, as far as it knows.
+    pub passes: Option<u32>,
     /// `running`, `paused`, `halted`.
     pub condition: &'static str,
     /// The last position whose changes are in the tables; of another producer's topic, the sum over its partitions.
@@ -55,7 +60,7 @@ pub struct GenerationStatus {
     pub events_per_second: Option<f64>,
     /// Rows a second, while a build writes them.
     pub rows_per_second: Option<f64>,
-    /// Seconds until the phase ends, at that rate.
+    /// Seconds until the phase ends, with all passes that it has, at that rate.
     pub eta_seconds: Option<f64>,
     /// For how long nothing moved, in seconds, where something should.
     pub idle_seconds: Option<f64>,
@@ -144,6 +149,8 @@ impl Host {
             target: target.name().into(),
             state: generation.state.as_str(),
             phase: pace.phase,
+            pass: pace.passes.map(|(pass, _)| pass),
+            passes: pace.passes.map(|(_, passes)| passes),
             condition,
             position,
             head: head.max(position),
@@ -240,6 +247,8 @@ const STALLED: f64 = 30.0;
 #[derive(Debug, Default)]
 struct Pace {
     phase: Option<&'static str>,
+    /// Which of several, where a build folds in passes.
+    passes: Option<(u32, u32)>,
     events_per_second: Option<f64>,
     rows_per_second: Option<f64>,
     eta_seconds: Option<f64>,
@@ -267,13 +276,17 @@ impl Pace {
             return Pace { phase, rows_per_second, eta_seconds, idle_seconds, ..Pace::default() };
         }
         let events_per_second = per_second(now.phase_events).filter(|_| lag_events > 0);
-        Pace {
-            phase,
-            events_per_second,
-            eta_seconds: eta(lag_events, events_per_second),
-            idle_seconds,
-            ..Pace::default()
-        }
+        let passes = Some((now.pass, now.passes)).filter(|(_, passes)| now.phase == Phase::Folding && *passes > 1);
+        let eta_seconds = match passes {
+            // A pass takes the events of one part only, but goes through all positions.
+            Some((pass, passes)) => {
+                let head = (now.position + lag_events).max(1) as f64;
+                let done = (f64::from(pass - 1) + now.position as f64 / head) / f64::from(passes.max(pass));
+                (done > 0.0).then(|| seconds * (1.0 - done) / done)
+            }
+            None => eta(lag_events, events_per_second),
+        };
+        Pace { phase, passes, events_per_second, eta_seconds, idle_seconds, ..Pace::default() }
     }
 
     /// It runs, is behind, waits for nothing that it knows of, and does not move.
@@ -299,6 +312,55 @@ async fn age_behind(store: &dyn EventStore, position: u64) -> f64 {
         Err(error) => {
             tracing::debug!(error = chain(&error), "no age");
             0.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now(phase: Phase, position: u64, (pass, passes): (u32, u32), idle: u64) -> ProgressNow {
+        let seconds = Duration::from_secs(10);
+        let (idle, phase_events) = (Duration::from_secs(idle), 500);
+        ProgressNow {
+            position,
+            head: 1_000,
+            events: 500,
+            rows: 0,
+            phase,
+            in_phase: seconds,
+            phase_events,
+            phase_rows: 0,
+            rows_to_load: 0,
+            pass,
+            passes,
+            idle,
+            waiting: None,
+        }
+    }
+
+    #[test]
+    fn a_build_in_passes_says_which_and_counts_those_that_are_left() {
+        let alone = Pace::of(&now(Phase::Folding, 500, (1, 1), 0), GenerationState::Build, 500);
+        assert_eq!((alone.passes, alone.eta_seconds), (None, Some(10.0)));
+        // Half of the second of four: 3/8 took ten seconds.
+        let second = Pace::of(&now(Phase::Folding, 500, (2, 4), 0), GenerationState::Build, 500);
+        assert_eq!(second.passes, Some((2, 4)));
+        assert!((second.eta_seconds.unwrap() - 10.0 * 5.0 / 3.0).abs() < 1e-9, "{second:?}");
+        let begins = Pace::of(&now(Phase::Folding, 0, (1, 4), 0), GenerationState::Build, 1_000);
+        assert_eq!((begins.passes, begins.eta_seconds), (Some((1, 4)), None));
+        assert_eq!(Pace::of(&now(Phase::Loading, 500, (4, 4), 0), GenerationState::Build, 500).passes, None);
+    }
+
+    #[test]
+    fn what_does_not_move_is_a_problem_unless_it_makes_indexes() {
+        for (phase, stalls) in
+            [(Phase::Folding, true), (Phase::Loading, true), (Phase::Following, true), (Phase::Indexing, false)]
+        {
+            let still = Pace::of(&now(phase, 500, (1, 1), 31), GenerationState::Build, 500);
+            assert_eq!(still.stalled().is_some_and(|problem| problem.code == "not-moving"), stalls, "{phase:?}");
+            assert!(Pace::of(&now(phase, 500, (1, 1), 29), GenerationState::Build, 500).stalled().is_none());
         }
     }
 }

@@ -19,6 +19,9 @@ const STILL: Duration = Duration::from_secs(60);
 /// Dead letters are counted up to this many; beyond it the number does not matter any more.
 const MOST_LETTERS: u64 = 10_000;
 
+/// What a generation may be at.
+const PHASES: [&str; 4] = ["folding", "loading", "indexing", "catching-up"];
+
 /// What was seen of each generation, by its full name (`default posts@2`).
 #[derive(Default)]
 pub(crate) struct Seen(Mutex<HashMap<String, Movement>>);
@@ -79,6 +82,13 @@ impl Host {
         set("reel_generation_halted", f64::from(u8::from(status.condition == "halted")));
         set("reel_generation_stalled", f64::from(u8::from(standing.stalled)));
         set("reel_generation_dead_letters", letters as f64);
+        set("reel_generation_pass", f64::from(status.pass.unwrap_or(0)));
+        set("reel_generation_passes", f64::from(status.passes.unwrap_or(0)));
+        set("reel_generation_eta_seconds", status.eta_seconds.unwrap_or(0.0));
+        for phase in PHASES {
+            let labels = [labels[0], labels[1], ("phase", phase)];
+            gauge("reel_generation_phase", &labels, f64::from(u8::from(status.phase == Some(phase))));
+        }
         let of = |name: &'static str, by: u64| {
             let (target, projection) = (status.target.clone(), status.projection.clone());
             metrics::counter!(name, "target" => target, "projection" => projection).increment(by);
@@ -164,6 +174,8 @@ mod tests {
             target: "default".into(),
             state: "build",
             phase: Some("folding"),
+            pass: None,
+            passes: None,
             condition,
             position,
             head: position + lag_events,

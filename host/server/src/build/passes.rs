@@ -69,9 +69,12 @@ impl<'a> Passes<'a> {
 
     /// Folds all of history, or as far as memory reaches.
     pub(super) async fn fold(mut self) -> Result<Folded, NotBuilt> {
-        let mut parts = vec![Part { part: 0, of: 1 }];
+        let (mut parts, mut folded) = (vec![Part { part: 0, of: 1 }], 0);
         while let Some(part) = parts.pop() {
-            match self.pass(part).await {
+            self.build.progress.enter_pass(folded + 1, folded + 1 + parts.len() as u32);
+            let pass = self.pass(part).await;
+            folded += u32::from(!matches!(pass, Ok(Pass::TooLarge(_))));
+            match pass {
                 Ok(Pass::TooLarge(times)) => parts.extend(self.cut(part, times)?),
                 Ok(Pass::Whole(worked, through)) if parts.is_empty() && self.failed.is_none() => {
                     return Ok(self.finish(worked, through));
@@ -148,7 +151,6 @@ impl<'a> Passes<'a> {
         let mut workers = Workers::start(self.build, self.workers, self.workers * part.of as usize)?;
         let mut pace = Pace { per_second: self.build.config.throttle, begun: Instant::now(), events: 0 };
         let mut through = LogPoint::START;
-        self.build.progress.begin(0);
         let ended = 'read: loop {
             let mut history = match self.history(part, through.position).await {
                 Ok(history) => history,
