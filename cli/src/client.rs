@@ -146,6 +146,11 @@ fn problem(status: StatusCode, body: &[u8]) -> CliError {
         (title, "") => title.to_owned(),
         (_, detail) => detail.to_owned(),
     };
+    failed(status, message)
+}
+
+/// The error that an answer with this status means.
+pub(crate) fn failed(status: StatusCode, message: String) -> CliError {
     match status {
         StatusCode::NOT_FOUND => CliError::NotFound(message),
         StatusCode::CONFLICT => CliError::Conflict(message),

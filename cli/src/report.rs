@@ -2,10 +2,10 @@
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use reqwest::{RequestBuilder, Result as HttpResult};
+use reqwest::{RequestBuilder, Result as HttpResult, StatusCode};
 use serde::Deserialize;
 
-use crate::client::Client;
+use crate::client::{Client, failed};
 use crate::error::CliError;
 
 /// The lines of a report.
@@ -22,6 +22,7 @@ pub(crate) struct Lines {
 struct Head {
     line: String,
     message: Option<String>,
+    status: Option<u16>,
 }
 
 impl Lines {
@@ -36,7 +37,8 @@ impl Lines {
         let Some(text) = self.line().await? else { return Ok(None) };
         let head: Head = parse(&text)?;
         if head.line == "error" {
-            return Err(CliError::Failed(head.message.unwrap_or_default()));
+            let status = head.status.and_then(|status| StatusCode::from_u16(status).ok());
+            return Err(failed(status.unwrap_or_default(), head.message.unwrap_or_default()));
         }
         Ok(Some((head.line, text)))
     }

@@ -22,6 +22,7 @@ struct Rederived {
     target: String,
     streams: u64,
     events: u64,
+    surplus: u64,
     rows: u64,
 }
 
@@ -48,9 +49,10 @@ pub(crate) async fn run(client: &Client, replay: &Replay) -> Result<(), CliError
     if client.output == Output::Json {
         return print::line(&line);
     }
-    let Rederived { generation, target, streams, events, rows } = parse(&line)?;
-    print::line(&format!(
-        "{generation} in {target}: {rows} rows made anew from {events} events of {streams} {}",
-        if streams == 1 { "stream" } else { "streams" }
-    ))
+    let Rederived { generation, target, streams, events, surplus, rows } = parse(&line)?;
+    let named = |streams| format!("{streams} {}", if streams == 1 { "stream" } else { "streams" });
+    let removed =
+        if surplus > 0 { format!("; rows of {} without events are gone", named(surplus)) } else { String::new() };
+    let streams = named(streams);
+    print::line(&format!("{generation} in {target}: {rows} rows made anew from {events} events of {streams}{removed}"))
 }

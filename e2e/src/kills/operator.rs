@@ -16,7 +16,7 @@ use crate::reel::{Answer, Reel, try_answer};
 const AT: &str = "/admin/v1/projections";
 /// How often a moment is aimed at that is over before it is seen.
 const TRIES: u32 = 12;
-/// How long a moment is taken to last before it was seen.
+/// How long a moment is taken to last that was not seen at all.
 const SUPPOSED: Duration = Duration::from_millis(4);
 /// What is appended while a generation is to have something to catch up with: so often, so many events at once.
 const APPENDS: u64 = 100;
@@ -37,9 +37,9 @@ impl Script {
         Script { dice, components, lengths: BTreeMap::new() }
     }
 
-    /// A part of how long a moment lasts.
+    /// A part of how long a moment lasts; all of it where that is to be found out first.
     fn within(&mut self, moment: Moment) -> Duration {
-        let length = self.lengths.get(&moment).copied().unwrap_or(SUPPOSED);
+        let Some(length) = self.lengths.get(&moment) else { return Duration::MAX };
         Duration::from_micros(self.dice.below(length.as_micros().max(1) as u64))
     }
 
@@ -122,9 +122,7 @@ impl<'a> Operator<'a> {
         if there {
             return Some(Hit::new(aimed, number));
         }
-        if let Some(since) = since {
-            self.script.lengths.insert(aimed, since.elapsed() / 2);
-        }
+        self.script.lengths.insert(aimed, since.map_or(SUPPOSED, |since| since.elapsed()));
         self.until_state(number, if promoted { &["live"] } else { &["ready"] }).await;
         None
     }

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use reel_events::{EventBatch, LogPoint};
+use reel_events::{EventBatch, LogPoint, key_part};
 
 use crate::bulk::BulkShard;
 use crate::change::{RowFilter, TableWrites, Writes};
@@ -45,6 +45,15 @@ impl Rederivation {
         let shard = Some(BulkShard::new(Arc::clone(&manifest), plugin, settings, 1));
         let streams = keys.into_iter().map(|key| (key, BTreeSet::new())).collect();
         Rederivation { manifest, shard, streams, behind, at: through, events: 0 }
+    }
+
+    /// Has the rows of this stream put in order too, whether it turns out to have events or not. Its key is among those of the fold.
+    ///
+    /// # Panics
+    /// Where it is not.
+    pub fn stands_for(&mut self, stream: &str) {
+        let streams = self.streams.get_mut(key_part(stream)).expect("a key of the fold");
+        streams.insert(stream.to_owned());
     }
 
     /// Folds the next events of history; those of other streams are left out.

@@ -4,6 +4,8 @@
 //!
 //! Not here: what such a fold is (`projector`), whole replays (`deploy`).
 
+mod owners;
+
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +13,7 @@ use std::time::Duration;
 use reel_event_log::history::{History, Sharing, Span, Wanted};
 use reel_event_log::topic::Tail;
 use reel_event_log::{ReadLimit, StoreError};
-use reel_events::{EventBatch, EventRef, key_hash};
+use reel_events::{EventBatch, EventRef, key_hash, key_part};
 use reel_projector::manifest::Ownership;
 use reel_projector::{Checkpoint, Errand, Failure, Progress, Rederivation, Rederive, Request, RunSettings};
 use reel_read_model::{Condition, GenerationState};
@@ -25,6 +27,8 @@ use crate::inspect::report::{Ended, Lines};
 use crate::inspect::{Line, Report, Subject, Which};
 use crate::runner::{self, Run};
 use crate::source::LogSource;
+
+use owners::Owners;
 
 /// Events that are looked at, or folded, at once.
 const EVENTS: usize = 20_000;
@@ -48,6 +52,8 @@ pub struct Rederived {
     pub streams: u64,
     /// How many events they have that the projection handles.
     pub events: u64,
+    /// How many owners of rows had no events, and so have no rows any more.
+    pub surplus: u64,
     /// How many rows were written.
     pub rows: u64,
 }
@@ -111,41 +117,63 @@ type Folds = Vec<Option<Rederivation>>;
 
 impl Rederiving {
     async fn report(self, lines: Lines) -> Result<(), Ended> {
-        let catalog = |error| HostError::catalog("reading the checkpoints", error);
-        let checkpoints = self.subject.target.checkpoints(self.subject.generation.id).await.map_err(catalog)?;
-        let keys = self.keys(&checkpoints, &lines).await?;
+        let mut snapshot = self.subject.snapshot().await?;
+        let checkpoints = snapshot.checkpoints().to_vec();
+        // Of the same moment: what is behind the checkpoints has no rows among these.
+        let mut owners = Owners::read(&self.subject, snapshot.as_mut(), &self.prefixes).await?;
+        drop(snapshot);
+        let mut keys = self.keys(&checkpoints, &mut owners, &lines).await?;
+        let shards = keys.len();
+        let surplus = owners.len() as u64;
+        for key in owners.keys {
+            // A stream of that key, whichever: its category does not count.
+            keys[key_hash(&format!("any-{key}")) as usize % shards].insert(key);
+        }
+        for id in &owners.ids {
+            keys[key_hash(id) as usize % shards].insert(key_part(id).to_owned());
+        }
         let mut folds = self.begin(keys, &checkpoints).await?;
+        for id in &owners.ids {
+            let fold = folds[key_hash(id) as usize % shards].as_mut();
+            fold.expect("it has the key").stands_for(id);
+        }
         self.fold(&mut folds, &checkpoints, &lines).await?;
         let met = folds.iter().flatten().map(Rederivation::met);
         let (streams, events) = met.fold((0, 0), |sum, met| (sum.0 + met.0, sum.1 + met.1));
-        let (mut rows, shards) = (0, folds.len() as u32);
+        let (streams, mut rows, shards) = (streams - owners.ids.len() as u64, 0, folds.len() as u32);
         for (shard, fold) in folds.into_iter().enumerate() {
             let Some(fold) = fold else { continue };
             rows += self.write(fold, (shard as u32, shards)).await?;
         }
         let (generation, target) = (self.subject.title(), self.subject.target.name().to_owned());
-        tracing::info!(generation, streams, events, rows, "rows of some streams made anew");
-        lines.put(Line::Rederived(Rederived { generation, target, streams, events, rows })).await
+        tracing::info!(generation, streams, events, surplus, rows, "rows of some streams made anew");
+        lines.put(Line::Rederived(Rederived { generation, target, streams, events, surplus, rows })).await
     }
 
-    /// The keys of the streams that are meant, for each shard.
-    async fn keys(&self, checkpoints: &[Checkpoint], lines: &Lines) -> Result<Vec<BTreeSet<String>>, Ended> {
+    /// The keys of the streams that are meant, for each shard. `owners` is left with those that have no events.
+    async fn keys(
+        &self,
+        checkpoints: &[Checkpoint],
+        owners: &mut Owners,
+        lines: &Lines,
+    ) -> Result<Vec<BTreeSet<String>>, Ended> {
         let mut history = self.history(checkpoints, Sharing::Whole).await?;
         let until = history.end().position;
         let mut seen: HashSet<String> = HashSet::new();
         let mut keys = vec![BTreeSet::new(); checkpoints.len()];
         while let Some(portion) = history.next().await.map_err(not_read)? {
-            for event in portion.batches.iter().flat_map(EventBatch::iter).filter(|event| self.is_meant(event)) {
-                if seen.insert(event.stream_key().to_owned()) {
+            for event in portion.batches.iter().flat_map(EventBatch::iter) {
+                owners.has_events(&event);
+                if self.is_meant(&event) && seen.insert(event.stream_key().to_owned()) {
                     let shard = key_hash(event.stream) as usize % keys.len();
                     keys[shard].insert(event.stream_key().to_owned());
                 }
             }
             lines.put(Line::Progress { position: portion.through.position, until }).await?;
         }
-        if seen.is_empty() {
+        if seen.is_empty() && owners.len() == 0 {
             let message = format!(
-                "no stream with events for {} begins with {}: its rows are as they were",
+                "no stream with events for {} begins with {}, and no row is of one: its rows are as they were",
                 self.subject.title(),
                 self.prefixes.join(", nor with ")
             );

@@ -68,13 +68,17 @@ async fn diff(State(host): State<Host>, Query(what): Query<WhatToCompare>) -> Re
     host.diff(request).await.map(lines).map_err(problem)
 }
 
-/// A report as JSON lines. One that breaks off says why in a last line, `{"line":"error","message":…}`.
+/// A report as JSON lines. One that breaks off says why in a last line, `{"line":"error","status":404,"message":…}`, with the
+/// status that a whole answer would have had.
 pub(super) fn lines(report: Report) -> Response {
     let next = |mut report: Report| async move {
         let text = match report.next().await {
             None => return Ok::<_, io::Error>(None),
             Some(Ok(line)) => serde_json::to_string(&line).expect("lines are plain data"),
-            Some(Err(error)) => json!({"line": "error", "message": chain(&error)}).to_string(),
+            Some(Err(error)) => {
+                let message = chain(&error);
+                json!({"line": "error", "status": problem(error).status().as_u16(), "message": message}).to_string()
+            }
         };
         Ok(Some((Bytes::from(text + "\n"), report)))
     };

@@ -70,7 +70,7 @@ impl Host {
 }
 
 impl Subject {
-    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, HostError> {
+    pub(crate) async fn snapshot(&self) -> Result<Box<dyn Snapshot>, HostError> {
         let begun = self.target.snapshot(&self.generation).await;
         begun.map_err(|error| HostError::catalog("reading a generation", error))
     }
