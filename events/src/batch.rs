@@ -8,7 +8,7 @@ use std::{ops::Range, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::{CanonicalJson, Event, EventKind, Place, StreamId, Timestamp, foreign::Unreadable, stream};
+use crate::{CanonicalJson, Event, EventKind, Place, StreamId, Texts, Timestamp, foreign::Unreadable, stream};
 
 /// `length` bytes of a heap, from `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,7 +36,12 @@ struct Record {
 #[derive(Debug, Clone, Default)]
 pub struct EventBatch {
     records: Vec<Record>,
+    /// Texts that other batches have too. Offsets of spans count through these first, then through `heap`.
+    shared: Option<Arc<Texts>>,
+    /// Texts that this batch has for itself.
     heap: String,
+    /// Bytes of the shared texts that belong to events of this batch.
+    shared_bytes: usize,
     /// Whose positions they are; nothing where they are those of Reel's own log.
     partition: Option<u32>,
     /// What is no event, by its index; in order.
@@ -79,6 +84,12 @@ impl EventBatch {
         EventBatch { partition: Some(partition), ..EventBatch::default() }
     }
 
+    /// An empty batch for events whose texts are parts of `texts`: those are not copied.
+    #[must_use]
+    pub fn over(texts: Arc<Texts>) -> EventBatch {
+        EventBatch { shared: Some(texts), ..EventBatch::default() }
+    }
+
     /// An empty batch of events from where these are.
     #[must_use]
     pub fn like(&self) -> EventBatch {
@@ -97,10 +108,10 @@ impl EventBatch {
         self.records.is_empty()
     }
 
-    /// Bytes of text in the heap: what bounds a batch in memory.
+    /// Bytes of the events' texts: what bounds a batch in memory.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.heap.len()
+        self.heap.len() + self.shared_bytes
     }
 
     /// Adds an event behind the last.
@@ -153,7 +164,7 @@ impl EventBatch {
         place.expect("a log is shorter, and whoever reads a topic looks at its partitions")
     }
 
-    /// Adds the events of `other` in `range` behind the last; their texts are copied in one piece.
+    /// Adds the events of `other` in `range` behind the last; texts that it has for itself are copied in one piece.
     ///
     /// # Panics
     /// Where `range` reaches beyond the end of `other`.
@@ -161,10 +172,14 @@ impl EventBatch {
         let (from, to) = (range.start, self.records.len());
         let unreadable = other.unreadable.iter().filter(|(index, _)| range.contains(index));
         self.unreadable.extend(unreadable.map(|(index, why)| (index - from + to, Arc::clone(why))));
+        if other.shared.is_some() {
+            range.for_each(|index| self.push(other.get(index)));
+            return;
+        }
         let records = &other.records[range];
         let (Some(first), Some(last)) = (records.first(), records.last()) else { return };
         let (start, end) = (first.stream.offset, last.metadata.offset + last.metadata.length);
-        let moved = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
+        let moved = self.heap_end();
         self.heap.push_str(&other.heap[start as usize..end as usize]);
         let here = |span: Span| Span { offset: span.offset - start + moved, length: span.length };
         self.records.extend(records.iter().map(|record| Record {
@@ -211,14 +226,36 @@ impl EventBatch {
     }
 
     fn store(&mut self, text: &str) -> Span {
-        let offset = u32::try_from(self.heap.len()).expect("a batch is bounded far below 4 GiB by whoever reads it");
+        let length = text.len() as u32;
+        if let Some(offset) = self.shared.as_ref().and_then(|shared| shared.offset_of(text)) {
+            self.shared_bytes += text.len();
+            return Span { offset: bounded(offset), length };
+        }
+        let offset = self.heap_end();
         self.heap.push_str(text);
-        Span { offset, length: text.len() as u32 }
+        Span { offset, length }
     }
 
     fn text(&self, span: Span) -> &str {
-        &self.heap[span.offset as usize..][..span.length as usize]
+        let (offset, length) = (span.offset as usize, span.length as usize);
+        match offset.checked_sub(self.shared().len()) {
+            Some(offset) => &self.heap[offset..][..length],
+            None => &self.shared()[offset..][..length],
+        }
     }
+
+    fn shared(&self) -> &str {
+        self.shared.as_ref().map_or("", |shared| shared.as_str())
+    }
+
+    /// The offset that the next text in `heap` gets.
+    fn heap_end(&self) -> u32 {
+        bounded(self.shared().len() + self.heap.len())
+    }
+}
+
+fn bounded(offset: usize) -> u32 {
+    u32::try_from(offset).expect("a batch is bounded far below 4 GiB by whoever reads it")
 }
 
 impl<'a> EventRef<'a> {
@@ -285,6 +322,7 @@ impl<'a> FromIterator<EventRef<'a>> for EventBatch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::TextPool;
 
     #[test]
     fn what_goes_in_comes_out() {
@@ -328,6 +366,37 @@ mod tests {
         batch.append(&other, 8..9);
         let expected: Vec<_> = [1, 4, 5, 6, 7, 9].into_iter().map(event).collect();
         assert_eq!(batch.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn shared_texts_are_not_copied() {
+        let texts = Arc::new(TextPool::default()).share("post-1made{}post-é".to_owned());
+        let part = |range: Range<usize>| &texts.as_str()[range];
+        let event = EventRef {
+            position: 1,
+            version: 1,
+            id: Uuid::from_u128(1),
+            stream: part(0..6),
+            kind: part(6..10),
+            schema: 1,
+            recorded_at: 0,
+            payload: part(10..12),
+            metadata: "",
+        };
+        let own = "todo-own".to_owned();
+        let events = [event, EventRef { stream: &own, ..event }, EventRef { stream: part(12..19), ..event }];
+        let mut batch = EventBatch::over(Arc::clone(&texts));
+        batch.extend(events);
+        assert_eq!(batch.iter().collect::<Vec<_>>(), events);
+        assert_eq!(batch.get(2).stream.as_ptr(), part(12..19).as_ptr());
+        assert_eq!(batch.heap_bytes(), EventBatch::from_iter(events).heap_bytes());
+        for mut longer in [EventBatch::new(), EventBatch::over(Arc::clone(&texts)), batch.clone()] {
+            let before = longer.len();
+            longer.append(&batch, 1..3);
+            longer.append(&EventBatch::from_iter(events), 0..2);
+            let appended: Vec<_> = longer.iter().skip(before).collect();
+            assert_eq!(appended, [events[1], events[2], events[0], events[1]]);
+        }
     }
 
     #[test]

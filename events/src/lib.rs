@@ -11,6 +11,7 @@ pub mod foreign;
 mod place;
 pub mod stored;
 mod stream;
+mod texts;
 mod timestamp;
 pub mod token;
 
@@ -19,4 +20,5 @@ pub use canonical::{CanonicalError, CanonicalJson};
 pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
 pub use place::{Place, PlaceError};
 pub use stream::{StreamId, StreamIdError, key_hash, key_part, partition_of};
+pub use texts::{TextPool, Texts};
 pub use timestamp::{Timestamp, TimestampError};

@@ -103,11 +103,17 @@ pub(super) struct BlockReader<'a> {
     metadata: &'a str,
 }
 
+/// How the content of a block falls into fixed columns and texts: the length of the former.
+pub(super) fn columns_length(count: u32) -> usize {
+    count as usize * FIXED
+}
+
 impl<'a> BlockReader<'a> {
-    /// Before the first event; nothing where the content does not hold `count` events and nothing else.
-    pub(super) fn new(kind: &'a str, count: u32, content: &'a [u8]) -> Option<BlockReader<'a>> {
+    /// Before the first event, given the block's columns ([`columns_length`] bytes) and texts; nothing where the texts are not those of
+    /// the columns.
+    pub(super) fn new(kind: &'a str, count: u32, columns: &'a [u8], texts: &'a str) -> Option<BlockReader<'a>> {
         let count = count as usize;
-        let mut rest = content;
+        let mut rest = columns;
         let mut column = |width: usize| {
             let (column, behind) = rest.split_at_checked(count.checked_mul(width)?)?;
             rest = behind;
@@ -118,7 +124,6 @@ impl<'a> BlockReader<'a> {
             (column(4)?, column(2)?, column(4)?, column(4)?);
         let streams_end = (0..count).map(|at| usize::from(u16_at(stream_lengths, at))).sum::<usize>();
         let payloads_end = streams_end + sum(payload_lengths, count);
-        let texts = std::str::from_utf8(rest).ok()?;
         if payloads_end + sum(metadata_lengths, count) != texts.len() {
             return None;
         }

@@ -5,6 +5,7 @@
 //! The archive is a copy: deleting it loses nothing. Whoever reads it checks it against the store first (`history`).
 
 mod block;
+mod buffers;
 mod error;
 mod header;
 mod location;
@@ -24,6 +25,7 @@ pub use sealer::{Sealer, SealerConfig, SealerStatus};
 pub use verify::{Verified, VerifiedSegment, gaps};
 pub use writer::Writer;
 
+pub(crate) use buffers::Buffers;
 pub(crate) use unseal::Unsealing;
 
 /// Positions in one segment at most, and what their ends are aligned to: a segment never reaches over a multiple of it. So a range that

@@ -1,12 +1,15 @@
 //! Reading a segment: its blocks become events again, in order of position, and only those that are wanted. Pure work: whoever calls it
 //! has fetched the bytes, and runs it on a thread that may block.
 
+use std::{ops::Range, sync::Arc};
+
 use bytes::Bytes;
-use reel_events::LogPoint;
+use reel_events::{LogPoint, Texts};
 
 use super::{
     ArchiveError,
-    block::BlockReader,
+    block::{BlockReader, columns_length},
+    buffers::{Buffers, Contents},
     header::{Header, IndexEntry, damaged},
 };
 use crate::{
@@ -28,6 +31,8 @@ pub(crate) struct Unsealing {
     pub(crate) until: LogPoint,
     /// Where a portion ends.
     pub(crate) limit: ReadLimit,
+    /// Memory of other segments of the same reader.
+    pub(crate) buffers: Buffers,
 }
 
 /// A block as it is stored, and what the index says of it.
@@ -35,6 +40,15 @@ pub(crate) struct Unsealing {
 pub(crate) struct StoredBlock {
     pub(crate) entry: IndexEntry,
     pub(crate) bytes: Bytes,
+}
+
+/// Where the parts of a block are.
+struct Part {
+    /// Within the columns.
+    columns: Range<usize>,
+    /// Within the texts, as the next.
+    kind: Range<usize>,
+    texts: Range<usize>,
 }
 
 impl Unsealing {
@@ -50,16 +64,35 @@ impl Unsealing {
     /// # Errors
     /// [`ArchiveError::Damaged`] where a bit of the blocks is wrong.
     pub(crate) fn read(&self, header: &Header, blocks: &[StoredBlock]) -> Result<Vec<Portion>, ArchiveError> {
+        let mut contents = self.buffers.take();
+        let portions = self.read_into(&mut contents, header, blocks);
+        self.buffers.give_back(contents);
+        portions
+    }
+
+    fn read_into(
+        &self,
+        contents: &mut Contents,
+        header: &Header,
+        blocks: &[StoredBlock],
+    ) -> Result<Vec<Portion>, ArchiveError> {
         let mut decompressor = zstd::bulk::Decompressor::new().expect("a decompressor needs memory only");
-        let contents = blocks.iter().map(|block| content(header, block, &mut decompressor));
-        let contents = contents.collect::<Result<Vec<_>, _>>()?;
-        let readers = contents.iter().zip(blocks).map(|(content, StoredBlock { entry, .. })| {
-            let reader = BlockReader::new(&entry.kind, entry.count, content);
+        let mut texts = self.buffers.texts.take();
+        let mut parts = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            decompress(header, block, &mut decompressor, &mut contents.block)?;
+            parts.push(part(header, &block.entry, contents, &mut texts)?);
+        }
+        let texts = self.buffers.texts.share(texts);
+        let readers = parts.into_iter().zip(blocks).map(|(part, StoredBlock { entry, .. })| {
+            let text = |range| &texts.as_str()[range];
+            let (kind, columns) = (text(part.kind), &contents.columns[part.columns]);
+            let reader = BlockReader::new(kind, entry.count, columns, text(part.texts));
             reader.ok_or_else(|| of_block(header, entry, "its columns and texts do not fit together"))
         });
         let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
         let order = order(header, blocks, &readers)?;
-        self.merge(header, &order, &mut readers)
+        self.merge(header, &order, &mut readers, &texts)
     }
 
     /// Takes events from the blocks in the order of their places.
@@ -68,8 +101,9 @@ impl Unsealing {
         header: &Header,
         order: &[u32],
         readers: &mut [BlockReader<'_>],
+        texts: &Arc<Texts>,
     ) -> Result<Vec<Portion>, ArchiveError> {
-        let mut portions = Portions::new(&self.wanted, self.limit);
+        let mut portions = Portions::new(&self.wanted, self.limit, Some(Arc::clone(texts)));
         for (position, &block) in (header.name.first..=header.name.last).zip(order) {
             if position > self.until.position {
                 break;
@@ -94,19 +128,43 @@ impl Unsealing {
 }
 
 /// Decompresses a block, and holds it against its digest.
-fn content(
+fn decompress(
     header: &Header,
     block: &StoredBlock,
     decompressor: &mut zstd::bulk::Decompressor<'_>,
-) -> Result<Vec<u8>, ArchiveError> {
+    content: &mut Vec<u8>,
+) -> Result<(), ArchiveError> {
     let StoredBlock { entry, bytes } = block;
-    let content = decompressor
-        .decompress(bytes, entry.content as usize)
+    content.clear();
+    content.reserve(entry.content as usize);
+    decompressor
+        .decompress_to_buffer(bytes, content)
         .map_err(|error| of_block(header, entry, &format!("zstd says: {error}")))?;
-    if content.len() != entry.content as usize || blake3::hash(&content).as_bytes() != &entry.digest {
+    if content.len() != entry.content as usize || blake3::hash(content).as_bytes() != &entry.digest {
         return Err(of_block(header, entry, "it does not have the digest that it should"));
     }
-    Ok(content)
+    Ok(())
+}
+
+/// Puts what a decompressed block holds to that of the others.
+fn part(
+    header: &Header,
+    entry: &IndexEntry,
+    contents: &mut Contents,
+    texts: &mut String,
+) -> Result<Part, ArchiveError> {
+    let parts = contents.block.split_at_checked(columns_length(entry.count));
+    let parts = parts.and_then(|(columns, texts)| Some((columns, std::str::from_utf8(texts).ok()?)));
+    let (columns, block_texts) =
+        parts.ok_or_else(|| of_block(header, entry, "its columns and texts do not fit together"))?;
+    let columns_start = contents.columns.len();
+    contents.columns.extend_from_slice(columns);
+    let kind_start = texts.len();
+    texts.push_str(&entry.kind);
+    let texts_start = texts.len();
+    texts.push_str(block_texts);
+    let columns = columns_start..contents.columns.len();
+    Ok(Part { columns, kind: kind_start..texts_start, texts: texts_start..texts.len() })
 }
 
 /// Which block holds the event at each place of the segment.

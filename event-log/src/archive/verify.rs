@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use reel_events::LogPoint;
 
-use super::{Archive, ArchiveError, SegmentName, Stored, Unsealing};
+use super::{Archive, ArchiveError, Buffers, SegmentName, Stored, Unsealing};
 use crate::{
     history::{Portion, Wanted},
     store::{EventStore, ReadLimit, StoreError},
@@ -61,7 +61,8 @@ impl Archive {
         let opened = self.open_segment(stored).await?;
         let through = opened.header.through();
         let limit = ReadLimit { events: 10_000, bytes: usize::MAX };
-        let unsealing = Unsealing { wanted: Wanted::default(), after: 0, until: through, limit };
+        let (wanted, buffers) = (Wanted::default(), Buffers::default());
+        let unsealing = Unsealing { wanted, after: 0, until: through, limit, buffers };
         let events = self.read(opened, unsealing).await?.iter().map(Portion::events).sum::<usize>();
         match store.point(through.position).await {
             Ok(Some(point)) if point == through => Ok(events as u64),

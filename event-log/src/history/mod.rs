@@ -20,7 +20,7 @@ pub(crate) use portion::Portions;
 
 use self::reader::Reader;
 use crate::{
-    archive::{Archive, ArchiveError, Stored},
+    archive::{Archive, ArchiveError, Buffers, Stored},
     store::{EventStore, ReadLimit, StoreError},
 };
 
@@ -62,7 +62,8 @@ impl History {
             Some(archive) => usable(archive, &*store).await,
             None => Vec::new(),
         };
-        let reader = Reader { store: Some(store), archive, wanted, limit: span.portion, end };
+        let reader =
+            Reader { store: Some(store), archive, wanted, limit: span.portion, end, buffers: Buffers::default() };
         Ok(History::start(reader, span.after, segments))
     }
 
@@ -84,7 +85,14 @@ impl History {
             Some(last) => archive.open_segment(*last).await?.header.through(),
             None => LogPoint { position: span.after, ..LogPoint::START },
         };
-        let reader = Reader { store: None, archive: Some(archive), wanted, limit: span.portion, end };
+        let reader = Reader {
+            store: None,
+            archive: Some(archive),
+            wanted,
+            limit: span.portion,
+            end,
+            buffers: Buffers::default(),
+        };
         Ok(History::start(reader, span.after, segments))
     }
 

@@ -1,6 +1,8 @@
 //! Portions of history: wanted events as they are handed over, cut where a limit is reached.
 
-use reel_events::{EventBatch, EventRef, LogPoint, key_hash};
+use std::sync::Arc;
+
+use reel_events::{EventBatch, EventRef, LogPoint, Texts, key_hash};
 
 use super::Wanted;
 use crate::store::ReadLimit;
@@ -27,6 +29,7 @@ impl Portion {
 pub(crate) struct Portions<'a> {
     wanted: &'a Wanted,
     limit: ReadLimit,
+    texts: Option<Arc<Texts>>,
     done: Vec<Portion>,
     batches: Vec<EventBatch>,
     events: usize,
@@ -36,9 +39,12 @@ pub(crate) struct Portions<'a> {
 }
 
 impl<'a> Portions<'a> {
-    pub(crate) fn new(wanted: &'a Wanted, limit: ReadLimit) -> Portions<'a> {
-        let batches = empty(wanted);
-        Portions { wanted, limit, done: Vec::new(), batches, events: 0, bytes: 0, last: None }
+    /// For events whose texts are parts of `texts`, if there are such: those are shared, not copied.
+    pub(crate) fn new(wanted: &'a Wanted, limit: ReadLimit, texts: Option<Arc<Texts>>) -> Portions<'a> {
+        let mut portions =
+            Portions { wanted, limit, texts, done: Vec::new(), batches: Vec::new(), events: 0, bytes: 0, last: None };
+        portions.batches = portions.empty();
+        portions
     }
 
     /// Adds an event to batch `batch`.
@@ -70,12 +76,13 @@ impl<'a> Portions<'a> {
     }
 
     fn cut(&mut self, through: LogPoint) {
-        let batches = std::mem::replace(&mut self.batches, empty(self.wanted));
+        let empty = self.empty();
+        let batches = std::mem::replace(&mut self.batches, empty);
         self.done.push(Portion { batches, through });
         (self.events, self.bytes, self.last) = (0, 0, None);
     }
-}
-
-fn empty(wanted: &Wanted) -> Vec<EventBatch> {
-    vec![EventBatch::new(); wanted.sharing.batches()]
+    fn empty(&self) -> Vec<EventBatch> {
+        let batch = self.texts.clone().map_or_else(EventBatch::new, EventBatch::over);
+        vec![batch; self.wanted.sharing.batches()]
+    }
 }

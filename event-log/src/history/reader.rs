@@ -8,7 +8,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 
 use super::{Portion, Portions, Wanted};
 use crate::{
-    archive::{Archive, ArchiveError, Stored, Unsealing},
+    archive::{Archive, ArchiveError, Buffers, Stored, Unsealing},
     store::{EventStore, ReadLimit, StoreError},
 };
 
@@ -24,6 +24,7 @@ pub(super) struct Reader {
     pub(super) wanted: Wanted,
     pub(super) limit: ReadLimit,
     pub(super) end: LogPoint,
+    pub(super) buffers: Buffers,
 }
 
 /// A part of history with one source.
@@ -83,7 +84,8 @@ impl Reader {
 
     fn start(&self, stored: Stored, after: u64) -> Part {
         let archive = self.archive.clone().expect("only an archive has segments");
-        let unsealing = Unsealing { wanted: self.wanted.clone(), after, until: self.end, limit: self.limit };
+        let (wanted, buffers) = (self.wanted.clone(), self.buffers.clone());
+        let unsealing = Unsealing { wanted, after, until: self.end, limit: self.limit, buffers };
         let read = async move { archive.read(archive.open_segment(stored).await?, unsealing).await };
         Part::Sealed { stored, reading: tokio::spawn(read) }
     }
@@ -156,7 +158,7 @@ impl Reader {
         range: RangeInclusive<u64>,
     ) -> Result<(Vec<Portion>, LogPoint), StoreError> {
         let (first, last) = range.into_inner();
-        let mut portions = Portions::new(&self.wanted, self.limit);
+        let mut portions = Portions::new(&self.wanted, self.limit, None);
         let mut through = None;
         for (position, event) in (first..=last).zip(events.iter()) {
             if event.position != position {
