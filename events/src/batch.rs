@@ -96,6 +96,11 @@ impl EventBatch {
         EventBatch { partition: self.partition, ..EventBatch::default() }
     }
 
+    /// Makes room for so many events more.
+    pub fn reserve(&mut self, events: usize) {
+        self.records.reserve(events);
+    }
+
     /// How many events.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -19,10 +19,12 @@ pub struct TextPool {
 }
 
 impl TextPool {
-    /// An empty text, with the memory of one that is in use no more.
+    /// An empty text with room for `bytes`, in the memory of one that is in use no more.
     #[must_use]
-    pub fn take(&self) -> String {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    pub fn take(&self, bytes: usize) -> String {
+        let mut text = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+        text.reserve_exact(bytes);
+        text
     }
 
     /// Makes a text one that batches can share.
@@ -73,15 +75,15 @@ mod tests {
     #[test]
     fn memory_is_used_again_once_nobody_shares_it() {
         let pool = Arc::new(TextPool::default());
-        let mut text = pool.take();
+        let mut text = pool.take(100);
         text.push_str("some text of more than a few bytes");
         let place = text.as_ptr();
         let texts = pool.share(text);
         let other = Arc::clone(&texts);
         drop(texts);
-        assert_eq!(pool.take().capacity(), 0, "it is still shared");
+        assert_eq!(pool.take(0).capacity(), 0, "it is still shared");
         drop(other);
-        let again = pool.take();
+        let again = pool.take(100);
         assert_eq!((again.as_ptr(), again.as_str()), (place, ""));
     }
 

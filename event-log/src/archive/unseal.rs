@@ -77,7 +77,12 @@ impl Unsealing {
         blocks: &[StoredBlock],
     ) -> Result<Vec<Portion>, ArchiveError> {
         let mut decompressor = zstd::bulk::Decompressor::new().expect("a decompressor needs memory only");
-        let mut texts = self.buffers.texts.take();
+        let columns =
+            blocks.iter().map(|StoredBlock { entry, .. }| columns_length(entry.count).min(entry.content as usize));
+        let columns = columns.sum::<usize>();
+        contents.columns.reserve_exact(columns);
+        let whole = blocks.iter().map(|block| block.entry.content as usize + block.entry.kind.len());
+        let mut texts = self.buffers.texts.take(whole.sum::<usize>().saturating_sub(columns));
         let mut parts = Vec::with_capacity(blocks.len());
         for block in blocks {
             decompress(header, block, &mut decompressor, &mut contents.block)?;

@@ -71,13 +71,15 @@ impl<'a> Portions<'a> {
 
     /// All portions; history was read through `through`.
     pub(crate) fn finish(mut self, through: LogPoint) -> Vec<Portion> {
-        self.cut(through);
+        self.done.push(Portion { batches: self.batches, through });
         self.done
     }
 
     fn cut(&mut self, through: LogPoint) {
-        let empty = self.empty();
-        let batches = std::mem::replace(&mut self.batches, empty);
+        let mut next = self.empty();
+        // The next portion will be about like this one.
+        next.iter_mut().zip(&self.batches).for_each(|(next, this)| next.reserve(this.len() + this.len() / 16));
+        let batches = std::mem::replace(&mut self.batches, next);
         self.done.push(Portion { batches, through });
         (self.events, self.bytes, self.last) = (0, 0, None);
     }

@@ -12,8 +12,11 @@ use crate::{
     store::{EventStore, ReadLimit, StoreError},
 };
 
-/// Segments that are fetched or unsealed at the same time, or wait. Each takes about twice [`crate::archive::SEGMENT_BYTES`].
-const AHEAD: usize = 3;
+/// Segments that are handed over, fetched or unsealed at the same time, for so many cores; at least two. Each takes about twice
+/// [`crate::archive::SEGMENT_BYTES`].
+const CORES_A_SEGMENT: usize = 2;
+/// Most of them.
+const MOST_AHEAD: usize = 8;
 
 type Sender = mpsc::Sender<Result<Portion, StoreError>>;
 
@@ -61,8 +64,10 @@ impl Reader {
         let mut segments = segments.into_iter().filter(|stored| stored.name.last > after).peekable();
         let mut started = VecDeque::new();
         let mut next = after + 1;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let ahead = (cores / CORES_A_SEGMENT).clamp(2, MOST_AHEAD);
         loop {
-            while started.len() < AHEAD && next <= self.end.position {
+            while started.len() < ahead && next <= self.end.position {
                 let part = match segments.next_if(|stored| stored.name.first <= next) {
                     Some(stored) => self.start(stored, next - 1),
                     None => Part::Unsealed(next..=self.gap_end(segments.peek())),

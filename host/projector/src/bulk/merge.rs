@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::stored;
-use super::table::{BulkTable, Content, Sorted};
+use super::table::{BulkTable, Content, KeyBytes, Sorted};
 use super::tables::FoldedShard;
 use crate::change::{Merge, Refusal, Row};
 use crate::manifest::Manifest;
@@ -53,7 +53,7 @@ pub enum MergeError {
 
 /// The first row of a run; ordered by its key, then by the run.
 struct Head {
-    key: Box<[u8]>,
+    key: KeyBytes,
     run: usize,
     content: Content,
 }
@@ -152,7 +152,7 @@ impl MergedTable {
     }
 
     /// The next row, or all that was done to it.
-    fn content(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+    fn content(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
         let Some((key, mut content)) = self.first()? else { return Ok(None) };
         if let Content::Open(_, steps) = &mut content {
             while self.heads.peek().is_some_and(|Reverse(head)| head.key == key)
@@ -164,7 +164,7 @@ impl MergedTable {
         Ok(Some((key, content)))
     }
 
-    fn first(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+    fn first(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
         let Some(mut first) = self.heads.peek_mut() else { return Ok(None) };
         let run = first.0.run;
         let Reverse(Head { key, content, .. }) = match self.runs[run].next()? {
@@ -185,7 +185,7 @@ fn sorted(shards: Vec<BulkTable>) -> Vec<Sorted> {
 }
 
 impl Run {
-    fn next(&mut self) -> io::Result<Option<(Box<[u8]>, Content)>> {
+    fn next(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
         match self {
             Run::Sorted(sorted) => Ok(sorted.next()),
             Run::Stored(StoredRun { from, record, .. }) => stored::read(from, record),

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::table::Content;
+use super::table::{Content, KeyBytes};
 use crate::change::Row;
 use crate::step::{Events, Step, Sum};
 use crate::value::Value;
@@ -115,7 +115,7 @@ fn put_text(tag: u8, content: &[u8], bytes: &mut Vec<u8>) {
 ///
 /// # Errors
 /// Where the bytes end early, or are none that [`Writer`] wrote.
-pub(super) fn read(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Option<(Box<[u8]>, Content)>> {
+pub(super) fn read(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Option<(KeyBytes, Content)>> {
     let mut length = [0; 4];
     if from.read(&mut length[..1])? == 0 {
         return Ok(None);

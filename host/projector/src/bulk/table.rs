@@ -2,6 +2,7 @@
 
 use hashbrown::hash_table::Entry as Slot;
 use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
 use crate::change::{KeyValues, Refusal, Row, RowFilter};
@@ -14,8 +15,9 @@ use crate::value::Value;
 const MOST_REMOVALS: usize = 20_000;
 const ROWS_A_REMOVAL: usize = 4;
 
-/// What an entry takes beside its row and the bytes of its key, about: itself, its place in the index, what allocations round up.
-const ENTRY_BYTES: usize = 96;
+/// What an entry takes beside its row and the bytes of a long key, about: itself, its place in the index, and that both grow by half
+/// as much as they need at once.
+const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Indexed>() + 40;
 
 /// What an entry takes more when the rows are put in order in the end.
 const ORDER_BYTES: usize = size_of::<(u128, u32)>();
@@ -26,11 +28,14 @@ const STEP_BYTES: usize = size_of::<Step>() + 64;
 /// Entries are looked through for rows that are gone when there are twice as many as there were left last time, and this many.
 const FEWEST_TO_SWEEP: usize = 16;
 
+/// The encoding of a key. Most are short, and stand beside what is known of their row: looking one up is one way to memory less.
+pub(super) type KeyBytes = SmallVec<[u8; 32]>;
+
 /// Rows by key. The entry of a row that is gone stays until the next sweep, so that there are at most about twice as many entries
 /// as there were ever rows at once.
 #[derive(Default)]
 pub(super) struct BulkTable {
-    index: HashTable<u32>,
+    index: HashTable<Indexed>,
     hasher: DefaultHashBuilder,
     entries: Vec<Entry>,
     removals: Removals,
@@ -39,8 +44,16 @@ pub(super) struct BulkTable {
     left: usize,
 }
 
+/// Where the index has an entry.
+#[derive(Clone, Copy)]
+struct Indexed {
+    /// Of its key: most other keys are told apart by it, and the index grows without looking at any.
+    hash: u32,
+    entry: u32,
+}
+
 struct Entry {
-    key: Box<[u8]>,
+    key: KeyBytes,
     content: Content,
     /// Since when the row stands as it is, but for steps.
     since: Moment,
@@ -285,12 +298,11 @@ impl BulkTable {
         });
         if self.entries.len() < before {
             self.entries.shrink_to(2 * self.entries.len());
-            let Self { index, hasher, entries, .. } = self;
-            index.clear();
-            let hash = |number: &u32| hasher.hash_one(&*entries[*number as usize].key);
-            index.shrink_to(2 * entries.len(), hash);
-            for (number, entry) in entries.iter().enumerate() {
-                index.insert_unique(hasher.hash_one(&*entry.key), number as u32, hash);
+            self.index.clear();
+            self.index.shrink_to(2 * self.entries.len(), Indexed::spread);
+            for (number, entry) in self.entries.iter().enumerate() {
+                let indexed = Indexed { hash: hash(&self.hasher, &entry.key), entry: number as u32 };
+                self.index.insert_unique(indexed.spread(), indexed, Indexed::spread);
             }
         }
     }
@@ -320,24 +332,41 @@ impl BulkTable {
     }
 
     fn find(&self, key: &[u8]) -> Option<usize> {
-        let hash = self.hasher.hash_one(key);
-        self.index.find(hash, |number| *self.entries[*number as usize].key == *key).map(|number| *number as usize)
+        let hash = hash(&self.hasher, key);
+        let same = |indexed: &Indexed| indexed.hash == hash && self.entries[indexed.entry as usize].key[..] == *key;
+        self.index.find(spread(hash), same).map(|indexed| indexed.entry as usize)
     }
 
     fn entry(&mut self, key: &[u8], new: impl FnOnce() -> Content) -> usize {
         let Self { index, hasher, entries, .. } = self;
-        let same = |number: &u32| *entries[*number as usize].key == *key;
-        let hash = |number: &u32| hasher.hash_one(&*entries[*number as usize].key);
-        match index.entry(hasher.hash_one(key), same, hash) {
-            Slot::Occupied(slot) => *slot.get() as usize,
+        let hash = hash(hasher, key);
+        let same = |indexed: &Indexed| indexed.hash == hash && entries[indexed.entry as usize].key[..] == *key;
+        match index.entry(spread(hash), same, Indexed::spread) {
+            Slot::Occupied(slot) => slot.get().entry as usize,
             Slot::Vacant(slot) => {
                 let number = entries.len();
-                slot.insert(u32::try_from(number).expect("memory ends long before 4 billion rows"));
+                let entry = u32::try_from(number).expect("memory ends long before 4 billion rows");
+                slot.insert(Indexed { hash, entry });
                 entries.push(Entry { key: key.into(), content: new(), since: self.removals.now() });
                 self.bytes += entries[number].bytes();
                 number
             }
         }
+    }
+}
+
+fn hash(hasher: &DefaultHashBuilder, key: &[u8]) -> u32 {
+    hasher.hash_one(key) as u32
+}
+
+/// As the index wants a hash: it looks at the lowest bits and at the highest.
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
+}
+
+impl Indexed {
+    fn spread(&self) -> u64 {
+        spread(self.hash)
     }
 }
 
@@ -352,7 +381,8 @@ impl Entry {
 
     /// About how many bytes it takes without its content.
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.key.len()
+        let outside = if self.key.spilled() { self.key.len() } else { 0 };
+        ENTRY_BYTES + outside
     }
 }
 
@@ -375,7 +405,7 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
-    pub(super) fn next(&mut self) -> Option<(Box<[u8]>, Content)> {
+    pub(super) fn next(&mut self) -> Option<(KeyBytes, Content)> {
         let entry = &mut self.entries[self.order.next()? as usize];
         Some((std::mem::take(&mut entry.key), std::mem::replace(&mut entry.content, Content::Row(None))))
     }
