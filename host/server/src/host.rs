@@ -74,6 +74,8 @@ pub(crate) struct Inner {
     pub(crate) operations: tokio::sync::Mutex<()>,
     /// One flip of a projection at a time. A flip may wait for long, for whoever reads a view: nothing else waits with it.
     flips: Mutex<HashMap<ProjectionKey, Arc<tokio::sync::Mutex<()>>>>,
+    /// One pair of generations is held at a time.
+    pub(crate) holding: tokio::sync::Mutex<()>,
     /// How each generation moved, as far as it was looked at.
     pub(crate) seen: Seen,
     /// Who this host is where leases are held.
@@ -106,6 +108,7 @@ impl Host {
             runners: Mutex::default(),
             operations: tokio::sync::Mutex::default(),
             flips: Mutex::default(),
+            holding: tokio::sync::Mutex::default(),
             seen: Seen::default(),
         };
         Host { inner: Arc::new(inner) }

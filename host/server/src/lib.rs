@@ -12,6 +12,7 @@ mod dead_letters;
 mod deploy;
 mod error;
 mod foreign;
+mod gate;
 mod host;
 pub mod inspect;
 mod lease;

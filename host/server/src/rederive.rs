@@ -191,7 +191,7 @@ impl Rederiving {
         let (target, generation) = (Arc::clone(&subject.target), subject.generation.clone());
         let manifest = Arc::clone(&generation.manifest);
         let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
-        let run = Run { host, target, generation, progress };
+        let run = Run { host, target, generation, progress, gate: Arc::default() };
         let told = |ended: runner::Ended| HostError::Conflict(format!("{} cannot be folded: {ended}", subject.title()));
         let settings = RunSettings { parked: HashSet::new(), ..run.settings().await.map_err(told)? };
         let mut folds = Vec::with_capacity(keys.len());

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::build::{Build, BuildError, Built, Plugins};
+use crate::gate::Gate;
 use crate::host::Host;
 use crate::lease::Lease;
 use crate::lifecycle;
@@ -29,6 +30,7 @@ const LEASE_ASKED: Duration = Duration::from_millis(500);
 pub(crate) struct Runner {
     pub(crate) progress: Arc<Progress>,
     pub(crate) requests: mpsc::Sender<Request>,
+    pub(crate) gate: Arc<Gate>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -39,9 +41,10 @@ impl Runner {
         let (stop, stopped) = watch::channel(false);
         let (requests, asked) = mpsc::channel(1);
         let orders = Orders { stop: stopped, requests: asked };
-        let run = Run { host, target, generation, progress: Arc::clone(&progress) };
+        let gate = Arc::new(Gate::default());
+        let run = Run { host, target, generation, progress: Arc::clone(&progress), gate: Arc::clone(&gate) };
         let task = tokio::spawn(run.until_stopped(orders));
-        Runner { progress, requests, stop, task }
+        Runner { progress, requests, gate, stop, task }
     }
 
     pub(crate) fn is_finished(&self) -> bool {
@@ -68,6 +71,8 @@ pub(crate) struct Run {
     pub(crate) target: Arc<dyn Target>,
     pub(crate) generation: Generation,
     pub(crate) progress: Arc<Progress>,
+    /// Where its loop can be held.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// Why an attempt to run ended without being asked to.
@@ -140,7 +145,7 @@ impl Run {
         let plugin = self.plugin().await?;
         let settings = self.settings().await?;
         let tail = Tail::new(Arc::clone(&self.host.inner.store), checkpoint.log, checkpoint.point);
-        let source = LogSource::new(tail);
+        let source = LogSource::new(tail).behind(&self.gate, checkpoint.point.position);
         let source = match self.generation.promotion.until() {
             Some(until) => source.until(checkpoint.point.position, until),
             None => source,
@@ -159,6 +164,7 @@ impl Run {
         };
         let follow = AbortOnDrop(tokio::spawn(lifecycle::follow(self.clone())));
         let ended = reel_projector::run(parts, source, settings, orders).await;
+        self.gate.end();
         drop(follow);
         ended.map_err(Ended::from)
     }

@@ -1,11 +1,16 @@
 //! The log as the loop's source: history and the live end are one tail.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use reel_event_log::{
     ReadLimit,
-    topic::{Tail, TopicError},
+    topic::{Tail, Tailed, TopicError},
 };
+use reel_events::{EventBatch, LogPoint};
 use reel_projector::{Source, SourceError, ports::Delivery};
+
+use crate::gate::Gate;
 
 /// Bytes of events in one batch at most.
 const BATCH_BYTES: usize = 16 << 20;
@@ -13,6 +18,9 @@ const BATCH_BYTES: usize = 16 << 20;
 /// A tail of the event store.
 pub struct LogSource {
     tail: Tail,
+    /// What was read and has not gone through the gate.
+    read: Option<Tailed>,
+    gate: Arc<Gate>,
     /// The last position that it hands over, and how far it is.
     until: u64,
     at: u64,
@@ -22,7 +30,7 @@ impl LogSource {
     /// Goes on where `tail` stands.
     #[must_use]
     pub fn new(tail: Tail) -> LogSource {
-        LogSource { tail, until: u64::MAX, at: 0 }
+        LogSource { tail, read: None, gate: Arc::default(), until: u64::MAX, at: 0 }
     }
 
     /// Goes from position `at`, where the tail stands, to `until` and stands still there.
@@ -30,6 +38,33 @@ impl LogSource {
     pub fn until(self, at: u64, until: u64) -> LogSource {
         LogSource { at, until, ..self }
     }
+
+    /// Hands over, from position `at`, where the tail stands, what a gate lets through.
+    pub(crate) fn behind(self, gate: &Arc<Gate>, at: u64) -> LogSource {
+        gate.begin(at);
+        LogSource { at, gate: Arc::clone(gate), ..self }
+    }
+
+    async fn read(&mut self, most: usize) -> Result<Tailed, SourceError> {
+        // Positions have no gaps: so many events end at `until`, if nothing ends them before.
+        let events = most.min(usize::try_from(self.until - self.at).unwrap_or(usize::MAX));
+        self.tail.next(ReadLimit { events, bytes: BATCH_BYTES }).await.map_err(|error| match error {
+            TopicError::Store { .. } => SourceError::Unavailable(error.into()),
+            changed => SourceError::LogChanged(changed.to_string()),
+        })
+    }
+}
+
+/// Cuts what was tailed behind a position that is in it.
+fn cut(tailed: &Tailed, position: u64) -> (Tailed, Option<Tailed>) {
+    let part = |events: EventBatch| {
+        let last = events.iter().last()?;
+        let through = LogPoint { position: last.position, event: last.id };
+        Some(Tailed { through, events, head: tailed.head })
+    };
+    let first = part(tailed.events.iter().take_while(|event| event.position <= position).collect());
+    let rest = part(tailed.events.iter().skip_while(|event| event.position <= position).collect());
+    (first.expect("the gate lets something through"), rest)
 }
 
 #[async_trait]
@@ -38,12 +73,18 @@ impl Source for LogSource {
         if self.at >= self.until {
             return std::future::pending().await;
         }
-        // Positions have no gaps: so many events end at `until`, if nothing ends them before.
-        let events = most.min(usize::try_from(self.until - self.at).unwrap_or(usize::MAX));
-        let tailed = self.tail.next(ReadLimit { events, bytes: BATCH_BYTES }).await.map_err(|error| match error {
-            TopicError::Store { .. } => SourceError::Unavailable(error.into()),
-            changed => SourceError::LogChanged(changed.to_string()),
-        })?;
+        let last = match &self.read {
+            Some(read) => read.through.position,
+            None => {
+                let read = self.read(most).await?;
+                self.read.insert(read).through.position
+            }
+        };
+        let open = self.gate.pass(self.at, last).await;
+        let mut tailed = self.read.take().expect("something was read");
+        if open < last {
+            (tailed, self.read) = cut(&tailed, open);
+        }
         self.at = tailed.through.position;
         Ok(Delivery { events: tailed.events, through: tailed.through, head: tailed.head.min(self.until) })
     }

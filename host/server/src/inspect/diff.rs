@@ -4,23 +4,17 @@
 //! read twice: first to count, then to say which rows differ, so that what comes first is how much differs, and memory stays flat.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use reel_projector::change::Row;
-use reel_projector::{Checkpoint, ColumnType, Table};
+use reel_projector::{ColumnType, Table};
 use reel_read_model::Snapshot;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::ordered::{Pair, Pairs, pages};
 use super::report::{Ended, Lines, Writer};
-use super::{Line, Report, ShardAt, Subject, Which, shards};
+use super::{Line, Report, ShardAt, Subject, Which, alike, shards};
 use crate::error::HostError;
 use crate::host::Host;
-
-/// For how long two generations are waited for to stand at the same position, and how often they are looked at.
-const PATIENCE: Duration = Duration::from_secs(10);
-const LOOK: Duration = Duration::from_millis(50);
 
 /// What is to be compared.
 #[derive(Debug, Clone)]
@@ -120,50 +114,13 @@ impl Host {
             let message = format!("{first} and {second} are built from different logs: their positions do not compare");
             return Err(HostError::Conflict(message));
         }
-        let (here_now, there_now) = together(&here, &there, request.positions).await?;
+        let (here_now, there_now) = match request.positions {
+            Positions::Equal => alike::together(self, &here, &there).await?,
+            Positions::Any => tokio::try_join!(here.snapshot(), there.snapshot())?,
+        };
         let sides = Sides { here, there, here_now, there_now, sample: request.sample };
         Ok(Report::of(|lines| sides.report(lines)))
     }
-}
-
-/// A moment of each, at the same positions.
-async fn together(
-    here: &Subject,
-    there: &Subject,
-    positions: Positions,
-) -> Result<(Box<dyn Snapshot>, Box<dyn Snapshot>), HostError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let (first, second) = tokio::try_join!(here.snapshot(), there.snapshot())?;
-        if positions == Positions::Any || stand_alike(first.checkpoints(), second.checkpoints()) {
-            return Ok((first, second));
-        }
-        if Instant::now() > deadline {
-            return Err(HostError::Conflict(format!(
-                "{} stands at {}, {} at {}: compare them when both have come equally far, or as they are (--any-position)",
-                here.place(),
-                positions_of(first.checkpoints()),
-                there.place(),
-                positions_of(second.checkpoints()),
-            )));
-        }
-        drop((first, second));
-        tokio::time::sleep(LOOK).await;
-    }
-}
-
-/// Whether the rows of both come from the same events: shard by shard, or because all shards of both stand at one point.
-fn stand_alike(here: &[Checkpoint], there: &[Checkpoint]) -> bool {
-    let all = here.iter().chain(there);
-    let one_point = all.clone().zip(all.skip(1)).all(|(one, next)| one.point == next.point);
-    let alike = |(here, there): (&Checkpoint, &Checkpoint)| (here.layout, here.point) == (there.layout, there.point);
-    one_point || here.len() == there.len() && here.iter().zip(there).all(alike)
-}
-
-/// `position 7`, `positions 7, 9`
-fn positions_of(checkpoints: &[Checkpoint]) -> String {
-    let positions: Vec<String> = checkpoints.iter().map(|at| at.point.position.to_string()).collect();
-    format!("position{} {}", if positions.len() == 1 { "" } else { "s" }, positions.join(", "))
 }
 
 /// Two generations, each at a moment.
@@ -341,27 +298,10 @@ fn same_key(first: &Table, second: &Table) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use reel_events::{LogId, LogPoint};
     use reel_projector::Manifest;
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
-
-    fn at(layout: u64, position: u64) -> Checkpoint {
-        let event = Uuid::from_u128(u128::from(position));
-        Checkpoint { log: LogId(Uuid::nil()), point: LogPoint { position, event }, layout, epoch: 1 }
-    }
-
-    #[test]
-    fn shards_are_alike_one_by_one_or_all_at_one_point() {
-        assert!(stand_alike(&[at(0, 5)], &[at(0, 5)]));
-        assert!(!stand_alike(&[at(0, 5)], &[at(0, 6)]));
-        assert!(stand_alike(&[at(0, 5)], &[at(8, 5), at(8, 5)]));
-        assert!(!stand_alike(&[at(0, 5)], &[at(8, 5), at(8, 6)]));
-        assert!(stand_alike(&[at(8, 5), at(8, 6)], &[at(8, 5), at(8, 6)]));
-        assert!(!stand_alike(&[at(8, 5), at(8, 6)], &[at(9, 5), at(9, 6)]));
-    }
 
     #[test]
     fn a_sample_is_as_large_as_asked_for() {

@@ -3,6 +3,7 @@
 //!
 //! Not here: how a moment of a generation is read (`read-model`), what an event makes of a row (`projector`).
 
+mod alike;
 mod declared;
 mod diff;
 mod digest;

@@ -228,7 +228,8 @@ impl Fold {
         let generation = subject.generation.clone();
         let manifest = Arc::clone(&generation.manifest);
         let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
-        let run = Run { host: host.clone(), target: Arc::clone(&subject.target), generation, progress };
+        let run =
+            Run { host: host.clone(), target: Arc::clone(&subject.target), generation, progress, gate: Arc::default() };
         let told = |ended: runner::Ended| HostError::Conflict(format!("{} cannot be folded: {ended}", subject.title()));
         let plugin = run.plugin().await.map_err(told)?;
         let settings = RunSettings { parked: HashSet::new(), ..run.settings().await.map_err(told)? };
