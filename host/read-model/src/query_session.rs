@@ -5,7 +5,7 @@ use reel_projector::{ColumnType, Table};
 
 use crate::answer::{End, Pieces};
 use crate::catalog::CatalogSession;
-use crate::sql::Statement;
+use crate::sql::{Argument, Statement};
 use crate::target::GenerationId;
 
 /// A connection in a read transaction.
@@ -41,11 +41,39 @@ pub(crate) trait QuerySession: CatalogSession {
         to: &mut Pieces,
     ) -> impl Future<Output = Result<(), End<Self::Error>>> + Send;
 
+    /// All rows of a statement; `kinds` are the types of its columns.
+    fn all(
+        &mut self,
+        statement: Statement<'_>,
+        kinds: &[ColumnType],
+    ) -> impl Future<Output = Result<Vec<Row>, Self::Error>> + Send;
+
+    /// The first whole rows of a table by key, as SQL; the argument is how many.
+    fn first(id: GenerationId, table: &Table) -> String;
+
+    /// The whole rows behind a key, as SQL; the arguments are [`QuerySession::behind`] it, and how many.
+    fn next(id: GenerationId, table: &Table) -> String;
+
+    /// The values of a key as [`QuerySession::next`] takes them.
+    fn behind<'k>(table: &Table, key: &'k KeyValues) -> Vec<Argument<'k>> {
+        key.iter().zip(table.key_columns()).map(|(value, column)| Argument::Value(column.kind, value)).collect()
+    }
+
     /// At most `limit` whole rows behind the key `after`, by key.
     fn next_rows(
         &mut self,
-        of: (GenerationId, &Table),
+        (id, table): (GenerationId, &Table),
         after: Option<&KeyValues>,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Row>, Self::Error>> + Send;
+    ) -> impl Future<Output = Result<Vec<Row>, Self::Error>> + Send {
+        async move {
+            let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
+            let (sql, mut arguments) = match after {
+                None => (Self::first(id, table), Vec::new()),
+                Some(key) => (Self::next(id, table), Self::behind(table, key)),
+            };
+            arguments.push(Argument::Number(limit as i64));
+            self.all(Statement { sql, arguments }, &kinds).await
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use reel_projector::change::{KeyValues, Row};
-use reel_projector::{ColumnType, Table, Value};
+use reel_projector::{ColumnType, Table};
 use sqlx::mysql::MySqlArguments;
 use sqlx::query::Query;
 use sqlx::{MySql, MySqlConnection, Row as _, query};
@@ -41,20 +41,26 @@ impl QuerySession for MySqlConnection {
         Ok(())
     }
 
-    async fn next_rows(
-        &mut self,
-        (id, table): (GenerationId, &Table),
-        after: Option<&KeyValues>,
-        limit: usize,
-    ) -> Result<Vec<Row>, MySqlError> {
-        let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
-        let (statement, values): (Sql, Vec<&Value>) = match after {
-            None => (tables::first(id, table), Vec::new()),
-            Some(key) => (tables::next(id, table), (1..=key.len()).flat_map(|many| &key[..many]).collect()),
-        };
-        let asked = values.into_iter().fold(query(statement), |query, value| query.bind(Bound(value)));
-        let rows = asked.bind(limit as i64).fetch_all(self).await.map_err(MySqlError)?;
-        rows.iter().map(|row| values::row(row, &kinds)).collect::<Result<_, _>>().map_err(MySqlError)
+    async fn all(&mut self, statement: Statement<'_>, kinds: &[ColumnType]) -> Result<Vec<Row>, MySqlError> {
+        let rows = prepared(statement).fetch_all(self).await.map_err(MySqlError)?;
+        rows.iter().map(|row| values::row(row, kinds)).collect::<Result<_, _>>().map_err(MySqlError)
+    }
+
+    fn first(id: GenerationId, table: &Table) -> String {
+        tables::first(id, table)
+    }
+
+    fn next(id: GenerationId, table: &Table) -> String {
+        tables::next(id, table)
+    }
+
+    /// For each number of key columns from one, so many values.
+    fn behind<'k>(table: &Table, key: &'k KeyValues) -> Vec<Argument<'k>> {
+        let kinds: Vec<ColumnType> = table.key_columns().map(|column| column.kind).collect();
+        (1..=key.len())
+            .flat_map(|many| kinds.iter().zip(&key[..many]))
+            .map(|(kind, value)| Argument::Value(*kind, value))
+            .collect()
     }
 }
 

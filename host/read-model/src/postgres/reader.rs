@@ -1,7 +1,7 @@
 //! Rows for queries and snapshots.
 
 use futures::TryStreamExt;
-use reel_projector::change::{KeyValues, Row};
+use reel_projector::change::Row;
 use reel_projector::{ColumnType, Table};
 use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
@@ -45,20 +45,17 @@ impl QuerySession for PgConnection {
         Ok(())
     }
 
-    async fn next_rows(
-        &mut self,
-        (id, table): (GenerationId, &Table),
-        after: Option<&KeyValues>,
-        limit: usize,
-    ) -> Result<Vec<Row>, Error> {
-        let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
-        let statement = match after {
-            None => tables::first(id, table),
-            Some(_) => tables::next(id, table),
-        };
-        let asked = after.into_iter().flatten().fold(query(statement), |query, value| query.bind(Bound(value)));
-        let rows = asked.bind(limit as i64).fetch_all(self).await?;
-        rows.iter().map(|row| values::row(row, &kinds)).collect()
+    async fn all(&mut self, statement: Statement<'_>, kinds: &[ColumnType]) -> Result<Vec<Row>, Error> {
+        let rows = prepared(statement).fetch_all(self).await?;
+        rows.iter().map(|row| values::row(row, kinds)).collect()
+    }
+
+    fn first(id: GenerationId, table: &Table) -> String {
+        tables::first(id, table)
+    }
+
+    fn next(id: GenerationId, table: &Table) -> String {
+        tables::next(id, table)
     }
 }
 

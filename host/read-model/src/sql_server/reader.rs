@@ -1,7 +1,7 @@
 //! Rows for queries and snapshots.
 
-use reel_projector::change::{KeyValues, Row};
-use reel_projector::{ColumnType, Table, Value};
+use reel_projector::change::Row;
+use reel_projector::{ColumnType, Table};
 
 use super::connection::{Query, Session, query};
 use super::dialect::{catalog as sql, tables};
@@ -48,20 +48,17 @@ impl QuerySession for Session {
         Ok(())
     }
 
-    async fn next_rows(
-        &mut self,
-        (id, table): (GenerationId, &Table),
-        after: Option<&KeyValues>,
-        limit: usize,
-    ) -> Result<Vec<Row>, SqlServerError> {
-        let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
-        let (statement, key): (String, &[Value]) = match after {
-            None => (tables::first(id, table), &[]),
-            Some(key) => (tables::next(id, table), key),
-        };
-        let bound = key.iter().zip(table.key_columns()).map(|(value, column)| Bound(column.kind, value));
-        let rows = bound.fold(query(statement), Query::bind).bind(limit as i64).rows(self).await?;
-        rows.into_iter().map(|row| values::row(row, &kinds)).collect()
+    async fn all(&mut self, statement: Statement<'_>, kinds: &[ColumnType]) -> Result<Vec<Row>, SqlServerError> {
+        let rows = asked(statement).rows(self).await?;
+        rows.into_iter().map(|row| values::row(row, kinds)).collect()
+    }
+
+    fn first(id: GenerationId, table: &Table) -> String {
+        tables::first(id, table)
+    }
+
+    fn next(id: GenerationId, table: &Table) -> String {
+        tables::next(id, table)
     }
 }
 

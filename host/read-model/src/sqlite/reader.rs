@@ -1,7 +1,7 @@
 //! Rows for queries and snapshots.
 
-use reel_projector::change::{KeyValues, Row};
-use reel_projector::{ColumnType, Table, Value};
+use reel_projector::change::Row;
+use reel_projector::{ColumnType, Table};
 use rusqlite::{Connection, Error};
 use tokio::runtime::Handle;
 
@@ -50,28 +50,25 @@ impl QuerySession for Connection {
         Ok(())
     }
 
-    async fn next_rows(
-        &mut self,
-        (id, table): (GenerationId, &Table),
-        after: Option<&KeyValues>,
-        limit: usize,
-    ) -> Result<Vec<Row>, Error> {
-        let kinds: Vec<ColumnType> = table.columns.iter().map(|column| column.kind).collect();
-        let statement = match after {
-            None => tables::first(id, table),
-            Some(_) => tables::next(id, table),
-        };
+    async fn all(&mut self, statement: Statement<'_>, kinds: &[ColumnType]) -> Result<Vec<Row>, Error> {
         blocking(|| {
-            let mut prepared = self.prepare_cached(&statement)?;
-            let limit = Value::Int(limit as i64);
-            values::bind(&mut prepared, after.into_iter().flatten().chain([&limit]))?;
+            let mut prepared = self.prepare_cached(&statement.sql)?;
+            values::bind_arguments(&mut prepared, &statement.arguments)?;
             let mut rows = prepared.raw_query();
             let mut read = Vec::new();
             while let Some(row) = rows.next()? {
-                read.push(values::row(row, &kinds)?);
+                read.push(values::row(row, kinds)?);
             }
             Ok(read)
         })
+    }
+
+    fn first(id: GenerationId, table: &Table) -> String {
+        tables::first(id, table)
+    }
+
+    fn next(id: GenerationId, table: &Table) -> String {
+        tables::next(id, table)
     }
 }
 

@@ -24,7 +24,7 @@ fn statements_are_reviewed() {
             tables::select_for_update(id, table),
         ];
         said.extend(repeated.map(|statement| text(statement.of(2))));
-        said.extend([tables::first(id, table), tables::next(id, table)].map(text));
+        said.extend([tables::first(id, table), tables::next(id, table)]);
         let view = tables::view_name("shop", table);
         said.extend([tables::create_view(&view, id, table), tables::drop_view(&view)].map(text));
         let stand_by = tables::stand_by_name(id, table);

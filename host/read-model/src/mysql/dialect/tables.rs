@@ -189,14 +189,14 @@ pub(in crate::mysql) fn hold(id: GenerationId, table: &Table) -> Sql {
 }
 
 /// Rows in the order of the key, from the first; the argument is how many at most.
-pub(in crate::mysql) fn first(id: GenerationId, table: &Table) -> Sql {
+pub(in crate::mysql) fn first(id: GenerationId, table: &Table) -> String {
     let key = named(table, &table.key).join(", ");
-    format!("SELECT {} FROM {} ORDER BY {key} LIMIT ?", all(table), physical(id, table)).into()
+    format!("SELECT {} FROM {} ORDER BY {key} LIMIT ?", all(table), physical(id, table))
 }
 
 /// The same behind a key. Arguments: for each number of key columns from one, so many values of the key; then how many rows. Written
 /// out, because no index is used for `(a, b) > (?, ?)`.
-pub(in crate::mysql) fn next(id: GenerationId, table: &Table) -> Sql {
+pub(in crate::mysql) fn next(id: GenerationId, table: &Table) -> String {
     let key = named(table, &table.key);
     let kind = |place: usize| typed(table.columns[usize::from(table.key[place])].kind);
     let beyond = |last: usize| {
@@ -206,7 +206,7 @@ pub(in crate::mysql) fn next(id: GenerationId, table: &Table) -> Sql {
     };
     let beyond: Vec<String> = (0..key.len()).map(beyond).collect();
     let (columns, key, from) = (all(table), key.join(", "), physical(id, table));
-    format!("SELECT {columns} FROM {from} WHERE {} ORDER BY {key} LIMIT ?", beyond.join(" OR ")).into()
+    format!("SELECT {columns} FROM {from} WHERE {} ORDER BY {key} LIMIT ?", beyond.join(" OR "))
 }
 
 /// All columns.

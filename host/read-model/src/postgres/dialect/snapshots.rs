@@ -22,7 +22,7 @@ fn statements_are_reviewed() {
         said.extend([tables::analyze(id, table), tables::upsert(id, table)].map(text));
         said.extend([tables::insert_missing(id, table), tables::delete(id, table)].map(text));
         said.extend([tables::select(id, table), tables::select_for_update(id, table)].map(text));
-        said.extend([tables::hold(id, table), tables::first(id, table), tables::next(id, table)].map(text));
+        said.extend([text(tables::hold(id, table)), tables::first(id, table), tables::next(id, table)]);
         let view = tables::view_name("shop", table);
         said.extend([tables::replace_view(&view, id, table), tables::drop_view(&view)].map(text));
     }

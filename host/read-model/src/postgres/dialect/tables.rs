@@ -201,17 +201,17 @@ pub(in crate::postgres) fn hold(id: GenerationId, table: &Table) -> Sql {
 }
 
 /// The first rows in the order of the key; the argument is how many.
-pub(in crate::postgres) fn first(id: GenerationId, table: &Table) -> Sql {
-    format!("{} ORDER BY {} LIMIT $1", select_all(id, table), named(table, &table.key).join(", ")).into()
+pub(in crate::postgres) fn first(id: GenerationId, table: &Table) -> String {
+    format!("{} ORDER BY {} LIMIT $1", select_all(id, table), named(table, &table.key).join(", "))
 }
 
 /// The rows behind a key in the order of the key; the arguments are the key, and how many.
-pub(in crate::postgres) fn next(id: GenerationId, table: &Table) -> Sql {
+pub(in crate::postgres) fn next(id: GenerationId, table: &Table) -> String {
     let key = named(table, &table.key).join(", ");
     let kinds = table.key_columns().map(|column| transported(column.kind));
     let marks: Vec<String> = kinds.enumerate().map(|(place, kind)| format!("${}::{kind}", place + 1)).collect();
     let (all, limit) = (select_all(id, table), marks.len() + 1);
-    format!("{all} WHERE ({key}) > ({}) ORDER BY {key} LIMIT ${limit}", marks.join(", ")).into()
+    format!("{all} WHERE ({key}) > ({}) ORDER BY {key} LIMIT ${limit}", marks.join(", "))
 }
 
 fn select_all(id: GenerationId, table: &Table) -> String {
