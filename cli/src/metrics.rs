@@ -18,86 +18,42 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// A gauge that was not set for so long is of something that is gone.
 const GONE: Duration = Duration::from_secs(60);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Counter,
-    Gauge,
-    Histogram,
-}
+/// What is only counted up, and what each counts.
+const COUNTERS: [(&str, &str); 5] = [
+    ("reel_commands_total", "Commands, by outcome"),
+    ("reel_events_appended_total", "Events that this process put into the log"),
+    ("reel_projection_events_total", "Events that this process applied"),
+    ("reel_projection_rows_total", "Rows that this process wrote"),
+    ("reel_http_requests_total", "Requests, by route, method and status"),
+];
 
-struct Described {
-    name: &'static str,
-    kind: Kind,
-    unit: Unit,
-    help: &'static str,
-}
+/// How things stand. All are numbers but those whose names say seconds.
+const GAUGES: [(&str, &str); 18] = [
+    ("reel_generation_position", "Last position whose changes are in the tables"),
+    ("reel_generation_lag_events", "Events that are not applied yet"),
+    ("reel_generation_lag_seconds", "Age of the oldest event that is not applied yet"),
+    ("reel_generation_live", "1: what readers see"),
+    ("reel_generation_halted", "1: stopped on a failure, waits for an operator"),
+    ("reel_generation_stalled", "1: runs, has events in front of it, and has not moved for a minute"),
+    ("reel_generation_phase", "1: what it is at; 0 everywhere once it is current"),
+    ("reel_generation_pass", "Which reading of history a build is at; 0 where one will do"),
+    ("reel_generation_passes", "Out of how many, as far as it knows"),
+    ("reel_generation_eta_seconds", "Until its phase ends; 0 where that is not known"),
+    ("reel_generation_dead_letters", "Events put aside (counted up to 10000)"),
+    ("reel_target_up", "1: the read database answers"),
+    ("reel_relay_leading", "1: this process fills the topic"),
+    ("reel_relay_position", "Up to here the topic holds every event; told by who leads"),
+    ("reel_archive_position", "Up to here the archive holds every event; told by who seals"),
+    ("reel_archive_troubled", "1: something keeps this process from sealing"),
+    ("reel_relay_troubled", "1: something keeps this relay from publishing"),
+    ("reel_info", "1, with the version of Reel"),
+];
 
-const fn described(name: &'static str, kind: Kind, unit: Unit, help: &'static str) -> Described {
-    Described { name, kind, unit, help }
-}
-
-const METRICS: [Described; 26] = [
-    described("reel_commands_total", Kind::Counter, Unit::Count, "Commands, by outcome"),
-    described("reel_command_seconds", Kind::Histogram, Unit::Seconds, "Time until a command was answered, by outcome"),
-    described("reel_events_appended_total", Kind::Counter, Unit::Count, "Events that this process put into the log"),
-    described("reel_generation_position", Kind::Gauge, Unit::Count, "Last position whose changes are in the tables"),
-    described("reel_generation_lag_events", Kind::Gauge, Unit::Count, "Events that are not applied yet"),
-    described(
-        "reel_generation_lag_seconds",
-        Kind::Gauge,
-        Unit::Seconds,
-        "Age of the oldest event that is not applied yet",
-    ),
-    described("reel_generation_live", Kind::Gauge, Unit::Count, "1: what readers see"),
-    described("reel_generation_halted", Kind::Gauge, Unit::Count, "1: stopped on a failure, waits for an operator"),
-    described(
-        "reel_generation_stalled",
-        Kind::Gauge,
-        Unit::Count,
-        "1: runs, has events in front of it, and has not moved for a minute",
-    ),
-    described("reel_generation_phase", Kind::Gauge, Unit::Count, "1: what it is at; 0 everywhere once it is current"),
-    described(
-        "reel_generation_pass",
-        Kind::Gauge,
-        Unit::Count,
-        "Which reading of history a build is at; 0 where one will do",
-    ),
-    described("reel_generation_passes", Kind::Gauge, Unit::Count, "Out of how many, as far as it knows"),
-    described(
-        "reel_generation_eta_seconds",
-        Kind::Gauge,
-        Unit::Seconds,
-        "Until its phase ends; 0 where that is not known",
-    ),
-    described("reel_generation_dead_letters", Kind::Gauge, Unit::Count, "Events put aside (counted up to 10000)"),
-    described("reel_projection_events_total", Kind::Counter, Unit::Count, "Events that this process applied"),
-    described("reel_projection_rows_total", Kind::Counter, Unit::Count, "Rows that this process wrote"),
-    described("reel_commit_seconds", Kind::Histogram, Unit::Seconds, "Time of one transaction of rows and checkpoint"),
-    described("reel_target_up", Kind::Gauge, Unit::Count, "1: the read database answers"),
-    described("reel_http_requests_total", Kind::Counter, Unit::Count, "Requests, by route, method and status"),
-    described(
-        "reel_http_request_seconds",
-        Kind::Histogram,
-        Unit::Seconds,
-        "Time until a request was answered, by route and method",
-    ),
-    described("reel_relay_leading", Kind::Gauge, Unit::Count, "1: this process fills the topic"),
-    described(
-        "reel_relay_position",
-        Kind::Gauge,
-        Unit::Count,
-        "Up to here the topic holds every event; told by who leads",
-    ),
-    described(
-        "reel_archive_position",
-        Kind::Gauge,
-        Unit::Count,
-        "Up to here the archive holds every event; told by who seals",
-    ),
-    described("reel_archive_troubled", Kind::Gauge, Unit::Count, "1: something keeps this process from sealing"),
-    described("reel_relay_troubled", Kind::Gauge, Unit::Count, "1: something keeps this relay from publishing"),
-    described("reel_info", Kind::Gauge, Unit::Count, "1, with the version of Reel"),
+/// What is timed, in seconds.
+const TIMES: [(&str, &str); 3] = [
+    ("reel_command_seconds", "Time until a command was answered, by outcome"),
+    ("reel_commit_seconds", "Time of one transaction of rows and checkpoint"),
+    ("reel_http_request_seconds", "Time until a request was answered, by route and method"),
 ];
 
 /// Starts counting, for the whole process; the handle renders what was counted.
@@ -112,7 +68,7 @@ pub(crate) fn start() -> PrometheusHandle {
         .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).expect("a process starts counting once");
-    METRICS.iter().for_each(Described::describe);
+    describe();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {
@@ -129,14 +85,16 @@ pub(crate) fn render(handle: &PrometheusHandle) -> String {
     handle.render()
 }
 
-impl Described {
-    fn describe(&self) {
-        let Described { name, kind, unit, help } = *self;
-        match kind {
-            Kind::Counter => metrics::describe_counter!(name, unit, help),
-            Kind::Gauge => metrics::describe_gauge!(name, unit, help),
-            Kind::Histogram => metrics::describe_histogram!(name, unit, help),
-        }
+fn describe() {
+    for (name, help) in COUNTERS {
+        metrics::describe_counter!(name, Unit::Count, help);
+    }
+    for (name, help) in GAUGES {
+        let unit = if name.ends_with("_seconds") { Unit::Seconds } else { Unit::Count };
+        metrics::describe_gauge!(name, unit, help);
+    }
+    for (name, help) in TIMES {
+        metrics::describe_histogram!(name, Unit::Seconds, help);
     }
 }
 
@@ -195,7 +153,8 @@ mod tests {
             manual.lines().skip_while(|line| !line.starts_with("| metric |")).take_while(|line| !line.is_empty());
         let mut listed: Vec<&str> = table.filter_map(|line| line.strip_prefix("| `reel_")).collect();
         listed.iter_mut().for_each(|line| *line = line.split(['`', '{']).next().unwrap_or(line));
-        let mut known: Vec<&str> = METRICS.iter().filter_map(|metric| metric.name.strip_prefix("reel_")).collect();
+        let known = COUNTERS.iter().chain(&GAUGES).chain(&TIMES);
+        let mut known: Vec<&str> = known.filter_map(|(name, _)| name.strip_prefix("reel_")).collect();
         listed.sort_unstable();
         known.sort_unstable();
         assert_eq!(listed, known);

@@ -1,12 +1,58 @@
-//! Reports of a host that come as JSON lines while it works.
+//! What a host finds out about generations: what such answers have in common, and reports that come as JSON lines while it works.
+
+use std::collections::BTreeMap;
+use std::fmt;
 
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use reqwest::{RequestBuilder, Result as HttpResult, StatusCode};
+use reqwest::{Method, RequestBuilder, Result as HttpResult, StatusCode};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use crate::client::{Client, failed};
+use crate::args::Named;
+use crate::client::{Client, escape, failed};
 use crate::error::CliError;
+
+/// A request for what `inspection` finds out about a generation.
+pub(crate) fn request(client: &Client, named: &Named, inspection: &str) -> RequestBuilder {
+    let path = format!("/admin/v1/projections/{}/{inspection}", escape(&named.projection));
+    client.request(Method::GET, &path, &[("target", named.target.target.as_deref())])
+}
+
+/// The generation that was looked at, and where its shards stood then.
+#[derive(Deserialize)]
+pub(crate) struct Subject {
+    generation: String,
+    target: String,
+    shards: Vec<Shard>,
+}
+
+#[derive(Deserialize)]
+struct Shard {
+    position: u64,
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.generation, self.target)
+    }
+}
+
+impl Subject {
+    /// With its positions.
+    pub(crate) fn of_its_moment(&self) -> String {
+        let positions: Vec<String> = self.shards.iter().map(|shard| shard.position.to_string()).collect();
+        format!("{self} at position {}", positions.join(", "))
+    }
+}
+
+/// A row: its columns, each value as the host wrote it.
+pub(crate) type Values<'a> = BTreeMap<String, &'a RawValue>;
+
+/// A value of a row that may not be there.
+pub(crate) fn value<'a>(row: Option<&Values<'a>>, column: &str) -> &'a str {
+    row.and_then(|row| row.get(column)).map_or("", |value| value.get())
+}
 
 /// The lines of a report.
 pub(crate) struct Lines {

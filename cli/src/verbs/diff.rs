@@ -1,7 +1,5 @@
 //! `reel diff`: two generations held against each other, counts first, then the rows that differ. Exit code 1 where anything differs.
 
-use std::collections::BTreeMap;
-
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -10,26 +8,14 @@ use crate::args::Diff;
 use crate::client::{Client, Output};
 use crate::error::CliError;
 use crate::print;
-use crate::report::{Lines, parse};
+use crate::report::{Lines, Subject, Values, parse, value};
 
 #[derive(Deserialize)]
 struct Summary {
-    here: Side,
-    there: Side,
+    here: Subject,
+    there: Subject,
     equal: bool,
     tables: Vec<Table>,
-}
-
-#[derive(Deserialize)]
-struct Side {
-    generation: String,
-    target: String,
-    shards: Vec<Shard>,
-}
-
-#[derive(Deserialize)]
-struct Shard {
-    position: u64,
 }
 
 #[derive(Deserialize)]
@@ -46,9 +32,6 @@ struct Table {
     columns_only_there: Vec<String>,
     not_compared: Option<String>,
 }
-
-/// A row: its columns, each value as the host wrote it.
-pub(crate) type Values<'a> = BTreeMap<String, &'a RawValue>;
 
 /// A row that differs.
 #[derive(Deserialize)]
@@ -99,23 +82,10 @@ pub(crate) async fn run(client: &Client, diff: &Diff) -> Result<(), CliError> {
     }
 }
 
-impl std::fmt::Display for Side {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} in {}", self.generation, self.target)
-    }
-}
-
-impl Side {
-    fn positions(&self) -> String {
-        let positions: Vec<String> = self.shards.iter().map(|shard| shard.position.to_string()).collect();
-        positions.join(", ")
-    }
-}
-
 impl Summary {
     fn show(&self) -> Result<(), CliError> {
         for (sign, side) in [('-', &self.here), ('+', &self.there)] {
-            print::note(&format!("{sign} {side} at position {}", side.positions()));
+            print::note(&format!("{sign} {}", side.of_its_moment()));
         }
         let heading = ["TABLE", "EQUAL", "DIFFERING", "ONLY -", "ONLY +", "NOTE"];
         let row = |table: &Table| {
@@ -151,9 +121,7 @@ impl Row<'_> {
             (Some(here), None) => format!("- {table} {key}  {}", all(here)),
             (None, Some(there)) => format!("+ {table} {key}  {}", all(there)),
             _ => {
-                let value = |row: &Option<Values<'_>>, name: &String| {
-                    row.as_ref().and_then(|row| row.get(name)).map_or("", |value| value.get()).to_owned()
-                };
+                let (here, there) = (here.as_ref(), there.as_ref());
                 let changes: Vec<String> = columns
                     .iter()
                     .map(|name| format!("{name} {} → {}", value(here, name), value(there, name)))

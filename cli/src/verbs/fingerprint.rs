@@ -1,25 +1,19 @@
 //! `reel fingerprint`: a digest of each table, of one moment.
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::args::Named;
-use crate::client::{Client, Output, escape};
+use crate::client::{Client, Output};
 use crate::error::CliError;
 use crate::print;
+use crate::report::{self, Subject};
 
 #[derive(Deserialize)]
 struct Fingerprint {
-    generation: String,
-    target: String,
-    shards: Vec<Shard>,
+    #[serde(flatten)]
+    subject: Subject,
     tables: Vec<Table>,
-}
-
-#[derive(Deserialize)]
-struct Shard {
-    position: u64,
 }
 
 #[derive(Deserialize)]
@@ -30,16 +24,13 @@ struct Table {
 }
 
 pub(crate) async fn run(client: &Client, named: &Named) -> Result<(), CliError> {
-    let path = format!("/admin/v1/projections/{}/fingerprint", escape(&named.projection));
-    let request = client.request(Method::GET, &path, &[("target", named.target.target.as_deref())]);
-    let answer: Value = client.json(request).await?;
+    let answer: Value = client.json(report::request(client, named, "fingerprint")).await?;
     if client.output == Output::Json {
         return print::json(&answer);
     }
     let print: Fingerprint = serde_json::from_value(answer)
         .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))?;
-    let positions: Vec<String> = print.shards.iter().map(|shard| shard.position.to_string()).collect();
-    print::note(&format!("{} in {} at position {}", print.generation, print.target, positions.join(", ")));
+    print::note(&print.subject.of_its_moment());
     // Digests are for comparing: they are never cut.
     let wide = print.tables.iter().map(|table| table.table.len()).max().unwrap_or(0);
     for Table { table, rows, digest } in &print.tables {

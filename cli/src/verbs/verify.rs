@@ -1,15 +1,13 @@
 //! `reel verify`: the rows of a generation held against a new fold of the log. Exit code 1 where anything is not as it should be.
 
-use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::diff::Values;
 use crate::args::Named;
-use crate::client::{Client, Output, escape};
+use crate::client::{Client, Output};
 use crate::error::CliError;
 use crate::print;
-use crate::report::{Lines, parse};
+use crate::report::{self, Lines, Subject, Values, parse, value};
 
 #[derive(Deserialize)]
 struct Progress {
@@ -41,16 +39,10 @@ struct Broken<'a> {
 
 #[derive(Deserialize)]
 struct Verified {
-    generation: String,
-    target: String,
-    shards: Vec<Shard>,
+    #[serde(flatten)]
+    subject: Subject,
     sound: bool,
     tables: Vec<Table>,
-}
-
-#[derive(Deserialize)]
-struct Shard {
-    position: u64,
 }
 
 #[derive(Deserialize)]
@@ -64,9 +56,7 @@ struct Table {
 }
 
 pub(crate) async fn run(client: &Client, named: &Named) -> Result<(), CliError> {
-    let path = format!("/admin/v1/projections/{}/verify", escape(&named.projection));
-    let request = client.request(Method::GET, &path, &[("target", named.target.target.as_deref())]);
-    let mut lines = Lines::ask(client, request).await?;
+    let mut lines = Lines::ask(client, report::request(client, named, "verify")).await?;
     let bar = print::progress(Some(0), "folding {bar:30} {human_pos}/{human_len} events, {eta} to go");
     let mut verified = None;
     while let Some((kind, line)) = lines.next().await? {
@@ -101,8 +91,8 @@ pub(crate) async fn run(client: &Client, named: &Named) -> Result<(), CliError> 
         return Ok(());
     }
     Err(CliError::Failed(format!(
-        "{} in {} is not what its log and its manifest say (`reel replay` makes the rows anew)",
-        verified.generation, verified.target
+        "{} is not what its log and its manifest say (`reel replay` makes the rows anew)",
+        verified.subject
     )))
 }
 
@@ -113,10 +103,9 @@ impl Differs<'_> {
             (Some(_), None) => format!("{table} {key} is not of the log"),
             (None, Some(_)) => format!("{table} {key} is missing"),
             _ => {
-                let value = |row: &Option<Values<'_>>, name: &String| {
-                    row.as_ref().and_then(|row| row.get(name)).map_or("", |value| value.get()).to_owned()
-                };
-                let change = |name| format!("{name} is {}, should be {}", value(stored, name), value(folded, name));
+                let (stored, folded) = (stored.as_ref(), folded.as_ref());
+                let change =
+                    |name: &String| format!("{name} is {}, should be {}", value(stored, name), value(folded, name));
                 format!("{table} {key} differs: {}", columns.iter().map(change).collect::<Vec<_>>().join(", "))
             }
         })
@@ -125,8 +114,7 @@ impl Differs<'_> {
 
 impl Verified {
     fn show(&self) -> Result<(), CliError> {
-        let positions: Vec<String> = self.shards.iter().map(|shard| shard.position.to_string()).collect();
-        print::note(&format!("{} in {} at position {}", self.generation, self.target, positions.join(", ")));
+        print::note(&self.subject.of_its_moment());
         let row = |table: &Table| {
             let numbers = [table.rows, table.changed, table.missing, table.surplus, table.broken];
             [vec![table.table.clone()], numbers.iter().map(u64::to_string).collect()].concat()
