@@ -48,7 +48,8 @@ pub struct GenerationStatus {
     pub until: Option<u64>,
     /// Events it has not applied yet.
     pub lag_events: u64,
-    /// Age of the oldest of them, in seconds; 0 where there is none, and where it is not known: in another producer's topic.
+    /// Age of the oldest of them, in seconds; 0 where there is none, and where it is not known. In another producer's topic, since it was
+    /// published.
     pub lag_seconds: f64,
     /// Events applied since its loop began.
     pub events: u64,
@@ -156,7 +157,7 @@ impl Host {
             head: head.max(position),
             until,
             lag_events,
-            lag_seconds: if lag_events == 0 { 0.0 } else { age_behind(&*self.inner.store, position).await },
+            lag_seconds: if lag_events == 0 { 0.0 } else { self.age(target, generation, position).await },
             events: running.as_ref().map_or(0, |now| now.events),
             rows: running.as_ref().map_or(0, |now| now.rows),
             rows_to_load: running.as_ref().map(|now| now.rows_to_load).filter(|rows| *rows > 0),
@@ -209,6 +210,15 @@ impl Host {
         let ends = ends.ok().and_then(Result::ok).unwrap_or_else(|| Arc::from([]));
         let gone = checkpoints.iter().map(|checkpoint| checkpoint.point.position).sum();
         Ok((gone, gone + Way::of(&checkpoints, &ends).left))
+    }
+
+    /// Seconds since the first event that it has not applied was recorded.
+    async fn age(&self, target: &Arc<dyn Target>, generation: &Generation, position: u64) -> f64 {
+        let Some(topic) = self.foreign() else { return age_behind(&*self.inner.store, position).await };
+        match tokio::time::timeout(ENDS_ASKED, oldest_in(topic, target, generation)).await {
+            Ok(Some(recorded)) => seconds_since(recorded),
+            Ok(None) | Err(_) => 0.0,
+        }
     }
 
     fn running(&self, target: &Arc<dyn Target>, generation: &Generation) -> Option<ProgressNow> {
@@ -301,13 +311,24 @@ fn problem(code: &str, message: String) -> Problem {
     Problem { code: code.into(), message, position: None, stream: None }
 }
 
+/// When the oldest message was published that a generation has in front of it. A broker or a catalog that does not answer makes no status fail.
+async fn oldest_in(topic: &ForeignTopic, target: &Arc<dyn Target>, generation: &Generation) -> Option<i64> {
+    let checkpoints = target.checkpoints(generation.id).await.ok()?;
+    let ends = topic.recent_ends().await.ok()?;
+    let shards = checkpoints.iter().zip(&*ends).zip(0..);
+    let behind = shards.filter(|((at, ends), _)| at.point.position.max(ends.start) < ends.end);
+    // A position is that of the message in front of it: the offset of the next.
+    topic.oldest(behind.map(|((at, ends), shard)| (shard, at.point.position.max(ends.start))).collect()).await.ok()?
+}
+
+fn seconds_since(recorded_at: i64) -> f64 {
+    ((now().micros() - recorded_at) as f64 / 1e6).max(0.0)
+}
+
 /// Seconds since the first event behind `position` was recorded. A store that does not answer makes no status fail.
 async fn age_behind(store: &dyn EventStore, position: u64) -> f64 {
     match store.read(position, ReadLimit::events(1)).await {
-        Ok(batch) if !batch.is_empty() => {
-            let recorded = batch.get(0).recorded_at;
-            ((now().micros() - recorded) as f64 / 1e6).max(0.0)
-        }
+        Ok(batch) if !batch.is_empty() => seconds_since(batch.get(0).recorded_at),
         Ok(_) => 0.0,
         Err(error) => {
             tracing::debug!(error = chain(&error), "no age");

@@ -12,11 +12,13 @@ mod feed;
 mod log;
 mod reader;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::{Message, Offset, TopicPartitionList};
 use reel_events::foreign::{Format, log_id};
 use reel_events::{LogId, Place};
 use tokio::sync::Mutex;
@@ -115,6 +117,44 @@ impl ForeignTopic {
             _ => self.ends().await,
         }
     }
+
+    /// When the oldest of the messages was published that stand first at or behind these offsets (partition, offset), in microseconds since
+    /// the epoch; nothing where none is there, or none comes soon.
+    ///
+    /// # Errors
+    /// Where the topic does not answer.
+    pub async fn oldest(&self, offsets: Vec<(u32, u64)>) -> Result<Option<i64>, TopicFault> {
+        let url = self.url.clone();
+        blocking(&self.url, move || oldest(&url, &offsets)).await
+    }
+}
+
+fn oldest(url: &TopicUrl, offsets: &[(u32, u64)]) -> Result<Option<i64>, KafkaError> {
+    // One message of each partition is wanted, and nothing is committed.
+    let settings = [
+        ("group.id", "reel"),
+        ("isolation.level", "read_committed"),
+        ("enable.auto.commit", "false"),
+        ("fetch.message.max.bytes", "16384"),
+    ];
+    let client: BaseConsumer<Quiet> = url.configure(&settings).create_with_context(Quiet)?;
+    let mut assigned = TopicPartitionList::new();
+    for (partition, offset) in offsets {
+        let offset = i64::try_from(*offset).expect("offsets are below 2^63");
+        assigned.add_partition_offset(url.topic(), *partition as i32, Offset::Offset(offset))?;
+    }
+    client.assign(&assigned)?;
+    let (mut found, mut oldest, began) = (HashSet::new(), None, Instant::now());
+    while found.len() < offsets.len() && began.elapsed() < FRESH {
+        let Some(message) = client.poll(Duration::from_millis(50)) else { continue };
+        let message = message?;
+        if found.insert(message.partition())
+            && let Some(milliseconds) = message.timestamp().to_millis()
+        {
+            oldest = Some(oldest.map_or(milliseconds, |oldest: i64| oldest.min(milliseconds)));
+        }
+    }
+    Ok(oldest.map(|milliseconds| milliseconds * 1_000))
 }
 
 fn ends(url: &TopicUrl) -> Result<Vec<PartitionEnds>, KafkaError> {
