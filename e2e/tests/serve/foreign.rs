@@ -28,6 +28,7 @@ struct Shop {
     brokers: String,
     topic: String,
     producer: BaseProducer,
+    admin: AdminClient<DefaultClientContext>,
 }
 
 impl Shop {
@@ -39,11 +40,15 @@ impl Shop {
         config.set("bootstrap.servers", &brokers);
         let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
         let new = NewTopic::new(&topic, PARTITIONS, TopicReplication::Fixed(1));
-        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
-        admin.create_topics([&new], &options).await.unwrap().remove(0).unwrap();
+        admin.create_topics([&new], &options()).await.unwrap().remove(0).unwrap();
         // Idempotent: what is published twice is twice in the topic, and twice in the rows.
         let producer = config.set("enable.idempotence", "true").create().unwrap();
-        Some(Shop { brokers, topic, producer })
+        Some(Shop { brokers, topic, producer, admin })
+    }
+
+    /// Its topic goes; one that a test that failed leaves there disturbs nobody.
+    async fn closes(self) {
+        let _ = self.admin.delete_topics(&[&self.topic], &options()).await;
     }
 
     fn publishes(&self, post: usize, kind: &str, value: &[u8]) {
@@ -63,6 +68,10 @@ impl Shop {
         }
         self.producer.flush(PATIENCE).unwrap();
     }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE))
 }
 
 async fn host(data: &std::path::Path, shop: &Shop) -> Reel {
@@ -124,6 +133,7 @@ async fn messages_of_a_plain_producer_become_rows_whatever_the_host_suffers() {
     reel.ok(&["resume", "posts"]).await;
     let current = until_current(&reel, (messages + POSTS) as u64).await;
     assert_eq!(age(&current), 0.0, "{current}");
+    shop.closes().await;
 }
 
 /// The one message that is no event is kept as it came: its bytes, its key and its headers.
