@@ -78,6 +78,12 @@ impl EventBatch {
         EventBatch::default()
     }
 
+    /// An empty batch with room for so many events with so many bytes of text.
+    #[must_use]
+    pub fn with_capacity(events: usize, bytes: usize) -> EventBatch {
+        EventBatch { records: Vec::with_capacity(events), heap: String::with_capacity(bytes), ..EventBatch::default() }
+    }
+
     /// An empty batch of events of one partition of a foreign topic, whose positions are those of that partition only.
     #[must_use]
     pub fn of_partition(partition: u32) -> EventBatch {

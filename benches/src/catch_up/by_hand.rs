@@ -11,7 +11,7 @@ use reel_event_log::topic::kafka::TopicUrl;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-use super::Measured;
+use super::{Measured, used};
 use crate::error::BenchError;
 
 /// How a consumer writes.
@@ -71,7 +71,7 @@ impl ByHand {
     pub(super) async fn run(&self, way: Way, events: usize) -> Result<Measured, BenchError> {
         let mut database = self.database().await?;
         let consumer = self.consumer()?;
-        let began = Instant::now();
+        let (began, processor) = (Instant::now(), used());
         let (mut done, mut rows, mut batch) = (0, 0, Batch::default());
         while done < events {
             let message = consumer.recv().await.map_err(BenchError::doing("consuming by hand"))?;
@@ -88,7 +88,8 @@ impl ByHand {
             }
         }
         let who = if way == Way::OneByOne { "one upsert for each event" } else { "UNNEST of 1,000" };
-        Ok(Measured { who, events: events as u64, seconds: began.elapsed().as_secs_f64(), rows })
+        let (seconds, processor) = (began.elapsed().as_secs_f64(), used() - processor);
+        Ok(Measured { who, events: events as u64, seconds, processor, rows })
     }
 
     /// Drops what was made.

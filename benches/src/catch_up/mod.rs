@@ -18,7 +18,7 @@ use reel_read_model::{Generation, GenerationState, Promotion, Target};
 use self::by_hand::{ByHand, Way};
 use crate::error::BenchError;
 use crate::posts::component;
-use crate::process::peak_mebibytes;
+use crate::process::{peak_mebibytes, processor_seconds};
 use crate::relayed::{Relayed, delete, own_topic};
 use crate::report::Report;
 use crate::store;
@@ -42,8 +42,11 @@ pub(crate) struct CatchUp {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Most events in one batch of a shard
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 20_000)]
     batch: usize,
+    /// Measure Reel alone, without the consumers written by hand
+    #[arg(long)]
+    alone: bool,
     /// Brokers, as HOST:PORT
     #[arg(long, env = "REEL_TEST_KAFKA", value_name = "BROKERS")]
     kafka: String,
@@ -60,6 +63,8 @@ struct Measured {
     who: &'static str,
     events: u64,
     seconds: f64,
+    /// Processor time of this process.
+    processor: f64,
     rows: u64,
 }
 
@@ -69,16 +74,25 @@ pub(crate) async fn run(options: CatchUp) -> Result<Report, BenchError> {
     let bed = Bed::new(&options, files.path(), url.clone()).await?;
     let reel = bed.measure(&options).await?;
     let by_hand = ByHand { url: url.clone(), postgres: options.postgres.clone(), partitions: options.partitions };
-    // The slow one needs no million events to be measured.
-    let single = by_hand.run(Way::OneByOne, options.events.min(20_000)).await?;
-    let batched = by_hand.run(Way::Batches, options.events.min(300_000)).await?;
-    by_hand.clean().await?;
+    let mut all = vec![reel];
+    if !options.alone {
+        all.push(by_hand.run(Way::Batches, options.events.min(300_000)).await?);
+        // The slow one needs no million events to be measured.
+        all.push(by_hand.run(Way::OneByOne, options.events.min(20_000)).await?);
+        by_hand.clean().await?;
+    }
     delete(&[&url]).await?;
-    Ok(report(&options, &[reel, batched, single]))
+    Ok(report(&options, &all))
+}
+
+/// Seconds of processor time so far.
+fn used() -> f64 {
+    processor_seconds().unwrap_or(f64::NAN)
 }
 
 fn report(options: &CatchUp, all: &[Measured]) -> Report {
-    let columns = &["consumer", "events", "seconds", "events_per_second", "rows_per_event", "ratio"];
+    let columns =
+        &["consumer", "events", "seconds", "events_per_second", "processor_us_per_event", "rows_per_event", "ratio"];
     let mut report = Report::new("catch-up", columns);
     let rate = |measured: &Measured| measured.events as f64 / measured.seconds;
     let reel = rate(&all[0]);
@@ -89,6 +103,7 @@ fn report(options: &CatchUp, all: &[Measured]) -> Report {
             measured.events.into(),
             measured.seconds.into(),
             rate(measured).round().into(),
+            (measured.processor / measured.events as f64 * 1e6).into(),
             rows.into(),
             (reel / rate(measured)).into(),
         ]);
@@ -153,16 +168,16 @@ impl Bed {
         self.host.resume(&projection, None).await.map_err(operating("resuming"))?;
         let taken = |now: &[Checkpoint]| now.iter().zip(&before).any(|(now, before)| now.epoch > before.epoch);
         self.wait(&live, taken).await?;
-        let began = Instant::now();
+        let (began, processor) = (Instant::now(), used());
         let head = options.events as u64;
         self.wait(&live, |now| now.iter().all(|checkpoint| checkpoint.point.position >= head)).await?;
-        let seconds = began.elapsed().as_secs_f64();
+        let (seconds, processor) = (began.elapsed().as_secs_f64(), used() - processor);
         let statuses = self.host.status(Some(&projection), None).await.map_err(operating("looking"))?;
         let rows = statuses.iter().map(|status| status.rows).sum();
         self.host.drop_projection(&projection, None).await.map_err(operating("dropping"))?;
         self.host.stop().await;
         self.relayed.stop().await;
-        Ok(Measured { who: "reel", events: head, seconds, rows })
+        Ok(Measured { who: "reel", events: head, seconds, processor, rows })
     }
 
     async fn live(&self) -> Result<Generation, BenchError> {

@@ -149,41 +149,41 @@ pub fn read<'a>(
     headers: impl IntoIterator<Item = (&'a str, &'a [u8])>,
 ) -> Result<Message<'a>, CloudEventError> {
     let found = Found::collect(headers)?;
-    if found.require("specversion")? != "1.0" {
-        return Err(invalid("specversion", "\"1.0\"", found.require("specversion")?));
+    if found.require(Name::SpecVersion)? != "1.0" {
+        return Err(invalid("specversion", "\"1.0\"", found.require(Name::SpecVersion)?));
     }
-    let kind = found.require("type")?;
+    let kind = found.require(Name::Type)?;
     let placement = Placement {
-        log: LogId(found.uuid("log")?),
-        previous: found.number("previous")?,
-        layout: found.number("layout")?,
+        log: LogId(found.uuid(Name::Log)?),
+        previous: found.number(Name::Previous)?,
+        layout: found.number(Name::Layout)?,
     };
     if kind == WATERMARK_TYPE {
-        let point = LogPoint { position: found.number("position")?, event: found.uuid("event")? };
+        let point = LogPoint { position: found.number(Name::Position)?, event: found.uuid(Name::Event)? };
         return Ok(Message::Watermark(point, placement));
     }
     if !is_kind(kind.as_bytes()) {
         return Err(CloudEventError::Kind(KindError(kind.to_owned())));
     }
-    let time = Timestamp::parse(found.require("time")?).map_err(CloudEventError::Time)?;
+    let time = Timestamp::parse(found.require(Name::Time)?).map_err(CloudEventError::Time)?;
     let event = EventRef {
-        position: found.number("position")?,
-        version: found.number("version")?,
-        id: found.uuid("id")?,
+        position: found.number(Name::Position)?,
+        version: found.number(Name::Version)?,
+        id: found.uuid(Name::Id)?,
         stream: stream(key, &found)?,
         kind,
-        schema: found.number("schema")?,
+        schema: found.number(Name::Schema)?,
         recorded_at: time.micros(),
         payload: text("data", value)?,
-        metadata: found.get("metadata").unwrap_or_default(),
+        metadata: found.get(Name::Metadata).unwrap_or_default(),
     };
     Ok(Message::Event(event, placement))
 }
 
 fn stream<'a>(key: &'a [u8], found: &Found<'a>) -> Result<&'a str, CloudEventError> {
     let stream = text("the message's key", key)?;
-    if found.require("subject")? != stream {
-        return Err(invalid("subject", "the same as the message's key", found.require("subject")?));
+    if found.require(Name::Subject)? != stream {
+        return Err(invalid("subject", "the same as the message's key", found.require(Name::Subject)?));
     }
     if is_stream_id(stream) { Ok(stream) } else { Err(CloudEventError::Stream(StreamIdError(stream.to_owned()))) }
 }
@@ -192,10 +192,25 @@ fn text<'a>(attribute: &str, bytes: &'a [u8]) -> Result<&'a str, CloudEventError
     std::str::from_utf8(bytes).map_err(|_| invalid(attribute, "UTF-8", &String::from_utf8_lossy(bytes)))
 }
 
-/// The attributes that are read here, in the order of [`NAMES`].
-struct Found<'a>([Option<&'a str>; NAMES.len()]);
+/// The attributes that are read here, in the order in which they are written.
+#[derive(Debug, Clone, Copy)]
+enum Name {
+    SpecVersion,
+    Id,
+    Type,
+    Subject,
+    Time,
+    Schema,
+    Position,
+    Version,
+    Previous,
+    Layout,
+    Log,
+    Metadata,
+    Event,
+}
 
-/// Without `ce_`.
+/// As they are called, without `ce_`.
 const NAMES: [&str; 13] = [
     "specversion",
     "id",
@@ -212,16 +227,23 @@ const NAMES: [&str; 13] = [
     "event",
 ];
 
+/// What the attributes say.
+struct Found<'a>([Option<&'a str>; NAMES.len()]);
+
 impl<'a> Found<'a> {
     fn collect(headers: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Found<'a>, CloudEventError> {
         let mut found = Found([None; NAMES.len()]);
+        // Who writes them in order is read without a search.
+        let mut next = 0;
         for (header, value) in headers {
             let Some(name) = header.strip_prefix("ce_") else {
                 continue;
             };
-            let Some(index) = NAMES.iter().position(|known| *known == name) else {
+            let in_order = NAMES.get(next).is_some_and(|known| *known == name).then_some(next);
+            let Some(index) = in_order.or_else(|| NAMES.iter().position(|known| *known == name)) else {
                 continue;
             };
+            next = index + 1;
             if found.0[index].replace(text(name, value)?).is_some() {
                 return Err(CloudEventError::Repeated(name.to_owned()));
             }
@@ -229,22 +251,22 @@ impl<'a> Found<'a> {
         Ok(found)
     }
 
-    fn get(&self, name: &str) -> Option<&'a str> {
-        self.0[NAMES.iter().position(|known| *known == name).expect("one of the names")]
+    fn get(&self, name: Name) -> Option<&'a str> {
+        self.0[name as usize]
     }
 
-    fn require(&self, name: &'static str) -> Result<&'a str, CloudEventError> {
-        self.get(name).ok_or(CloudEventError::Missing(name))
+    fn require(&self, name: Name) -> Result<&'a str, CloudEventError> {
+        self.get(name).ok_or(CloudEventError::Missing(NAMES[name as usize]))
     }
 
-    fn number<N: std::str::FromStr>(&self, name: &'static str) -> Result<N, CloudEventError> {
+    fn number<N: std::str::FromStr>(&self, name: Name) -> Result<N, CloudEventError> {
         let text = self.require(name)?;
-        text.parse().map_err(|_| invalid(name, "a whole number from 0", text))
+        text.parse().map_err(|_| invalid(NAMES[name as usize], "a whole number from 0", text))
     }
 
-    fn uuid(&self, name: &'static str) -> Result<Uuid, CloudEventError> {
+    fn uuid(&self, name: Name) -> Result<Uuid, CloudEventError> {
         let text = self.require(name)?;
-        Uuid::try_parse(text).map_err(|_| invalid(name, "a UUID", text))
+        Uuid::try_parse(text).map_err(|_| invalid(NAMES[name as usize], "a UUID", text))
     }
 }
 

@@ -16,6 +16,7 @@ use wasmtime::{
 use crate::call::Call;
 use crate::error::PluginError;
 use crate::host;
+use crate::in_use::InUse;
 use crate::limits::{CallLimits, CompileLimits};
 
 /// Guest code may use this much stack, whatever the host's own limits are; threads that call plugins need 2 MiB.
@@ -66,6 +67,7 @@ struct Shared {
     compile_limits: CompileLimits,
     free: Mutex<u32>,
     freed: Condvar,
+    in_use: InUse,
 }
 
 impl fmt::Debug for Engine {
@@ -88,7 +90,8 @@ impl Engine {
         host::define(&mut linker).map_err(|error| PluginError::engine("defining the imports", error))?;
         let EngineConfig { limits, compile_limits, instances, .. } = config;
         let free = Mutex::new(instances.max(1));
-        let shared = Shared { engine, linker, limits, compile_limits, free, freed: Condvar::new() };
+        let shared =
+            Shared { engine, linker, limits, compile_limits, free, freed: Condvar::new(), in_use: InUse::default() };
         Ok(Engine { shared: Arc::new(shared) })
     }
 
@@ -106,6 +109,10 @@ impl Engine {
 
     pub(crate) fn compile_limits(&self) -> &CompileLimits {
         &self.shared.compile_limits
+    }
+
+    pub(crate) fn in_use(&self) -> &InUse {
+        &self.shared.in_use
     }
 
     /// Waits for a place in the pool.

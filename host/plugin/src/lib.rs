@@ -20,6 +20,7 @@ mod deliver;
 mod engine;
 mod error;
 mod host;
+mod in_use;
 mod lift;
 mod limits;
 mod load;

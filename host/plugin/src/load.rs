@@ -81,7 +81,8 @@ impl Fresh<'_> {
 }
 
 impl Engine {
-    /// Checks, compiles (or takes from the cache) and describes a component. Blocks for as long as compiling takes.
+    /// Checks, compiles (or takes from the cache) and describes a component; one that is in use already is shared. Blocks for as
+    /// long as compiling takes.
     ///
     /// # Errors
     /// Why the component is refused, and what to do.
@@ -90,6 +91,10 @@ impl Engine {
         if bytes.len() > most {
             return Err(PluginError::TooLarge(format!("{} bytes, where this host takes {most}", bytes.len())));
         }
+        Ok(LoadedComponent { shared: self.in_use().get(bytes, || self.load_anew(bytes))? })
+    }
+
+    fn load_anew(&self, bytes: &[u8]) -> Result<Shared, PluginError> {
         let inspection = component::inspect(bytes)?;
         inspection.accept(self.compile_limits())?;
         let component = self.compile(bytes)?;
@@ -100,8 +105,7 @@ impl Engine {
         let manifest_json = self.describe(&compiled)?;
         let manifest = Arc::new(Manifest::parse(&manifest_json)?);
         let projection = manifest.name.as_str().into();
-        let shared = Shared { engine: self.clone(), compiled, manifest, projection, manifest_json, inspection };
-        Ok(LoadedComponent { shared: Arc::new(shared) })
+        Ok(Shared { engine: self.clone(), compiled, manifest, projection, manifest_json, inspection })
     }
 
     fn describe(&self, compiled: &Compiled) -> Result<String, PluginError> {

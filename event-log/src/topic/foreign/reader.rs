@@ -18,7 +18,7 @@ use reel_events::foreign::{Format, Message};
 use tokio::sync::mpsc;
 
 use super::{PATIENCE, ends_of};
-use crate::topic::kafka::consumer::{hand_over, named};
+use crate::topic::kafka::consumer::{READ_AHEAD, hand_over, named};
 use crate::topic::kafka::{Quiet, TopicFault, TopicUrl, is_passing};
 
 /// How often a reader looks whether it is to end.
@@ -90,17 +90,19 @@ struct Read {
 impl Reader {
     fn open(url: &TopicUrl, format: Format, partition: u32, offset: u64) -> Result<Reader, KafkaError> {
         let consumer: BaseConsumer<Quiet> = url
-            .configure(&[
-                ("group.id", "reel"),
-                ("enable.auto.commit", "false"),
-                ("auto.offset.reset", "error"),
-                ("enable.partition.eof", "true"),
-                ("isolation.level", "read_committed"),
-                ("fetch.queue.backoff.ms", "2"),
-                ("queued.min.messages", "200000"),
-                ("queued.max.messages.kbytes", "65536"),
-                ("fetch.message.max.bytes", "4194304"),
-            ])
+            .configure(
+                &[
+                    &READ_AHEAD[..],
+                    &[
+                        ("group.id", "reel"),
+                        ("enable.auto.commit", "false"),
+                        ("auto.offset.reset", "error"),
+                        ("enable.partition.eof", "true"),
+                        ("isolation.level", "read_committed"),
+                    ],
+                ]
+                .concat(),
+            )
             .create_with_context(Quiet)?;
         let partition = i32::try_from(partition).expect("Kafka has fewer partitions");
         let next = i64::try_from(offset).expect("offsets are below 2^63");

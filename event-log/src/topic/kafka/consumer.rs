@@ -20,8 +20,8 @@ use rdkafka::{
     topic_partition_list::TopicPartitionListElem,
     types::RDKafkaRespErr,
 };
-use reel_events::Timestamp;
 use reel_events::cloud_events::kafka::{self, Message};
+use reel_events::{EventBatch, Timestamp};
 use tokio::sync::mpsc;
 
 use super::{TopicUrl, note_error, note_log};
@@ -38,10 +38,19 @@ const MARGIN_MS: i64 = 60_000;
 const ASKED: Duration = Duration::from_secs(5);
 /// How often threads look whether they are to end.
 const LOOK: Duration = Duration::from_millis(100);
-/// Messages and bytes of one piece, and how many pieces wait for a shard: what bounds memory.
+/// Messages and bytes of one piece, and how many pieces wait for a shard: with [`READ_AHEAD`] what bounds memory.
 const PIECE_MESSAGES: usize = 20_000;
-const PIECE_BYTES: usize = 4 << 20;
-const PIECES: usize = 3;
+const PIECE_BYTES: usize = 8 << 20;
+const PIECES: usize = 2;
+/// What the client reads ahead of a partition's reader, by default; the topic's URL may say otherwise. It counts keys and payloads
+/// only; a message's headers and the client's own records are a kilobyte more, so that messages are limited, too. A fetch that was
+/// begun comes in whole: it has as many bytes as the partition's share, compressed.
+pub(crate) const READ_AHEAD: [(&str, &str); 4] = [
+    ("queued.min.messages", "20000"),
+    ("queued.max.messages.kbytes", "8192"),
+    ("fetch.message.max.bytes", "1048576"),
+    ("fetch.queue.backoff.ms", "2"),
+];
 /// How long a member may be silent before the group gives its partitions to others, in milliseconds: as long as a lease.
 const SESSION_MS: &str = "10000";
 
@@ -103,21 +112,23 @@ impl Member {
             readers: Mutex::default(),
         };
         let consumer: Arc<BaseConsumer<Context>> = Arc::new(
-            url.configure(&[
-                ("group.id", group),
-                ("partition.assignment.strategy", "cooperative-sticky"),
-                ("session.timeout.ms", SESSION_MS),
-                ("heartbeat.interval.ms", "1000"),
-                ("auto.offset.reset", "earliest"),
-                ("enable.auto.commit", "true"),
-                ("enable.auto.offset.store", "false"),
-                ("auto.commit.interval.ms", "1000"),
-                ("enable.partition.eof", "false"),
-                ("fetch.queue.backoff.ms", "2"),
-                ("queued.min.messages", "200000"),
-                ("queued.max.messages.kbytes", "65536"),
-                ("fetch.message.max.bytes", "4194304"),
-            ])
+            url.configure(
+                &[
+                    &READ_AHEAD[..],
+                    &[
+                        ("group.id", group),
+                        ("partition.assignment.strategy", "cooperative-sticky"),
+                        ("session.timeout.ms", SESSION_MS),
+                        ("heartbeat.interval.ms", "1000"),
+                        ("auto.offset.reset", "earliest"),
+                        ("enable.auto.commit", "true"),
+                        ("enable.auto.offset.store", "false"),
+                        ("auto.commit.interval.ms", "1000"),
+                        ("enable.partition.eof", "false"),
+                    ],
+                ]
+                .concat(),
+            )
             .create_with_context(context)?,
         );
         let known = consumer.context().consumer.set(Arc::downgrade(&consumer));
@@ -350,8 +361,10 @@ impl ConsumerContext for Context {
 /// Reads a partition until it is told to end, or nobody listens any more.
 fn read(queue: &PartitionQueue<Context>, topic: &str, pieces: &mpsc::Sender<Piece>, stop: &AtomicBool) {
     let mut broken = Broken::default();
+    let mut like = (0, 0);
     while !stop.load(Ordering::Relaxed) && !pieces.is_closed() {
-        let mut piece = Piece::default();
+        // The last piece tells how much room this one will take: one that grows is copied again and again.
+        let mut piece = Piece { events: EventBatch::with_capacity(like.0, like.1), ..Piece::default() };
         let mut wait = LOOK;
         while piece.marks.len() < PIECE_MESSAGES && piece.events.heap_bytes() < PIECE_BYTES {
             match queue.poll(wait) {
@@ -366,6 +379,7 @@ fn read(queue: &PartitionQueue<Context>, topic: &str, pieces: &mpsc::Sender<Piec
             }
             wait = Duration::ZERO;
         }
+        like = (piece.events.len(), piece.events.heap_bytes());
         if piece.end > 0 && !hand_over(piece, pieces, stop) {
             return;
         }

@@ -248,8 +248,15 @@ impl ShardFeed {
     }
 
     fn take(&mut self, run: Range<usize>) {
+        if run.is_empty() {
+            return;
+        }
         self.heard.event = run.end;
-        self.taken.append(&self.current.events, run);
+        if self.taken.is_empty() && run == (0..self.current.events.len()) {
+            self.taken = std::mem::take(&mut self.current.events);
+        } else {
+            self.taken.append(&self.current.events, run);
+        }
     }
 
     fn note(&self, mark: &Mark, why: Passed) {
