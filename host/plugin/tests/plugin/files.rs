@@ -1,5 +1,7 @@
 //! Files that are no plugin: each is refused with what it is and what to do; looking into one works as far as it can.
 
+use std::sync::Arc;
+
 use reel_plugin::{CompileLimits, Engine, EngineConfig, PluginError, componentize, inspect};
 
 use crate::fixture::{component, core_module, engine};
@@ -109,6 +111,22 @@ fn a_good_component_says_what_it_is() {
     assert_eq!(seen.size, bytes.len());
     assert_eq!(seen.exports, ["reel:projection/projector@1.0.0"]);
     assert!(seen.imports.iter().all(|import| import.starts_with("reel:projection/")), "{:?}", seen.imports);
+}
+
+#[test]
+fn a_component_in_use_is_shared_by_all_who_load_it() {
+    let bytes = component("");
+    let engine = Engine::new(EngineConfig { instances: 2, ..EngineConfig::default() }).unwrap();
+    let (first, second) = std::thread::scope(|scope| {
+        let load = || engine.load(&bytes).unwrap();
+        let (first, second) = (scope.spawn(load), scope.spawn(load));
+        (first.join().unwrap(), second.join().unwrap())
+    });
+    assert!(Arc::ptr_eq(first.manifest(), second.manifest()));
+    let before = Arc::downgrade(first.manifest());
+    drop((first, second));
+    assert!(before.upgrade().is_none(), "nobody uses it any more");
+    assert_eq!(engine.load(&bytes).unwrap().manifest().name, "naughty");
 }
 
 #[test]
