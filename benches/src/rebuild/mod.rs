@@ -43,6 +43,9 @@ pub(crate) struct Rebuild {
     /// How the projection runs, repeatable [default: both]
     #[arg(long = "runs", value_enum)]
     runs: Vec<Runs>,
+    /// Rebuild again with the events of this kind only, as a projection that names no other (post-removed: 1 % of them)
+    #[arg(long, value_name = "KIND")]
+    only: Option<String>,
     #[command(flatten)]
     databases: ReadDatabases,
     #[command(flatten)]
@@ -97,10 +100,11 @@ pub(crate) enum Kind {
     SqlServer,
 }
 
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 15] = [
     "target",
     "source",
     "runs",
+    "kinds",
     "events_per_second",
     "seconds",
     "rows",
@@ -151,11 +155,18 @@ async fn compare(
 ) -> Result<(), BenchError> {
     let mut rates = Vec::new();
     for runs in rebuild.runs() {
-        let measured = in_a_process(rebuild, (kind, from, runs), files).await?;
+        let measured = in_a_process(rebuild, (kind, from, runs), None, files).await?;
         rates.push((runs, measured.rate()));
-        report.row(row((kind, from, runs), &measured));
+        report.row(row((kind, from, runs), None, &measured));
         let share = measured.rows_alone / measured.seconds;
-        report.note(format!("{} from {}, {}: {share:.2} of the rows alone", kind.name(), from.name(), runs.name()));
+        let what = format!("{} from {}, {}", kind.name(), from.name(), runs.name());
+        report.note(format!("{what}: {share:.2} of the rows alone"));
+        if let Some(only) = rebuild.only.as_deref() {
+            let alone = in_a_process(rebuild, (kind, from, runs), Some(only), files).await?;
+            report.row(row((kind, from, runs), Some(only), &alone));
+            let times = measured.seconds / alone.seconds;
+            report.note(format!("{what}: with {only} only, {times:.1} times as fast as with all kinds"));
+        }
     }
     if let [(Runs::Native, native), (Runs::Wasm, wasm)] = rates[..] {
         report.note(format!("{} from {}: wasm runs at {:.2} of native", kind.name(), from.name(), wasm / native));
@@ -179,6 +190,7 @@ impl Rebuild {
 async fn in_a_process(
     rebuild: &Rebuild,
     (kind, from, runs): (Kind, From, Runs),
+    only: Option<&str>,
     (store, wasm): (&Path, &Path),
 ) -> Result<Measured, BenchError> {
     let program = std::env::current_exe().map_err(BenchError::doing("finding this program"))?;
@@ -191,6 +203,9 @@ async fn in_a_process(
         if let Some(value) = value {
             command.arg(flag).arg(value.to_string());
         }
+    }
+    if let Some(only) = only {
+        command.args(["--only", only]);
     }
     if tuning.without_indexes {
         command.arg("--without-indexes");
@@ -223,11 +238,12 @@ impl From {
     }
 }
 
-fn row((kind, from, runs): (Kind, From, Runs), measured: &Measured) -> Vec<Value> {
+fn row((kind, from, runs): (Kind, From, Runs), only: Option<&str>, measured: &Measured) -> Vec<Value> {
     vec![
         kind.name().into(),
         from.name().into(),
         runs.name().into(),
+        only.unwrap_or("all").into(),
         measured.rate().into(),
         measured.seconds.into(),
         measured.rows.into(),

@@ -12,6 +12,7 @@ use reel_event_log::archive::Archive;
 use reel_event_log::history::{History, Sharing, Span, Wanted};
 use reel_event_log::{EventStore, ReadLimit};
 use reel_host::{Build, BuildConfig};
+use reel_projector::manifest::KindPattern;
 use reel_projector::ports::FailurePolicy;
 use reel_projector::{Checkpoint, Manifest, Plugin, Progress, RunSettings};
 use reel_read_model::{Generation, Target};
@@ -38,6 +39,8 @@ pub(crate) struct One {
     store: PathBuf,
     #[arg(long)]
     component: PathBuf,
+    #[arg(long)]
+    only: Option<String>,
     #[command(flatten)]
     databases: ReadDatabases,
     #[command(flatten)]
@@ -116,7 +119,16 @@ async fn read(log: &Log, config: BuildConfig) -> Result<f64, BenchError> {
 }
 
 async fn rebuild(one: &One, posts: Posts, log: Log, target: &Arc<dyn Target>) -> Result<Measured, BenchError> {
-    let manifest = Manifest::clone(posts.loaded.manifest());
+    let mut manifest = Manifest::clone(posts.loaded.manifest());
+    if let Some(kind) = &one.only {
+        // The component stays as it is: it is only not told of the others.
+        manifest.kinds.retain(|pattern| *pattern == KindPattern::Exactly(kind.clone()));
+        if manifest.kinds.is_empty() {
+            return Err(BenchError::Failed(format!(
+                "the posts example does not handle {kind}: see `reel-bench workload`"
+            )));
+        }
+    }
     let bare = without_indexes(manifest.clone());
     let manifest = if one.tuning.without_indexes { bare.clone() } else { manifest };
     let id = log.store.log_id();
