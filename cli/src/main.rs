@@ -1,4 +1,5 @@
-//! The `reel` binary: reads the command line, does the verb, prints what went wrong, exits with the design's codes.
+//! The `reel` binary: reads the command line, does the verb, prints what went wrong, exits with the code that
+//! says how it went.
 
 mod args;
 mod client;

@@ -40,6 +40,13 @@ async fn projected(target: Option<&str>, batch: &str, file: &Path, expected: &[V
     assert_rows(&format!("batches of {batch}"), &files(&reel).await, expected);
 }
 
+fn with_url<D>(database: Option<D>, url: fn(&D) -> String) -> Option<(D, Option<String>)> {
+    database.map(|database| {
+        let url = url(&database);
+        (database, Some(url))
+    })
+}
+
 /// `database` gives a new one each time, with its URL (nothing = a file in the data directory); without a server, nothing.
 async fn projected_in_all_batches<D>(database: impl AsyncFn() -> Option<(D, Option<String>)>) {
     let lines = history::lines();
@@ -65,32 +72,17 @@ async fn the_tree_is_gits_own_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_gits_own_on_postgres() {
-    let database = async || {
-        let database = Postgres::new().await?;
-        let url = database.url();
-        Some((database, Some(url)))
-    };
-    projected_in_all_batches(database).await;
+    projected_in_all_batches(async || with_url(Postgres::new().await, Postgres::url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_gits_own_on_mysql() {
-    let database = async || {
-        let database = MySql::new().await?;
-        let url = database.url();
-        Some((database, Some(url)))
-    };
-    projected_in_all_batches(database).await;
+    projected_in_all_batches(async || with_url(MySql::new().await, MySql::url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_gits_own_on_sql_server() {
-    let database = async || {
-        let database = SqlServer::new().await?;
-        let url = database.url();
-        Some((database, Some(url)))
-    };
-    projected_in_all_batches(database).await;
+    projected_in_all_batches(async || with_url(SqlServer::new().await, SqlServer::url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,26 +70,49 @@ async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
     let ids = posts(&reel).await;
     reel.deploy(&components::example("posts"), &[]).await;
     reel.ok(&["replay", "posts", "--wait", "--no-promote"]).await;
-    let (same, code) = diff(&reel, &["posts@1", "posts@2"]).await;
+    let before = both_are_equal(&reel).await;
+    let hand = Hand { changed: &ids[2], gone: &ids[5], new: "zzz" };
+    by_hand
+        .run(&[
+            format!("UPDATE TABLE SET likes = 77, message = 'mine' WHERE id = '{}'", hand.changed),
+            format!("UPDATE TABLE SET id = '{}' WHERE id = '{}'", hand.new, hand.gone),
+        ])
+        .await;
+    diff_names_the_rows(&reel, &hand).await;
+    verify_names_the_rows(&reel, &hand).await;
+    assert_eq!(reel.run(&["verify", "posts@1"]).await.code, 0, "nobody touched the other one");
+    let after = reel.json(&["fingerprint", "posts@2"]).await.remove(0);
+    assert_eq!(after["tables"][0]["rows"], 9);
+    assert_ne!(after["tables"][0]["digest"], before["tables"][0]["digest"]);
+    assert_eq!(after["tables"][1], before["tables"][1], "the other table is as it was");
+}
+
+/// Which posts of `posts@2` somebody changed by hand.
+struct Hand<'a> {
+    changed: &'a str,
+    /// Under another id, [`Hand::new`], since.
+    gone: &'a str,
+    new: &'a str,
+}
+
+/// `posts@1` and `posts@2` are equal whatever is asked; the fingerprint of both.
+async fn both_are_equal(reel: &Reel) -> Value {
+    let (same, code) = diff(reel, &["posts@1", "posts@2"]).await;
     assert_eq!((same.len(), code, &same[0]["equal"]), (1, 0, &json!(true)), "{same:?}");
     assert_eq!(same[0]["tables"][0]["equal"], 9);
-    let before = [reel.json(&["fingerprint", "posts@1"]).await, reel.json(&["fingerprint", "posts@2"]).await];
-    assert_eq!(before[0][0]["tables"], before[1][0]["tables"]);
-
     let verified = reel.json(&["verify", "posts@2"]).await;
     assert_eq!(
         (verified.len(), &verified[0]["sound"], &verified[0]["tables"][0]["rows"]),
         (1, &json!(true), &json!(9))
     );
+    let (first, mut second) =
+        (reel.json(&["fingerprint", "posts@1"]).await, reel.json(&["fingerprint", "posts@2"]).await);
+    assert_eq!(first[0]["tables"], second[0]["tables"]);
+    second.remove(0)
+}
 
-    let (changed, gone, new) = (&ids[2], &ids[5], "zzz");
-    by_hand
-        .run(&[
-            format!("UPDATE TABLE SET likes = 77, message = 'mine' WHERE id = '{changed}'"),
-            format!("UPDATE TABLE SET id = '{new}' WHERE id = '{gone}'"),
-        ])
-        .await;
-    let (lines, code) = diff(&reel, &["posts@1", "posts@2"]).await;
+async fn diff_names_the_rows(reel: &Reel, Hand { changed, gone, new }: &Hand<'_>) {
+    let (lines, code) = diff(reel, &["posts@1", "posts@2"]).await;
     assert_eq!(code, 1);
     let table = &lines[0]["tables"][0];
     let counts = ["equal", "differing", "onlyHere", "onlyThere"].map(|member| table[member].as_u64().unwrap());
@@ -99,20 +122,20 @@ async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
     assert_eq!(lines[1]["columns"], json!(["message", "likes"]));
     assert_eq!((&lines[1]["here"]["likes"], &lines[1]["there"]["likes"]), (&json!(1), &json!(77)));
     assert_eq!((&lines[2]["there"], &lines[3]["here"]), (&Value::Null, &Value::Null));
-    let (sample, _) = diff(&reel, &["posts@1", "posts@2", "--sample", "1"]).await;
+    let (sample, _) = diff(reel, &["posts@1", "posts@2", "--sample", "1"]).await;
     assert_eq!(sample.len(), 2, "{sample:?}");
     let shown = reel.run(&["diff", "posts@1", "posts@2"]).await;
     assert!(shown.stdout.contains(&format!("~ posts {{\"id\":\"{changed}\"}}  message \"number")), "{}", shown.stdout);
     assert!(shown.stderr.contains("posts@1 in default and posts@2 in default differ"), "{}", shown.stderr);
+}
+
+async fn verify_names_the_rows(reel: &Reel, Hand { changed, gone, new }: &Hand<'_>) {
     let found = reel.run(&["verify", "posts@2", "--json"]).await;
     let lines: Vec<Value> = found.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!((found.code, lines.len()), (1, 5), "{}{}", found.stdout, found.stderr);
     let rows = lines[..3].iter().map(|line| (line["key"]["id"].as_str().unwrap(), &line["columns"]));
     let columns = json!(["message", "likes"]);
-    assert_eq!(
-        rows.collect::<Vec<_>>(),
-        [(changed.as_str(), &columns), (gone.as_str(), &Value::Null), (new, &Value::Null)]
-    );
+    assert_eq!(rows.collect::<Vec<_>>(), [(*changed, &columns), (*gone, &Value::Null), (*new, &Value::Null)]);
     assert_eq!((&lines[0]["stored"]["likes"], &lines[0]["folded"]["likes"]), (&json!(77), &json!(1)));
     assert_eq!(
         (&lines[3]["line"], &lines[3]["table"], &lines[3]["key"]["post"]),
@@ -124,11 +147,6 @@ async fn changed_by_hand(data: &Path, target: Option<String>, by_hand: ByHand) {
     assert_eq!((counts, &tables[1]["broken"], &lines[4]["sound"]), ([9, 1, 1, 1], &json!(1), &json!(false)));
     let shown = reel.run(&["verify", "posts@2"]).await;
     assert!(shown.stdout.contains("likes is 77, should be 1"), "{}", shown.stdout);
-    assert_eq!(reel.run(&["verify", "posts@1"]).await.code, 0, "nobody touched the other one");
-    let after = reel.json(&["fingerprint", "posts@2"]).await;
-    assert_eq!(after[0]["tables"][0]["rows"], 9);
-    assert_ne!(after[0]["tables"][0]["digest"], before[1][0]["tables"][0]["digest"]);
-    assert_eq!(after[0]["tables"][1], before[1][0]["tables"][1], "the other table is as it was");
 }
 
 #[tokio::test(flavor = "multi_thread")]

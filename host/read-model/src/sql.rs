@@ -2,8 +2,10 @@
 //! never text.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use reel_projector::{Column, ColumnType, Table, Value};
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::query::{Case, Comparison, Direction, Filter, Nulls, OrderBy, Query};
 
@@ -92,6 +94,22 @@ pub(crate) enum Argument<'q> {
 pub(crate) struct Statement<'q> {
     pub(crate) sql: String,
     pub(crate) arguments: Vec<Argument<'q>>,
+}
+
+/// A statement that was put together, as sqlx takes it: names quoted, values as arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Sql(Arc<str>);
+
+impl SqlSafeStr for Sql {
+    fn into_sql_str(self) -> SqlStr {
+        AssertSqlSafe(self.0).into_sql_str()
+    }
+}
+
+impl From<String> for Sql {
+    fn from(text: String) -> Sql {
+        Sql(text.into())
+    }
 }
 
 /// The rows that `query` asks for; `from` is the physical table, quoted.

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use reel_events::{EventBatch, EventRef};
 use reel_projector::ports::{Delivery, FailurePolicy};
 use reel_projector::{
-    ApplyError, Cell, Change, Operation, Orders, Plugin, Progress, RunSettings, ShardParts, Sink, Source, SourceError,
-    ValueRef, run,
+    ApplyError, Cell, Change, Operation, Orders, Plugin, Progress, RunError, RunSettings, ShardParts, Sink, Source,
+    SourceError, ValueRef, run,
 };
-use serde_json::json;
+use reel_read_model::{Generation, Target};
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use crate::place::Place;
@@ -21,6 +23,7 @@ use crate::samples::{all, ask, component, int, new_generation, point, text};
 const EVENTS: u64 = 400;
 const BATCH: u64 = 20;
 const NAMES: u64 = 13;
+const SHARDS: u32 = 2;
 
 /// Counts events by a name that all shards share.
 struct Counter;
@@ -67,9 +70,9 @@ impl Source for Events {
     }
 }
 
-pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
-    let target = place.target.as_ref();
-    let manifest = json!({
+/// How much of each name there is, in a table that all shards share.
+fn counts() -> Value {
+    json!({
         "manifest": 1, "name": "counts", "version": "1.0.0", "kinds": ["*"],
         "tables": [{
             "name": "counts",
@@ -81,24 +84,29 @@ pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
             "key": ["name"],
             "shared": true
         }]
-    });
-    target.put_component(&component(&manifest)).await.unwrap();
-    let generation = target.create_generation(new_generation(&manifest, 2)).await.unwrap();
-    let mut shards = Vec::new();
-    for number in 0..2 {
+    })
+}
+
+/// A shard's loop, which runs until it is stopped.
+struct Loop {
+    stop: watch::Sender<bool>,
+    running: JoinHandle<Result<(), RunError>>,
+}
+
+impl Loop {
+    async fn start(target: &dyn Target, generation: &Generation, number: u32) -> Loop {
         let (stop, stopped) = watch::channel(false);
         let (commits, _) = watch::channel(0);
-        let progress = Arc::new(Progress::new(0, commits));
-        let read_model = target.read_model(&generation);
+        let read_model = target.read_model(generation);
         let parts = ShardParts {
             manifest: Arc::clone(&generation.manifest),
             plugin: Box::new(Counter),
             checkpoint: read_model.checkpoint(number).await.unwrap().unwrap(),
             read_model,
             number,
-            shards: 2,
+            shards: SHARDS,
             cache_bytes: 1 << 20,
-            progress,
+            progress: Arc::new(Progress::new(0, commits)),
         };
         let settings = RunSettings {
             on_failure: FailurePolicy::Halt,
@@ -106,22 +114,30 @@ pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
             parked: HashSet::new(),
             most_events: BATCH as usize,
         };
-        let (requests_to, requests) = mpsc::channel(1);
-        let mut orders = Orders { stop: stopped, requests };
-        let source = Box::new(Events { next: 1 });
         let running = tokio::spawn(async move {
-            let _open = requests_to;
-            run(parts, source, settings, &mut orders).await
+            let (_open, requests) = mpsc::channel(1);
+            run(parts, Box::new(Events { next: 1 }), settings, &mut Orders { stop: stopped, requests }).await
         });
-        shards.push((stop, running));
+        Loop { stop, running }
+    }
+}
+
+pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let manifest = counts();
+    target.put_component(&component(&manifest)).await.unwrap();
+    let generation = target.create_generation(new_generation(&manifest, SHARDS)).await.unwrap();
+    let mut loops = Vec::new();
+    for number in 0..SHARDS {
+        loops.push(Loop::start(target, &generation, number).await);
     }
     let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
     while target.checkpoints(generation.id).await.unwrap().iter().any(|at| at.point.position < EVENTS) {
         assert!(tokio::time::Instant::now() < deadline, "the loops do not get there");
-        assert!(shards.iter().all(|(_, running)| !running.is_finished()), "a loop ended");
+        assert!(loops.iter().all(|one| !one.running.is_finished()), "a loop ended");
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    for (stop, running) in shards {
+    for Loop { stop, running } in loops {
         stop.send(true).unwrap();
         running.await.unwrap().unwrap();
     }
@@ -129,6 +145,6 @@ pub(crate) async fn two_shards_add_to_the_same_rows(place: Arc<Place>) {
     assert_eq!(rows.len() as u64, NAMES);
     for row in rows {
         let events = (1..=EVENTS).filter(|position| row[0] == text(&format!("name-{}", position % NAMES))).count();
-        assert_eq!((&row[1], &row[2]), (&int(2 * events as i64), &text("new")));
+        assert_eq!((&row[1], &row[2]), (&int(i64::from(SHARDS) * events as i64), &text("new")));
     }
 }

@@ -1,18 +1,15 @@
 //! MySQL's and MariaDB's SQL: names, types, conditions, always in a form that both take. Statements of the catalog are in `catalog`,
-//! those of generations' tables and of the views over them in `tables`. SQL text exists nowhere else for these databases, and only
-//! here it is asserted to be safe.
+//! those of generations' tables and of the views over them in `tables`. SQL text exists nowhere else for these databases.
 
 pub(super) mod catalog;
 #[cfg(test)]
 mod snapshots;
 pub(super) mod tables;
 
-use std::sync::Arc;
-
 use reel_projector::ColumnType;
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::query::{Case, Direction, Nulls};
+pub(super) use crate::sql::Sql;
 use crate::sql::{Argument, Dialect, Values};
 
 /// What server this is.
@@ -37,22 +34,6 @@ pub(super) const SHORT_LOCKS: &str = "SET SESSION TRANSACTION ISOLATION LEVEL RE
 
 /// Begins to read one moment of the data.
 pub(super) const BEGIN_READING: &str = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY";
-
-/// A statement that was put together here: names quoted, values as arguments.
-#[derive(Debug, Clone)]
-pub(super) struct Sql(Arc<str>);
-
-impl SqlSafeStr for Sql {
-    fn into_sql_str(self) -> SqlStr {
-        AssertSqlSafe(self.0).into_sql_str()
-    }
-}
-
-impl From<String> for Sql {
-    fn from(text: String) -> Sql {
-        Sql(text.into())
-    }
-}
 
 /// A name, quoted.
 pub(super) fn quote(name: &str) -> String {

@@ -1,16 +1,13 @@
 //! PostgreSQL's SQL: names, types, conditions. Statements of the catalog are in `catalog`, those of generations' tables and of the
-//! views over them in `tables`. SQL text exists nowhere else for this database, and only here it is asserted to be safe.
+//! views over them in `tables`. SQL text exists nowhere else for this database.
 
 pub(super) mod catalog;
 #[cfg(test)]
 mod snapshots;
 pub(super) mod tables;
 
-use std::sync::Arc;
-
-use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
-
 use crate::query::Case;
+pub(super) use crate::sql::Sql;
 use crate::sql::{Argument, Dialect, Values};
 
 /// Settings of the connections that write. A repeated upsert from arrays must never get a generic plan, which joins the whole table;
@@ -34,22 +31,6 @@ pub(super) const SHORTER_LOCKS: &str = "SET LOCAL lock_timeout = '100ms'";
 
 /// In this transaction an index may be sorted in this much memory.
 pub(super) const INDEX_MEMORY: &str = "SET LOCAL maintenance_work_mem = '256MB'";
-
-/// A statement that was put together here: names quoted, values as arguments.
-#[derive(Debug, Clone)]
-pub(super) struct Sql(Arc<str>);
-
-impl SqlSafeStr for Sql {
-    fn into_sql_str(self) -> SqlStr {
-        AssertSqlSafe(self.0).into_sql_str()
-    }
-}
-
-impl From<String> for Sql {
-    fn from(text: String) -> Sql {
-        Sql(text.into())
-    }
-}
 
 /// A name, quoted.
 pub(super) fn quote(name: &str) -> String {
