@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use reel_problem::Problem;
-use reel_projector::ReadModelError;
+use reel_projector::{ReadModelError, chain};
 use reel_read_model::CatalogError;
 
 use crate::query_error::{QueryError, unknown_text};
@@ -137,16 +137,4 @@ impl IntoResponse for ReadError {
         response.headers_mut().extend(extra);
         response
     }
-}
-
-/// An error and what caused it, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -7,11 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use reel_projector::json::{RowWriter, write_plain};
-use reel_projector::{ReadModelError, Row};
+use reel_projector::{ReadModelError, Row, chain};
 use tokio::sync::mpsc;
 
 use super::request::{Counted, Format};
-use crate::error::{ReadError, chain};
+use crate::error::ReadError;
 
 /// How many bytes are gathered before an answer is streamed, and the size of its pieces.
 const PIECE: usize = 256 * 1024;
