@@ -63,12 +63,16 @@ async fn held_alike(host: &Host, here: &Subject, there: &Subject) -> Result<Both
         if first.abs_diff(second) > NEAR {
             return Ok(both);
         }
-        drop(both);
         if held.is_empty() {
             held = gates(host, here, there).iter().filter_map(Gate::hold).collect();
+            // Nobody is held for one that does not run: it would not come.
+            if held.len() < 2 {
+                return Ok(both);
+            }
         } else {
             tokio::time::sleep(LOOK).await;
         }
+        drop(both);
         let furthest = held.iter().map(|held| held.at).chain([first, second]).max().unwrap_or_default();
         held.iter().for_each(|held| held.up_to(furthest));
         both = tokio::try_join!(here.snapshot(), there.snapshot())?;
