@@ -2,6 +2,7 @@
 //! written and found is each adapter's own ([`Tables`]).
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use reel_projector::change::{KeyValues, Merge, Row, TableWrites};
@@ -15,6 +16,8 @@ use crate::target::{Generation, GenerationId};
 
 /// How often a commit that met a deadlock, or a lock for too long, is begun anew at once.
 const ATTEMPTS: u32 = 5;
+/// For how long: whoever waits for a lock that nobody gives back says so before he passes for one that does not move.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The tables of one generation, in the statements of an adapter.
 pub(crate) trait Tables: Send + Sync + 'static {
@@ -98,11 +101,14 @@ impl<A: Adapter> ReadModel for Model<A> {
     }
 
     async fn commit(&self, commit: Commit<'_>) -> Result<(), CommitError> {
+        let deadline = Instant::now() + PATIENCE;
         let mut attempt = 1;
         loop {
-            match self.write(&commit).await {
+            let done = self.write(&commit).await;
+            let again = attempt < ATTEMPTS && Instant::now() < deadline;
+            match done {
                 // Nothing of it was written: the transaction is rolled back as a whole.
-                Err(Fault::Database(error)) if error.is_lock_timeout() && attempt < ATTEMPTS => attempt += 1,
+                Err(Fault::Database(error)) if error.is_lock_timeout() && again => attempt += 1,
                 done => return done.map_err(|fault| self.told(fault, &commit)),
             }
         }
