@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test; clippy exempts only the functions marked as one")]
 
+mod builds;
 mod chain;
 mod git_history;
 mod place;
