@@ -8,7 +8,7 @@ use super::values::{get, maybe};
 /// SQL Server 2017, the first with `TRANSLATE`.
 const OLDEST: u32 = 14;
 
-/// Below this the database does not know `OPENJSON`, whatever the server.
+/// Below this the database does not know `STRING_SPLIT`, whatever the server.
 const OLDEST_LEVEL: i32 = 130;
 
 /// A server and a database, as they describe themselves.

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::place::Place;
-use crate::samples::{all, ask, deploy, int, notes, text, upsert, values, write, writes};
+use crate::samples::{all, ask, deploy, int, note, notes, text, upsert, values, write, writes};
 
 const FIRST_DAY: i32 = -719_162;
 const LAST_DAY: i32 = 2_932_896;
@@ -134,6 +134,29 @@ pub(crate) async fn long_lists_find_every_edge(place: Arc<Place>) {
             let rows = ask(target, &generation, &query).await;
             assert!(rows.iter().eq(expected.iter().copied()), "column {column}: {rows:?}, and not {expected:?}");
         }
+    }
+}
+
+/// Texts that look like whatever a list could be written in: quotes, backslashes, controls, separators, trailing spaces.
+pub(crate) async fn long_lists_of_texts_that_need_escapes(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &notes()).await;
+    let words = ["", "\"", "\\", "\\u001f", "\u{1}", "\u{1f}", "\n", "\u{e000}", "a", "a ", "','", "😀\"", "\u{7f}"];
+    let has = (1..).zip(words).map(|(id, word)| note(id, word));
+    upsert(target, &generation, 0, has.collect()).await;
+    let asked = |wanted: &dyn Fn(usize) -> bool| {
+        let listed = words.iter().enumerate().filter(|(place, _)| wanted(*place)).map(|(_, word)| text(word));
+        listed.chain((0..LONG).map(|number| text(&format!("\\\"\t{number}")))).collect::<Vec<_>>()
+    };
+    for remainder in 0..2 {
+        let mut query = all(&generation, 0);
+        query.select = vec![0];
+        query.filter = Some(Filter::In { column: 1, values: asked(&|place| place % 2 == remainder) });
+        let expected: Vec<Row> = (0..words.len())
+            .filter(|place| place % 2 == remainder)
+            .map(|place| [int(place as i64 + 1)].into())
+            .collect();
+        assert_eq!(ask(target, &generation, &query).await, expected);
     }
 }
 

@@ -1,5 +1,7 @@
-//! Lists that are longer than a statement may have arguments: one argument, a JSON array of texts, which the server reads as values again.
+//! Lists that are longer than a statement may have arguments: one argument, texts with a separator between them, which the server takes
+//! apart and reads as values again.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use reel_events::Timestamp;
@@ -18,22 +20,22 @@ pub(super) fn element(kind: ColumnType) -> String {
     let text = format!("{LIST}.[value]");
     match kind {
         ColumnType::Text { .. } | ColumnType::Json => format!("{text} COLLATE {COLLATION}"),
-        ColumnType::Bytes { .. } => format!("CONVERT({}, {text}, 2)", type_name(kind)),
+        // Babelfish does not take the digits as `STRING_SPLIT` gives them.
+        ColumnType::Bytes { .. } => format!("CONVERT({}, CAST({text} AS nvarchar(max)), 2)", type_name(kind)),
         _ => format!("CAST({text} AS {})", type_name(kind)),
     }
 }
 
-/// The values as a JSON array of texts.
-pub(super) fn json(values: &[&Value]) -> String {
-    serde_json::Value::from_iter(values.iter().map(|value| text(value))).to_string()
-}
-
-/// Whether JSON would write it otherwise than it is: Babelfish does not take that back.
-pub(super) fn needs_escapes(value: &Value) -> bool {
-    match value {
-        Value::Text(text) | Value::Json(text) => text.chars().any(|c| c.is_control() || matches!(c, '"' | '\\')),
-        _ => false,
-    }
+/// The values as one text, and a character that stands between them and in none of them; nothing, if they have all characters there are.
+/// (Not JSON: Babelfish does not take its escapes back.)
+pub(super) fn joined(values: &[Value]) -> Option<(String, u16)> {
+    let texts: Vec<String> = values.iter().map(text).collect();
+    let used: HashSet<char> = texts.iter().flat_map(|text| text.chars()).collect();
+    // What was made to separate units, else one that means nothing: each is one code unit.
+    let free = |unit: &u16| !used.contains(&char::from_u32(u32::from(*unit)).expect("none of them is half a pair"));
+    let unit = std::iter::once(0x1f).chain(0xe000..=0xf8ff).find(free)?;
+    let separator = char::from_u32(u32::from(unit)).expect("none of them is half a pair");
+    Some((texts.join(separator.encode_utf8(&mut [0; 4])), unit))
 }
 
 fn text(value: &Value) -> String {
@@ -81,8 +83,15 @@ mod tests {
             Value::Time(1),
             Value::Timestamp(1_500_000),
         ];
-        let expected = r#"["1","-9223372036854775808","-1.5e300","-1.50","a \"b\"\n😀","00ff","0001-01-01","00:00:00.000001","1970-01-01T00:00:01.500000"]"#;
-        assert_eq!(json(&values.iter().collect::<Vec<_>>()), expected);
-        assert!(needs_escapes(&values[4]) && !needs_escapes(&Value::Text("a'😀".into())));
+        let expected = "1|-9223372036854775808|-1.5e300|-1.50|a \"b\"\n😀|00ff|0001-01-01|00:00:00.000001|1970-01-01T00:00:01.500000";
+        assert_eq!(joined(&values), Some((expected.replace('|', "\u{1f}"), 0x1f)));
+    }
+
+    #[test]
+    fn what_separates_is_in_none_of_them() {
+        let values = ["a\u{1f}", "", "\u{e000}"].map(|text| Value::Text(text.into()));
+        assert_eq!(joined(&values), Some(("a\u{1f}\u{e001}\u{e001}\u{e000}".to_owned(), 0xe001)));
+        let all: String = std::iter::once('\u{1f}').chain('\u{e000}'..='\u{f8ff}').collect();
+        assert_eq!(joined(&[Value::Text(all.as_str().into())]), None);
     }
 }

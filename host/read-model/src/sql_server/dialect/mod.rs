@@ -149,8 +149,10 @@ impl Dialect for SqlServer {
     }
 
     fn is_one_of<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
-        if arguments.len() + values.values.len() > LISTED {
-            return self.is_listed(column, values, arguments);
+        if arguments.len() + values.values.len() > LISTED
+            && let Some(list) = lists::joined(values.values)
+        {
+            return self.is_listed(column, (list, values.kind), arguments);
         }
         format!("({})", self.equals(column, (values.kind, values.values), arguments).join(" OR "))
     }
@@ -187,19 +189,19 @@ impl SqlServer {
         values.into_iter().map(equal).collect()
     }
 
-    /// The same as [`Dialect::is_one_of`] for lists of any length: what JSON needs no escape for is one argument.
-    fn is_listed<'q>(&self, column: &str, values: Values<'q>, arguments: &mut Vec<Argument<'q>>) -> String {
-        let (escaped, plain): (Vec<&Value>, Vec<&Value>) =
-            values.values.iter().partition(|value| lists::needs_escapes(value));
-        let kind = values.kind;
-        arguments.push(Argument::Text(lists::json(&plain)));
-        let (list, element) = (self.argument(arguments.len()), lists::element(kind));
-        let equal = self.compared(column, Comparison::Equal, (&element, kind));
-        let listed = format!("EXISTS (SELECT 1 FROM OPENJSON({list}) AS {} WHERE {equal})", lists::LIST);
-        let mut terms = self.equals(column, (kind, escaped), arguments);
-        terms.push(listed);
+    /// The same as [`Dialect::is_one_of`] for lists of any length.
+    fn is_listed(
+        &self,
+        column: &str,
+        ((list, separator), kind): ((String, u16), ColumnType),
+        arguments: &mut Vec<Argument<'_>>,
+    ) -> String {
+        arguments.push(Argument::Text(list));
+        let list = format!("STRING_SPLIT({} COLLATE {COLLATION}, NCHAR({separator}))", self.argument(arguments.len()));
+        let equal = self.compared(column, Comparison::Equal, (&lists::element(kind), kind));
         // NULL is neither in the list nor not in it.
-        format!("CASE WHEN {column} IS NULL THEN NULL WHEN {} THEN 1 ELSE 0 END = 1", terms.join(" OR "))
+        let listed = format!("EXISTS (SELECT 1 FROM {list} AS {} WHERE {equal})", lists::LIST);
+        format!("CASE WHEN {column} IS NULL THEN NULL WHEN {listed} THEN 1 ELSE 0 END = 1")
     }
 }
 
