@@ -50,3 +50,31 @@ async fn a_build_in_several_passes_says_which_it_is_at() {
     assert_eq!((&live["pass"], &live["passes"], &live["phase"]), (&Value::Null, &Value::Null, &Value::Null), "{live}");
     assert_eq!(reel.query("posts", "posts", "select=id").await.len() as u64, POSTS);
 }
+
+/// The same log, however it was applied: at once and in parts that do not fit into memory, or as it came in batches of any size.
+#[tokio::test(flavor = "multi_thread")]
+async fn fingerprints_are_equal_however_the_log_was_applied() {
+    let mut fingerprints = Vec::new();
+    for (arguments, built) in [
+        (&[][..], true),
+        (&["--memory", "1", "--throttle", "10000"], true),
+        (&["--batch", "13"], false),
+        (&["--batch", "5000"], false),
+    ] {
+        let place = Place::sqlite();
+        let reel = place.up().with(arguments).start().await;
+        if !built {
+            reel.deploy(&example("posts"), &[]).await;
+        }
+        assert_eq!(reel.run_with(&["import", "-"], posts().as_bytes()).await.code, 0);
+        if built {
+            reel.deploy(&example("posts"), &[]).await;
+        }
+        let current = reel.until_status("posts", |status| status["position"] == POSTS).await;
+        assert_eq!(current["state"], "live", "{current}");
+        assert_eq!(reel.log().contains("rows do not fit into memory"), arguments.contains(&"--memory"));
+        fingerprints.push(reel.json(&["fingerprint", "posts"]).await[0]["tables"].clone());
+    }
+    assert_eq!(fingerprints[0][0]["rows"], POSTS);
+    assert!(fingerprints.iter().all(|tables| *tables == fingerprints[0]), "{fingerprints:?}");
+}
