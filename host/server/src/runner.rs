@@ -140,6 +140,7 @@ impl Run {
 
     /// Runs the loop from the checkpoint on; beside it goes what moves the generation through its life.
     async fn follow_store(&self, orders: &mut Orders) -> Result<(), Ended> {
+        self.in_one_piece().await?;
         let checkpoint = self.take_over().await?;
         self.progress.begin(checkpoint.point.position);
         let plugin = self.plugin().await?;
@@ -218,6 +219,19 @@ impl Run {
         let all = self.target.generations().await.map_err(passing)?;
         let own = all.into_iter().find(|generation| generation.id == self.generation.id);
         own.map(|generation| generation.state).ok_or_else(|| Ended::Passing("the generation was dropped".into()))
+    }
+
+    /// A generation that hosts share by the partitions of a topic stands at as many points as it has shards, and nobody may follow the
+    /// store from one of them. It is left alone, so that hosts that have the topic go on with it.
+    async fn in_one_piece(&self) -> Result<(), Ended> {
+        let shards = self.target.checkpoints(self.generation.id).await.map_err(passing)?.len();
+        if shards <= 1 {
+            return Ok(());
+        }
+        Err(Ended::Passing(format!(
+            "it is laid out over the {shards} partitions of a Kafka topic, and this host's `topic` is the event store itself: give the \
+             host that topic, or replay the projection here"
+        )))
     }
 
     /// Fences whoever ran the generation before.

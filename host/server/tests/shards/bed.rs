@@ -114,13 +114,14 @@ impl Bed {
 
     /// A host of its own connections to the read database; it runs at once.
     pub(crate) async fn host(&self) -> (Host, Arc<dyn Target>) {
+        self.host_on(Topic::Kafka(self.topic.clone())).await
+    }
+
+    /// The same with another topic.
+    pub(crate) async fn host_on(&self, topic: Topic) -> (Host, Arc<dyn Target>) {
         let url = format!("{}/{}", self.server.rsplit_once('/').unwrap().0, self.database);
         let target = reel_read_model::open("default", &url).await.unwrap();
-        let config = HostConfig {
-            topic: Topic::Kafka(self.topic.clone()),
-            hosts: Hosts::Several,
-            ..HostConfig::new(|_| Ok(()))
-        };
+        let config = HostConfig { topic, hosts: Hosts::Several, ..HostConfig::new(|_| Ok(())) };
         let targets = Targets::new(vec![Arc::clone(&target)]);
         let host = Host::new(Arc::clone(&self.store), targets, self.engine.clone(), config);
         host.start().await.unwrap();

@@ -1,6 +1,7 @@
 //! Topics that change under the hosts.
 
 use reel_events::Place;
+use reel_host::Topic;
 use reel_read_model::{GenerationState, Promotion};
 
 use crate::bed::{Bed, deployment, in_state, reached, rows, until};
@@ -65,5 +66,32 @@ async fn without_a_relay_history_serves() {
     bed.happen(50, 6..8).await;
     reached(&bed.store, &target, &live).await;
     assert_eq!(rows(&target, &live).await, expected(50, 8));
+    bed.end(&[&host]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_laid_out_over_partitions_is_not_followed_from_one_of_their_checkpoints() {
+    let Some(bed) = Bed::new(3).await else { return };
+    bed.happen(50, 0..2).await;
+    let (host, target) = bed.host().await;
+    host.deploy(deployment(Promotion::Automatic)).await.unwrap();
+    let live = in_state(&target, 1, GenerationState::Live).await;
+    until("three shards", async || (target.checkpoints(live.id).await.unwrap().len() == 3).then_some(())).await;
+    reached(&bed.store, &target, &live).await;
+    host.stop().await;
+    bed.happen(50, 2..4).await;
+    let before = target.checkpoints(live.id).await.unwrap();
+    let (astray, _) = bed.host_on(Topic::Store).await;
+    let said = until("the host says why", async || {
+        let statuses = astray.status(None, None).await.unwrap();
+        statuses.into_iter().find_map(|status| status.problem).map(|problem| problem.message)
+    })
+    .await;
+    assert!(said.contains("the 3 partitions of a Kafka topic"), "{said}");
+    assert_eq!(target.checkpoints(live.id).await.unwrap(), before, "it was left alone");
+    astray.stop().await;
+    let (host, _) = bed.host().await;
+    reached(&bed.store, &target, &live).await;
+    assert_eq!(rows(&target, &live).await, expected(50, 4));
     bed.end(&[&host]).await;
 }
