@@ -167,8 +167,7 @@ impl Place {
                 return database.execute_batch(statements).expect("somebody may make tables");
             }
             Database::MySql(database) => {
-                let session = MySqlConnection::connect(&database.url()).await;
-                let mut session = session.expect("the server of REEL_TEST_MYSQL answers");
+                let mut session = mysql_session(database).await;
                 raw_sql(AssertSqlSafe(statements)).execute(&mut session).await.map(drop)
             }
             Database::Postgres(_) => {
@@ -202,8 +201,7 @@ impl Place {
                 return rows.map(|row| row.expect("it can be read")).collect();
             }
             Database::MySql(database) => {
-                let session = MySqlConnection::connect(&database.url()).await;
-                let mut session = session.expect("the server of REEL_TEST_MYSQL answers");
+                let mut session = mysql_session(database).await;
                 query_as(AssertSqlSafe(ask)).fetch_all(&mut session).await.expect("the view is there")
             }
             Database::Postgres(_) => {
@@ -229,8 +227,7 @@ impl Place {
                 rows.expect("it can be read").map(|row| row.expect("it can be read")).collect()
             }
             Database::MySql(database) => {
-                let session = MySqlConnection::connect(&database.url()).await;
-                let mut session = session.expect("the server of REEL_TEST_MYSQL answers");
+                let mut session = mysql_session(database).await;
                 query_as(MYSQL_GENERATIONS).fetch_all(&mut session).await.expect("the catalog is there")
             }
             Database::Postgres(_) => {
@@ -280,8 +277,7 @@ impl Place {
                 rows.expect("the schema can be read").map(|row| row.expect("it can be read")).collect()
             }
             Database::MySql(database) => {
-                let session = MySqlConnection::connect(&database.url()).await;
-                let mut session = session.expect("the server of REEL_TEST_MYSQL answers");
+                let mut session = mysql_session(database).await;
                 query_as(MYSQL_OBJECTS).fetch_all(&mut session).await.expect("the schema can be read")
             }
             Database::Postgres(_) => {
@@ -298,4 +294,8 @@ impl Place {
     fn look(&self) -> rusqlite::Connection {
         rusqlite::Connection::open_with_flags(self.file(), OpenFlags::SQLITE_OPEN_READ_ONLY).expect("the file is there")
     }
+}
+
+async fn mysql_session(database: &MySql) -> MySqlConnection {
+    MySqlConnection::connect(&database.url()).await.expect("the server of REEL_TEST_MYSQL answers")
 }
