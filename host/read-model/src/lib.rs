@@ -8,6 +8,7 @@ mod adapted;
 mod adapter;
 mod answer;
 mod catalog;
+mod definitions;
 mod examine;
 mod fault;
 mod filling;

@@ -49,8 +49,7 @@ impl Host {
         target: Option<&str>,
         position: Place,
     ) -> Result<Generation, HostError> {
-        let (target, generation) = self.one(wanted, target).await?;
-        let letter = self.letter(&target, &generation, position).await?;
+        let Matter { target, generation, letter } = self.matter(wanted, target, position).await?;
         let halted = matches!(generation.condition, Condition::Halted { position: Some(at), .. } if at == position);
         let parked = letter.as_ref().is_some_and(|letter| letter.reason == DeadLetterReason::Parked);
         if !halted && !parked {
@@ -89,11 +88,8 @@ impl Host {
         target: Option<&str>,
         position: Place,
     ) -> Result<Generation, HostError> {
-        let (target, generation) = self.one(wanted, target).await?;
-        let letter = self.letter(&target, &generation, position).await?;
-        let Some(letter) = letter else {
-            return Err(no_letter(&generation, position));
-        };
+        let Matter { target, generation, letter } = self.matter(wanted, target, position).await?;
+        let letter = letter.ok_or_else(|| no_letter(&generation, position))?;
         if generation.on_failure != FailurePolicy::Park {
             let message = format!(
                 "under the policy skip the events behind position {position} were applied already, so it cannot be put back in its place: replay {} instead",
@@ -115,8 +111,7 @@ impl Host {
         target: Option<&str>,
         position: Place,
     ) -> Result<Generation, HostError> {
-        let (target, generation) = self.one(wanted, target).await?;
-        let letter = self.letter(&target, &generation, position).await?;
+        let Matter { target, generation, letter } = self.matter(wanted, target, position).await?;
         match letter.map(|letter| letter.reason) {
             None => Err(no_letter(&generation, position)),
             Some(DeadLetterReason::Skipped) => {
@@ -140,8 +135,8 @@ impl Host {
         target: Option<&str>,
         position: Place,
     ) -> Result<DeadLetter, HostError> {
-        let (target, generation) = self.one(wanted, target).await?;
-        self.letter(&target, &generation, position).await?.ok_or_else(|| no_letter(&generation, position))
+        let Matter { generation, letter, .. } = self.matter(wanted, target, position).await?;
+        letter.ok_or_else(|| no_letter(&generation, position))
     }
 
     async fn unpark(
@@ -242,6 +237,12 @@ impl Host {
         }
     }
 
+    async fn matter(&self, wanted: &ProjectionRef, target: Option<&str>, position: Place) -> Result<Matter, HostError> {
+        let (target, generation) = self.one(wanted, target).await?;
+        let letter = self.letter(&target, &generation, position).await?;
+        Ok(Matter { target, generation, letter })
+    }
+
     /// The generation that is meant: the one named, or the live one, or the newest.
     async fn one(
         &self,
@@ -254,6 +255,13 @@ impl Host {
         let generation = live.or(named.last()).expect("named finds at least one").clone();
         Ok((target, generation))
     }
+}
+
+/// What a decision about a position is about: the generation that is meant, and what it put aside there, if anything.
+struct Matter {
+    target: Arc<dyn Target>,
+    generation: Generation,
+    letter: Option<DeadLetter>,
 }
 
 /// Which of a parked stream's events is not applied.

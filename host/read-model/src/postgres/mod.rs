@@ -21,6 +21,7 @@ use sqlx::{Connection, Error, PgConnection, PgTransaction, Postgres};
 use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
+use crate::definitions;
 use crate::fault::{DriverError, Fault, Severity};
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
@@ -137,22 +138,14 @@ impl Adapter for Database {
     }
 
     async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
-        let mut transaction = self.write().await?;
-        let done = generations::create(&mut transaction, manifests, new).await?;
-        transaction.commit().await?;
-        Ok(done)
+        definitions::create(self, manifests, new).await
     }
 
     async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
-        let mut transaction = self.write().await?;
-        let done = generations::flip(&mut transaction, manifests, to, behind).await?;
-        transaction.commit().await?;
-        Ok(done)
+        definitions::flip(self, manifests, to, behind).await
     }
 
     async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
-        let mut transaction = self.write().await?;
-        generations::remove(&mut transaction, manifests, id, scope).await?;
-        Ok(transaction.commit().await?)
+        definitions::remove(self, manifests, id, scope).await
     }
 }

@@ -1,17 +1,16 @@
-//! Makes, flips and drops generations: their tables and the views over them.
-//!
-//! Locks are taken in this order: projection, generation, checkpoints by shard (all by `catalog`), tables and views.
+//! Tables and views of generations, as SQL Server is told to make and drop them.
 
 use reel_projector::{Manifest, Table};
 
-use super::connection::{Session, query};
+use super::connection::{Database, Session, Transaction, query};
 use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
-use super::error::Outcome;
+use super::error::{Outcome, SqlServerError};
 use super::values::{get, maybe_text, text};
-use crate::catalog::{self, Made, Manifests, Names, Pointed, check_new, first_checkpoint, name_taken, schema_name};
+use crate::catalog::name_taken;
+use crate::definitions::{Defines, Definitions, Patience, schema_in_use};
 use crate::fault::Fault;
-use crate::target::{CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration};
+use crate::target::{CatalogError, Generation, GenerationId, NewGeneration};
 
 /// Until the transaction ends nobody else makes a catalog or a generation here; their schemas are there.
 pub(super) async fn lock_catalog(session: &mut Session) -> Outcome<()> {
@@ -30,24 +29,6 @@ async fn schema_exists(session: &mut Session, schema: &str) -> Outcome<bool> {
     Ok(get::<i32>(&row, 0)? == 1)
 }
 
-/// Makes a generation: its entry, its checkpoints, its tables.
-pub(super) async fn create(session: &mut Session, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
-    check_new(new).map_err(Fault::Own)?;
-    check_width(new).map_err(Fault::Own)?;
-    if catalog::manifest(session, &new.digest).await?.is_none() {
-        return Err(Fault::Own(CatalogError::NotFound(format!("component {}", new.digest))));
-    }
-    query(sql::LOCK).bind(sql::CATALOG_LOCK).execute(session).await?;
-    claim_names(session, new).await?;
-    let id = catalog::put_generation(session, new).await?;
-    catalog::put_checkpoints(session, id, &first_checkpoint(new.log), new.shards).await?;
-    for statement in tables::create(id, &new.manifest) {
-        session.batch(&statement).await?;
-    }
-    manifests.put(&new.digest, &new.manifest);
-    catalog::generation(session, manifests, id).await
-}
-
 /// A row of fixed width must fit into a page; only this database is so narrow.
 fn check_width(new: &NewGeneration) -> Result<(), CatalogError> {
     let wide = new.manifest.tables.iter().find_map(|table| Some((table, tables::too_wide(table)?)));
@@ -60,76 +41,95 @@ fn check_width(new: &NewGeneration) -> Result<(), CatalogError> {
     })
 }
 
-/// Makes the names of the projection's schema and views its own, from its first generation on.
-async fn claim_names(session: &mut Session, new: &NewGeneration) -> Outcome<()> {
-    let (schema, views) = (schema_name(&new.projection), views(&new.projection, &new.manifest));
-    if catalog::check_names(session, new, &views).await? == Names::Free {
-        if schema_exists(session, &schema).await? {
+impl Defines for Database {
+    async fn alter(&self) -> Result<Transaction, SqlServerError> {
+        Database::alter(self).await
+    }
+}
+
+impl Definitions for Session {
+    fn view_name(schema: &str, table: &Table) -> String {
+        tables::view_name(schema, table)
+    }
+
+    fn check(new: &NewGeneration) -> Result<(), CatalogError> {
+        check_width(new)
+    }
+
+    async fn lock_names(&mut self) -> Outcome<()> {
+        query(sql::LOCK).bind(sql::CATALOG_LOCK).execute(self).await?;
+        Ok(())
+    }
+
+    async fn wait_for_locks(&mut self, patience: Patience) -> Outcome<()> {
+        let setting = match patience {
+            Patience::Short => SHORT_LOCKS,
+            Patience::Shorter => SHORTER_LOCKS,
+        };
+        Ok(self.batch(setting).await?)
+    }
+
+    async fn make_schema(&mut self, new: &NewGeneration, schema: &str) -> Outcome<()> {
+        if schema_exists(self, schema).await? {
             return Err(name_taken(new, "a schema that Reel did not make"));
         }
-        session.batch(&tables::create_schema(&schema)).await?;
+        Ok(self.batch(&tables::create_schema(schema)).await?)
     }
-    catalog::claim_names(session, new, &views).await
-}
 
-/// The names of a projection's views, by table.
-fn views(projection: &str, manifest: &Manifest) -> Vec<String> {
-    let schema = schema_name(projection);
-    manifest.tables.iter().map(|table| tables::view_name(&schema, table)).collect()
-}
+    async fn drop_schema(&mut self, schema: &str) -> Outcome<()> {
+        let rows = query(sql::OBJECTS).bind(schema).rows(self).await?;
+        let objects: Vec<&str> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
+        if !objects.is_empty() {
+            return Err(Fault::Own(schema_in_use(schema, &objects.join(", "))));
+        }
+        Ok(self.batch(&tables::drop_schema(schema)).await?)
+    }
 
-/// Makes a generation the live one, if it has come far enough. Who reads the views is not kept waiting for long: a lock that is
-/// not to be had soon is an error, and the caller tries again.
-pub(super) async fn flip(
-    session: &mut Session,
-    manifests: &Manifests,
-    to: GenerationId,
-    if_behind: IfBehind,
-) -> Outcome<FlipOutcome> {
-    session.batch(SHORT_LOCKS).await?;
-    match catalog::move_pointer(session, manifests, to, if_behind).await? {
-        Pointed::Still(outcome) => Ok(outcome),
-        Pointed::At(next) => {
-            session.batch(SHORTER_LOCKS).await?;
-            replace_views(session, &next).await?;
-            Ok(FlipOutcome::Flipped)
+    async fn make_tables(&mut self, id: GenerationId, manifest: &Manifest) -> Outcome<()> {
+        for statement in tables::create(id, manifest) {
+            self.batch(&statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn drop_tables(&mut self, generation: &Generation) -> Outcome<()> {
+        query(sql::LOCK_SOON).bind(tables::generation_lock(generation.id)).execute(self).await?;
+        for table in &generation.manifest.tables {
+            self.batch(&tables::drop_table(generation.id, table)).await?;
+        }
+        Ok(())
+    }
+
+    async fn make_view(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<()> {
+        Ok(self.batch(&tables::create_view(view, of.id, table)).await?)
+    }
+
+    async fn replace_view(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<()> {
+        let grants = grants(self, view).await?;
+        self.drop_view(view).await?;
+        self.make_view(view, of, table).await?;
+        for grant in &grants {
+            let column_is_gone = |column| table.column_index(column).is_none();
+            if grant.column.as_deref().is_some_and(column_is_gone) {
+                continue;
+            }
+            if let Some(statement) = tables::grant(view, grant) {
+                self.batch(&statement).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn drop_view(&mut self, view: &str) -> Outcome<()> {
+        match self.batch(&tables::drop_view(view)).await {
+            Err(error) if error.is_depended_on() => Err(Fault::Own(CatalogError::Conflict {
+                what: format!("view {view}"),
+                actual: format!("needed by something else ({error})"),
+                wanted: "drop what depends on it first".to_owned(),
+            })),
+            dropped => Ok(dropped?),
         }
     }
-}
-
-/// Points the projection's views at the tables of `next`, each made anew with the same rights; views that it has no table for go.
-async fn replace_views(session: &mut Session, next: &Generation) -> Outcome<()> {
-    let wanted = views(&next.projection, &next.manifest);
-    let made = catalog::made_views(session, &next.projection).await?;
-    for view in made.iter().filter(|view| !wanted.contains(view)) {
-        drop_view(session, view).await?;
-    }
-    for (table, view) in next.manifest.tables.iter().zip(&wanted) {
-        catalog::check_view(session, view, &made, next).await?;
-        if made.contains(view) {
-            replace_view(session, view, next, table).await?;
-        } else {
-            session.batch(&tables::create_view(view, next.id, table)).await?;
-        }
-        catalog::set_view(session, view, Made::Yes).await?;
-    }
-    Ok(())
-}
-
-async fn replace_view(session: &mut Session, view: &str, next: &Generation, table: &Table) -> Outcome<()> {
-    let grants = grants(session, view).await?;
-    drop_view(session, view).await?;
-    session.batch(&tables::create_view(view, next.id, table)).await?;
-    for grant in &grants {
-        let column_is_gone = |column| table.column_index(column).is_none();
-        if grant.column.as_deref().is_some_and(column_is_gone) {
-            continue;
-        }
-        if let Some(statement) = tables::grant(view, grant) {
-            session.batch(&statement).await?;
-        }
-    }
-    Ok(())
 }
 
 async fn grants(session: &mut Session, view: &str) -> Outcome<Vec<Grant>> {
@@ -139,58 +139,4 @@ async fn grants(session: &mut Session, view: &str) -> Outcome<Vec<Grant>> {
         Ok(Grant { role, right: right.trim_end().to_owned(), state, column: maybe_text(row, 3)? })
     };
     rows.iter().map(grant).collect()
-}
-
-async fn drop_view(session: &mut Session, view: &str) -> Outcome<()> {
-    match session.batch(&tables::drop_view(view)).await {
-        Err(error) if error.is_depended_on() => {
-            return Err(Fault::Own(CatalogError::Conflict {
-                what: format!("view {view}"),
-                actual: format!("needed by something else ({error})"),
-                wanted: "drop what depends on it first".to_owned(),
-            }));
-        }
-        dropped => dropped?,
-    }
-    catalog::set_view(session, view, Made::No).await
-}
-
-/// Deletes a generation, and with the last one its projection if that is wanted.
-pub(super) async fn remove(
-    session: &mut Session,
-    manifests: &Manifests,
-    id: GenerationId,
-    scope: DropScope,
-) -> Outcome<()> {
-    session.batch(SHORT_LOCKS).await?;
-    let Some(generation) = catalog::lock_to_drop(session, manifests, id, scope).await? else {
-        return Ok(());
-    };
-    query(sql::LOCK_SOON).bind(tables::generation_lock(id)).execute(session).await?;
-    if scope == DropScope::Projection {
-        drop_views(session, &generation.projection).await?;
-    }
-    for table in &generation.manifest.tables {
-        session.batch(&tables::drop_table(id, table)).await?;
-    }
-    catalog::forget(session, &generation, scope).await
-}
-
-/// Deletes the views of a projection and their schema, if nothing else is in it.
-async fn drop_views(session: &mut Session, projection: &str) -> Outcome<()> {
-    for view in &catalog::made_views(session, projection).await? {
-        drop_view(session, view).await?;
-    }
-    let schema = schema_name(projection);
-    let rows = query(sql::OBJECTS).bind(&schema).rows(session).await?;
-    let objects: Vec<&str> = rows.iter().map(|row| get(row, 0)).collect::<Result<_, _>>()?;
-    if !objects.is_empty() {
-        return Err(Fault::Own(CatalogError::Conflict {
-            what: format!("schema {schema}"),
-            actual: format!("not empty: it holds {}, which Reel did not make", objects.join(", ")),
-            wanted: "move or drop that first".to_owned(),
-        }));
-    }
-    session.batch(&tables::drop_schema(&schema)).await?;
-    Ok(())
 }

@@ -24,6 +24,7 @@ use tokio::runtime::Handle;
 use crate::adapted::Adapted;
 use crate::adapter::Adapter;
 use crate::catalog::{self, Manifests};
+use crate::definitions;
 use crate::fault::{DriverError, Fault, Severity};
 use crate::target::{
     CatalogError, DropScope, FlipOutcome, Generation, GenerationId, IfBehind, NewGeneration, Target, TargetKind,
@@ -155,22 +156,14 @@ impl Adapter for Database {
     }
 
     async fn create(&self, manifests: &Manifests, new: &NewGeneration) -> Outcome<Generation> {
-        let mut transaction = self.begin(Synchronous::Full).await?;
-        let done = generations::create(&mut transaction, manifests, new).await?;
-        transaction.commit()?;
-        Ok(done)
+        definitions::create(self, manifests, new).await
     }
 
     async fn flip(&self, manifests: &Manifests, to: GenerationId, behind: IfBehind) -> Outcome<FlipOutcome> {
-        let mut transaction = self.begin(Synchronous::Full).await?;
-        let done = generations::flip(&mut transaction, manifests, to, behind).await?;
-        transaction.commit()?;
-        Ok(done)
+        definitions::flip(self, manifests, to, behind).await
     }
 
     async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
-        let mut transaction = self.begin(Synchronous::Full).await?;
-        generations::remove(&mut transaction, manifests, id, scope).await?;
-        Ok(transaction.commit()?)
+        definitions::remove(self, manifests, id, scope).await
     }
 }
