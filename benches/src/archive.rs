@@ -6,28 +6,20 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use reel_event_log::ReadLimit;
-use reel_event_log::archive::{self, Writer};
+use reel_event_log::archive;
 use reel_event_log::history::{History, Kinds, Sharing, Span, Wanted};
-use reel_events::LogId;
-use uuid::Uuid;
 
 use crate::error::BenchError;
 use crate::report::Report;
+use crate::sealed::{self, LOG};
 use crate::store;
-use crate::workload::{Size, Social};
+use crate::workload::{Chosen, Size};
 
 /// Segments of the social workload: written, read whole, read for a kind that 1 % of the events have; and the store for comparison
 #[derive(Debug, Args)]
 pub(crate) struct Archive {
-    /// How many events
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Posts that they are about [default: one for each 20 events]
-    #[arg(long)]
-    posts: Option<usize>,
-    /// Seed of the workload
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    workload: Chosen,
     /// Reads of each sort; the fastest counts
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -39,11 +31,6 @@ pub(crate) struct Archive {
     keep: Option<PathBuf>,
 }
 
-/// The log that the made segments belong to.
-pub(crate) const LOG: LogId = LogId(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0001));
-
-/// Events that are made at once.
-const MADE: usize = 10_000;
 const ALL: Span = Span { after: 0, until: None, portion: ReadLimit { events: 20_000, bytes: 16 << 20 } };
 /// About 1 % of the events are of this kind.
 const RARE: &str = "post-removed";
@@ -51,13 +38,13 @@ const RARE: &str = "post-removed";
 pub(crate) async fn run(bench: Archive) -> Result<Report, BenchError> {
     let temporary = tempfile::tempdir().map_err(BenchError::doing("making a directory"))?;
     let place = bench.keep.clone().unwrap_or_else(|| temporary.path().to_owned());
-    let size = Size { events: bench.events, posts: bench.posts.unwrap_or(bench.events.div_ceil(20)) };
+    let (size, seed) = (bench.workload.size(), bench.workload.seed);
     let mut report =
         Report::new("archive", &["what", "wanted_events", "seconds", "log_events_per_second", "times_the_store"]);
-    let (archive, written) = filled(&place.join("archive"), size, bench.seed).await?;
+    let (archive, written) = sealed::filled(&place.join("archive"), size, seed).await?;
     let stored = match bench.without_store {
         true => None,
-        false => Some(store_time(&place.join("store"), (size, bench.seed), bench.runs).await?),
+        false => Some(store_time(&place.join("store"), (size, seed), bench.runs).await?),
     };
     let mut row = |what: &str, wanted: usize, time: Duration| {
         let times = stored.map_or(serde_json::Value::Null, |stored| (stored.as_secs_f64() / time.as_secs_f64()).into());
@@ -88,38 +75,6 @@ pub(crate) async fn run(bench: Archive) -> Result<Report, BenchError> {
         bytes as f64 / size.events as f64
     ));
     Ok(report)
-}
-
-/// The archive in `directory`; where it holds nothing, the social workload is sealed into it, and the time it took (making the events
-/// left out) is said.
-pub(crate) async fn filled(
-    directory: &Path,
-    size: Size,
-    seed: u64,
-) -> Result<(archive::Archive, Option<Duration>), BenchError> {
-    let path = directory.display().to_string();
-    let archive = archive::Archive::open(&path).map_err(BenchError::doing("opening the archive"))?;
-    let segments = archive.segments(LOG).await.map_err(BenchError::doing("listing the archive"))?;
-    match segments.last().map(|last| last.name.last) {
-        Some(last) if last == size.events as u64 => return Ok((archive, None)),
-        Some(last) => {
-            return Err(BenchError::Failed(format!("{path} holds {last} events, not {}: remove it", size.events)));
-        }
-        None => {}
-    }
-    let mut social = Social::new(size, seed);
-    let mut writer = Writer::new(archive.clone(), LOG, 1);
-    let mut time = Duration::ZERO;
-    loop {
-        let batch = social.batch(MADE);
-        let began = Instant::now();
-        if batch.is_empty() {
-            writer.finish().await.map_err(BenchError::doing("sealing"))?;
-            return Ok((archive, Some(time + began.elapsed())));
-        }
-        writer.append(&batch, u64::MAX).await.map_err(BenchError::doing("sealing"))?;
-        time += began.elapsed();
-    }
 }
 
 /// How long the store takes to be read.

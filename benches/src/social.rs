@@ -10,20 +10,13 @@ use uuid::Uuid;
 
 use crate::error::BenchError;
 use crate::report::Report;
-use crate::workload::{Size, Social};
+use crate::workload::{Chosen, Social};
 
 /// The social workload that the others use: its shares, or its events
 #[derive(Debug, Args)]
 pub(crate) struct Workload {
-    /// How many events
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Posts that they are about [default: one for each 20 events]
-    #[arg(long)]
-    posts: Option<usize>,
-    /// Seed of the workload
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    chosen: Chosen,
     /// Print the events themselves, as CloudEvents JSON Lines
     #[arg(long, conflicts_with = "json")]
     lines: bool,
@@ -34,14 +27,14 @@ const BATCH: usize = 1_000;
 
 /// A report; nothing where the events themselves were printed.
 pub(crate) fn run(workload: &Workload) -> Result<Option<Report>, BenchError> {
-    let size = Size { events: workload.events, posts: workload.posts.unwrap_or(workload.events.div_ceil(20)) };
+    let (size, seed) = (workload.chosen.size(), workload.chosen.seed);
     if workload.lines {
-        lines(Social::new(size, workload.seed)).map_err(BenchError::doing("writing to standard output"))?;
+        lines(Social::new(size, seed)).map_err(BenchError::doing("writing to standard output"))?;
         return Ok(None);
     }
     let began = Instant::now();
     let mut kinds: BTreeMap<&str, (u64, usize)> = BTreeMap::new();
-    for made in Social::new(size, workload.seed) {
+    for made in Social::new(size, seed) {
         let (count, bytes) = kinds.entry(made.kind).or_default();
         *count += 1;
         *bytes += made.payload.len();
@@ -54,7 +47,7 @@ pub(crate) fn run(workload: &Workload) -> Result<Option<Report>, BenchError> {
         report.row(vec![kind.into(), count.into(), percent.into(), (bytes as f64 / count as f64).into()]);
     }
     let rate = size.events as f64 / elapsed.as_secs_f64();
-    report.note(format!("{} posts, seed {}; made at {rate:.0} events/s", size.posts, workload.seed));
+    report.note(format!("{} posts, seed {seed}; made at {rate:.0} events/s", size.posts));
     Ok(Some(report))
 }
 

@@ -19,6 +19,12 @@ pub fn unruly() -> PathBuf {
     build(&repository().join("e2e/guests/unruly"))
 }
 
+/// The same projection as its author mended it: `e2e/guests/mended`.
+#[must_use]
+pub fn mended() -> PathBuf {
+    build(&repository().join("e2e/guests/mended"))
+}
+
 fn build(folder: &Path) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<PathBuf, PathBuf>>> = Mutex::new(None);
     // Held while it builds: whoever else wants it waits. A build that failed fails everybody.

@@ -19,21 +19,14 @@ use crate::read_databases::ReadDatabases;
 use crate::report::Report;
 use crate::sealed;
 use crate::store;
-use crate::workload::Size;
+use crate::workload::Chosen;
 pub(crate) use one::{Measured, One, one};
 
 /// A rebuild from history: events a second, WebAssembly against native
 #[derive(Debug, Args)]
 pub(crate) struct Rebuild {
-    /// Events in the store
-    #[arg(long, default_value_t = 1_000_000)]
-    events: usize,
-    /// Posts that they are about [default: one for each 20 events]
-    #[arg(long)]
-    posts: Option<usize>,
-    /// Seed of the workload
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
+    #[command(flatten)]
+    workload: Chosen,
     /// What is rebuilt into, repeatable [default: sqlite, and the servers whose URLs are given]
     #[arg(long = "target", value_enum)]
     targets: Vec<Kind>,
@@ -46,11 +39,14 @@ pub(crate) struct Rebuild {
     /// Rebuild again with the events of this kind only, as a projection that names no other (post-removed: 1 % of them)
     #[arg(long, value_name = "KIND")]
     only: Option<String>,
+    /// Rebuilds of each sort, each by a process of its own; the fastest counts
+    #[arg(long, default_value_t = 3)]
+    times: usize,
     #[command(flatten)]
     databases: ReadDatabases,
     #[command(flatten)]
     tuning: Tuning,
-    /// Where the files go; a store that was filled there before is used again [default: a temporary directory]
+    /// Where the files go; a log that was made there before is used again [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
     /// The component of the posts example; built where none is given
@@ -73,15 +69,18 @@ pub(crate) struct Tuning {
     /// Leave the secondary indexes out, to see what they cost
     #[arg(long)]
     without_indexes: bool,
+    /// Leave out what is measured beside the rebuild: it keeps all rows in memory
+    #[arg(long)]
+    alone: bool,
 }
 
 /// Where history is read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum From {
-    /// Sealed segments, and the event store for what is not sealed yet
+    /// Sealed segments, which are written directly
     Archive,
-    /// The event store alone
+    /// An event store, which is filled
     Store,
 }
 
@@ -100,7 +99,7 @@ pub(crate) enum Kind {
     SqlServer,
 }
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 16] = [
     "target",
     "source",
     "runs",
@@ -108,6 +107,7 @@ const COLUMNS: [&str; 15] = [
     "events_per_second",
     "seconds",
     "rows",
+    "passes",
     "peak_mib",
     "cpu_seconds",
     "read_s",
@@ -125,26 +125,40 @@ pub(crate) async fn run(rebuild: Rebuild) -> Result<Report, BenchError> {
     let wasm = temporary.path().join("posts.component.wasm");
     std::fs::write(&wasm, component(rebuild.component.as_deref())?)
         .map_err(BenchError::doing("writing the component"))?;
-    let size = Size { events: rebuild.events, posts: rebuild.posts.unwrap_or(rebuild.events.div_ceil(20)) };
-    let path = dir.join(format!("social-{}-{}-{}.db", size.events, size.posts, rebuild.seed));
     let mut report = Report::new("rebuild", &COLUMNS);
-    // Closed again here: the runs open it themselves.
-    let (store, filled) = store::filled(&path, size, rebuild.seed).await?;
-    if let Some(rate) = filled {
-        report.note(format!("the store was filled at {rate:.0} events/s"));
-    }
-    sealed::seal(&*store, &sealed::beside(&path)).await?;
-    drop(store);
-    for kind in rebuild.kinds() {
-        for from in &rebuild.sources {
-            compare(&rebuild, (kind, *from), (&path, &wasm), &mut report).await?;
+    for from in &rebuild.sources {
+        let log = made(*from, dir, rebuild.workload, &mut report).await?;
+        for kind in rebuild.kinds() {
+            compare(&rebuild, (kind, *from), (&log, &wasm), &mut report).await?;
         }
     }
     report.note(
-        "read: history alone; plugin_and_fold: all workers' time together; rows_alone: the finished rows by the same bulk load, key after, no secondary index".into(),
+        "the fastest of the rebuilds of each sort; read: history alone; plugin_and_fold: all workers' time together; rows_alone: the finished rows by the same bulk load, key after, no secondary index".into(),
     );
     report.note("goals: postgres 1,000,000 events/s (at least 700,000), sqlite 300,000, mysql 150,000; wasm at least 0.7 of native, 0.2 of the rows alone".into());
     Ok(report)
+}
+
+/// The log that is rebuilt from, and nothing of it open: the runs open it themselves.
+async fn made(from: From, dir: &Path, workload: Chosen, report: &mut Report) -> Result<PathBuf, BenchError> {
+    let (size, seed) = (workload.size(), workload.seed);
+    let name = format!("social-{}-{}-{seed}", size.events, size.posts);
+    let (log, rate) = match from {
+        From::Archive => {
+            let log = dir.join(name).with_extension("archive");
+            let (_, took) = sealed::filled(&log, size, seed).await?;
+            (log, took.map(|took| size.events as f64 / took.as_secs_f64()))
+        }
+        From::Store => {
+            let log = dir.join(name).with_extension("db");
+            let (_, rate) = store::filled(&log, size, seed).await?;
+            (log, rate)
+        }
+    };
+    if let Some(rate) = rate {
+        report.note(format!("the {} was filled at {rate:.0} events/s", from.name()));
+    }
+    Ok(log)
 }
 
 async fn compare(
@@ -155,14 +169,15 @@ async fn compare(
 ) -> Result<(), BenchError> {
     let mut rates = Vec::new();
     for runs in rebuild.runs() {
-        let measured = in_a_process(rebuild, (kind, from, runs), None, files).await?;
+        let measured = fastest(rebuild, (kind, from, runs), None, files).await?;
         rates.push((runs, measured.rate()));
         report.row(row((kind, from, runs), None, &measured));
-        let share = measured.rows_alone / measured.seconds;
         let what = format!("{} from {}, {}", kind.name(), from.name(), runs.name());
-        report.note(format!("{what}: {share:.2} of the rows alone"));
+        if let Some(rows_alone) = measured.rows_alone {
+            report.note(format!("{what}: {:.2} of the rows alone", rows_alone / measured.seconds));
+        }
         if let Some(only) = rebuild.only.as_deref() {
-            let alone = in_a_process(rebuild, (kind, from, runs), Some(only), files).await?;
+            let alone = fastest(rebuild, (kind, from, runs), Some(only), files).await?;
             report.row(row((kind, from, runs), Some(only), &alone));
             let times = measured.seconds / alone.seconds;
             report.note(format!("{what}: with {only} only, {times:.1} times as fast as with all kinds"));
@@ -187,16 +202,33 @@ impl Rebuild {
     }
 }
 
+/// What the fastest of some rebuilds measured: the first one pays for memory that the machine has not given out yet.
+async fn fastest(
+    rebuild: &Rebuild,
+    sort: (Kind, From, Runs),
+    only: Option<&str>,
+    files: (&Path, &Path),
+) -> Result<Measured, BenchError> {
+    let mut fastest = in_a_process(rebuild, sort, only, files).await?;
+    for _ in 1..rebuild.times {
+        let measured = in_a_process(rebuild, sort, only, files).await?;
+        if measured.seconds < fastest.seconds {
+            fastest = measured;
+        }
+    }
+    Ok(fastest)
+}
+
 async fn in_a_process(
     rebuild: &Rebuild,
     (kind, from, runs): (Kind, From, Runs),
     only: Option<&str>,
-    (store, wasm): (&Path, &Path),
+    (log, wasm): (&Path, &Path),
 ) -> Result<Measured, BenchError> {
     let program = std::env::current_exe().map_err(BenchError::doing("finding this program"))?;
     let mut command = tokio::process::Command::new(program);
     command.args(["rebuild-one", "--target", kind.name(), "--source", from.name(), "--runs", runs.name()]);
-    command.arg("--store").arg(store).arg("--component").arg(wasm);
+    command.arg("--log").arg(log).arg("--component").arg(wasm);
     let tuning = &rebuild.tuning;
     for (flag, value) in [("--batch", tuning.batch), ("--workers", tuning.workers), ("--memory-mib", tuning.memory_mib)]
     {
@@ -207,8 +239,10 @@ async fn in_a_process(
     if let Some(only) = only {
         command.args(["--only", only]);
     }
-    if tuning.without_indexes {
-        command.arg("--without-indexes");
+    for (flag, given) in [("--without-indexes", tuning.without_indexes), ("--alone", tuning.alone)] {
+        if given {
+            command.arg(flag);
+        }
     }
     command.envs(rebuild.databases.environment());
     let output = command.stderr(Stdio::inherit()).output().await.map_err(BenchError::doing("starting a rebuild"))?;
@@ -247,6 +281,7 @@ fn row((kind, from, runs): (Kind, From, Runs), only: Option<&str>, measured: &Me
         measured.rate().into(),
         measured.seconds.into(),
         measured.rows.into(),
+        measured.passes.into(),
         measured.peak_mib.into(),
         measured.cpu_seconds.into(),
         measured.read.into(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -25,7 +25,8 @@ use crate::error::BenchError;
 use crate::posts::{Posts, Runs};
 use crate::process::{peak_mebibytes, processor_seconds};
 use crate::read_databases::ReadDatabases;
-use crate::{sealed, store};
+use crate::sealed::{self, SealedLog};
+use crate::store;
 
 #[derive(Debug, Args)]
 pub(crate) struct One {
@@ -36,7 +37,7 @@ pub(crate) struct One {
     #[arg(long, value_enum)]
     runs: Runs,
     #[arg(long)]
-    store: PathBuf,
+    log: PathBuf,
     #[arg(long)]
     component: PathBuf,
     #[arg(long)]
@@ -53,14 +54,15 @@ pub(crate) struct Measured {
     pub(super) events: u64,
     pub(super) seconds: f64,
     pub(super) rows: u64,
+    pub(super) passes: u32,
     pub(super) peak_mib: Option<u64>,
     pub(super) cpu_seconds: Option<f64>,
-    pub(super) read: f64,
+    pub(super) read: Option<f64>,
     pub(super) plugin: f64,
     pub(super) folding: f64,
     pub(super) loading: f64,
     pub(super) indexing: f64,
-    pub(super) rows_alone: f64,
+    pub(super) rows_alone: Option<f64>,
 }
 
 impl Measured {
@@ -80,19 +82,24 @@ struct Log {
 /// Rebuilds once, and prints what was measured as JSON.
 pub(crate) async fn one(one: One) -> Result<(), BenchError> {
     let posts = Posts::load(Some(&one.component))?;
-    let store: Arc<dyn EventStore> = Arc::new(store::open(&one.store)?);
-    let archive = match one.source {
-        From::Archive => Some(sealed::open(&sealed::beside(&one.store))?),
-        From::Store => None,
-    };
-    let log = Log { store, archive };
-    let read = read(&log, config(&one.tuning)).await?;
-    let files = one.store.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
+    let log = open(one.source, &one.log).await?;
+    let read = if one.tuning.alone { None } else { Some(read(&log, config(&one.tuning)).await?) };
+    let files = one.log.parent().map_or_else(tempfile::tempdir, tempfile::tempdir_in);
     let files = files.map_err(BenchError::doing("making a temporary directory"))?;
     let target = place::open(one.target, files.path(), &one.databases).await?;
     let measured = Measured { read, ..rebuild(&one, posts, log, &target).await? };
     let measured = serde_json::to_string(&measured).expect("plain data");
     writeln!(std::io::stdout(), "{measured}").map_err(BenchError::doing("writing to standard output"))
+}
+
+async fn open(source: From, path: &Path) -> Result<Log, BenchError> {
+    match source {
+        From::Archive => {
+            let archive = sealed::open(path)?;
+            Ok(Log { store: Arc::new(SealedLog::open(archive.clone()).await?), archive: Some(archive) })
+        }
+        From::Store => Ok(Log { store: Arc::new(store::open(path)?), archive: None }),
+    }
 }
 
 fn config(tuning: &Tuning) -> BuildConfig {
@@ -135,13 +142,16 @@ async fn rebuild(one: &One, posts: Posts, log: Log, target: &Arc<dyn Target>) ->
     let made = place::generation(&**target, &posts, manifest, id).await?;
     let posts = Arc::new(posts);
     let mut measured = built(one, (&posts, log), target, &made).await?;
+    if one.tuning.alone {
+        place::drop_generation(&**target, &made.0).await?;
+        return Ok(measured);
+    }
     let rows = place::rows(&**target, &made.0).await?;
-    measured.rows = rows.iter().map(Vec::len).sum::<usize>() as u64;
     place::drop_generation(&**target, &made.0).await?;
     let (generation, checkpoint) = place::generation(&**target, &posts, bare, id).await?;
     let began = Instant::now();
     place::load(&**target, (&generation, checkpoint), &rows).await?;
-    measured.rows_alone = began.elapsed().as_secs_f64();
+    measured.rows_alone = Some(began.elapsed().as_secs_f64());
     place::drop_generation(&**target, &generation).await?;
     Ok(measured)
 }
@@ -178,24 +188,26 @@ async fn built(
     };
     let (_go_on, mut stop) = watch::channel(false);
     let (end, ended) = oneshot::channel();
-    let watched = tokio::spawn(phases(progress, ended));
+    let watched = tokio::spawn(phases(Arc::clone(&progress), ended));
     let (before, began) = (processor_seconds(), Instant::now());
     build.run(&mut stop).await.map(drop).map_err(BenchError::doing("building"))?;
     let seconds = began.elapsed().as_secs_f64();
     drop(end);
+    let done = progress.now();
     let spent = watched.await.map_err(BenchError::doing("watching the build"))?;
     Ok(Measured {
         events: head,
         seconds,
-        rows: 0,
+        rows: done.rows,
+        passes: done.passes,
         peak_mib: peak_mebibytes(),
         cpu_seconds: processor_seconds().zip(before).map(|(after, before)| after - before),
-        read: 0.0,
+        read: None,
         plugin: nanoseconds.load(Ordering::Relaxed) as f64 / 1e9,
         folding: spent.folding,
         loading: spent.loading,
         indexing: spent.indexing,
-        rows_alone: 0.0,
+        rows_alone: None,
     })
 }
 

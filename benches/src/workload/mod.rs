@@ -6,6 +6,7 @@
 mod random;
 mod text;
 
+use clap::Args;
 use reel_event_log::{ExpectedVersion, NewCommit};
 use reel_events::{CanonicalJson, EventBatch, EventKind, EventRef, NewEvent, StreamId, Timestamp};
 use uuid::{Builder, Uuid};
@@ -27,6 +28,26 @@ pub(crate) struct Size {
     pub(crate) events: usize,
     /// How many posts they are about.
     pub(crate) posts: usize,
+}
+
+/// The workload that is asked for on the command line.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Chosen {
+    /// How many events
+    #[arg(long, default_value_t = 1_000_000)]
+    pub(crate) events: usize,
+    /// Posts that they are about [default: one for each 20 events]
+    #[arg(long)]
+    pub(crate) posts: Option<usize>,
+    /// Seed of the workload
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+}
+
+impl Chosen {
+    pub(crate) fn size(&self) -> Size {
+        Size { events: self.events, posts: self.posts.unwrap_or(self.events.div_ceil(20)) }
+    }
 }
 
 /// The workload as an endless supply of events, each legal behind those before it.

@@ -1,6 +1,6 @@
 //! What an operator may tell generations to do, and what not: every refusal says why, and changes nothing.
 
-use reel_e2e::components::{example, unruly};
+use reel_e2e::components::{example, mended, unruly};
 use reel_e2e::deadline::until;
 use reel_e2e::reel::{Ran, Reel};
 use reqwest::Method;
@@ -114,9 +114,13 @@ async fn a_build_that_halts_late_disturbs_nobody_and_leaves_nothing_behind() {
     assert_eq!(resumed.code, 0, "{}", resumed.stderr);
     assert!(resumed.stderr.contains("begins again from the log's start"), "{}", resumed.stderr);
     reel.until_status("unruly@2", |status| status["condition"] == "halted").await;
-    let mended =
-        reel.json(&["replay", "unruly", "--settings", r#"{"mode":"none","at":1}"#, "--no-promote", "--wait"]).await;
-    assert_eq!((&mended[0]["generation"], &mended[0]["state"]), (&json!("unruly@3"), &json!("ready")));
+    // The mended component is another generation, whose rows are those of all events; the settings stay.
+    let with = mended();
+    let replayed =
+        reel.json(&["replay", "unruly", "--with", with.to_str().unwrap(), "--no-promote", "--wait"]).await.remove(0);
+    assert_eq!((&replayed["generation"], &replayed["state"]), (&json!("unruly@3"), &json!("ready")), "{replayed}");
+    let same = reel.run(&["diff", "unruly@1", "unruly@3"]).await;
+    assert_eq!(same.code, 0, "{}{}", same.stdout, same.stderr);
     reel.ok(&["cancel", "unruly"]).await;
     assert_states(&reel, &[("unruly@1", "live")]).await;
     assert_eq!(place.contents().await, before, "cancelled builds leave nothing");

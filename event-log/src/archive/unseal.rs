@@ -159,7 +159,7 @@ fn part(
     texts: &mut String,
 ) -> Result<Part, ArchiveError> {
     let parts = contents.block.split_at_checked(columns_length(entry.count));
-    let parts = parts.and_then(|(columns, texts)| Some((columns, std::str::from_utf8(texts).ok()?)));
+    let parts = parts.and_then(|(columns, texts)| Some((columns, simdutf8::basic::from_utf8(texts).ok()?)));
     let (columns, block_texts) =
         parts.ok_or_else(|| of_block(header, entry, "its columns and texts do not fit together"))?;
     let columns_start = contents.columns.len();

@@ -64,10 +64,8 @@ impl Column {
     }
 
     fn text<'v>(&self, bytes: &'v [u8], length: Option<u32>) -> Result<Taken<'v>, String> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| format!("the text is not UTF-8: its byte {} is wrong", error.valid_up_to()))?;
-        if bytes.contains(&0) {
-            let at = bytes.iter().take_while(|byte| **byte != 0).count();
+        let text = simdutf8::basic::from_utf8(bytes).map_err(|_| not_utf8(bytes))?;
+        if let Some(at) = memchr::memchr(0, bytes) {
             return Err(format!("the text holds NUL, at byte {at}, which databases do not store"));
         }
         if let Some(most) = length {
@@ -104,6 +102,11 @@ impl Column {
             _ => Ok(Taken::Bytes(bytes)),
         }
     }
+}
+
+fn not_utf8(bytes: &[u8]) -> String {
+    let valid = std::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    format!("the text is not UTF-8: its byte {valid} is wrong")
 }
 
 fn integer(value: i64, least: i64, most: i64, kind: ColumnType) -> Result<Taken<'static>, String> {

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connection::Database;
-use super::dialect::{INDEX_MEMORY, catalog as sql, tables};
+use super::dialect::{INDEX_MEMORY, ROUGH_STATISTICS, catalog as sql, tables};
 use super::values;
 use crate::filling::{self, Filling};
 
@@ -116,6 +116,7 @@ async fn fill(of: &Of, number: usize, mut orders: mpsc::Receiver<Order>) -> Resu
     for statement in tables::create_indexes(id, number, table) {
         query(statement).execute(&mut *transaction).await?;
     }
+    query(ROUGH_STATISTICS).execute(&mut *transaction).await?;
     query(tables::analyze(id, table)).execute(&mut *transaction).await?;
     Ok(transaction.commit().await?)
 }

@@ -1,5 +1,6 @@
-//! The second half of a build: rows in key order into the read database, all tables at the same time, then one step to `catch-up`.
+//! The second half of a build: rows in key order into the read database, several tables at the same time, then one step to `catch-up`.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,8 +8,8 @@ use reel_projector::change::{Refusal, Row};
 use reel_projector::ports::CommitError;
 use reel_projector::{MergeError, MergedTable, Phase, Progress, ReadModelError, chain};
 use reel_read_model::{BulkLoad, CatalogError, Loaded};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::{JoinError, JoinSet};
 
 use super::{Build, Folded};
 
@@ -16,6 +17,8 @@ use super::{Build, Folded};
 const ROWS: usize = 5_000;
 /// How many such pieces wait.
 const AHEAD: usize = 2;
+/// A table that takes rows keeps so many cores busy: one merges and encodes, one is the database's, which may be on the same machine.
+const CORES_A_TABLE: usize = 2;
 
 /// Why the rows were not loaded, by what to do next.
 pub(super) enum NotLoaded {
@@ -27,27 +30,48 @@ pub(super) enum NotLoaded {
     Passing(String),
 }
 
-/// Loads what was folded: each table by a task of its own, while a thread of its own merges the rows that come next.
+/// Loads what was folded: each table by a task of its own, while a thread of its own merges the rows that come next. The largest table
+/// begins, and no more of them take rows at the same time than keep all cores busy: so the longest way, from its first row to its last
+/// index, is held up by nobody, and the others take theirs beside its indexes.
 pub(super) async fn load(build: &Build, folded: Folded) -> Result<(), NotLoaded> {
     let Folded { tables, aside, through } = folded;
     build.progress.to_load(tables.iter().map(MergedTable::remaining).sum::<usize>() as u64);
     build.progress.enter(Phase::Loading);
     let load = Arc::new(build.target.bulk_load(&build.generation, build.checkpoint.epoch).await?);
+    let turns = Arc::new(Semaphore::new((cores() / CORES_A_TABLE).max(1)));
     let unfinished = Arc::new(AtomicUsize::new(tables.len()));
     let mut filling = JoinSet::new();
-    for (number, rows) in tables.into_iter().enumerate() {
+    for (number, rows) in largest_first(tables) {
+        let turn = Arc::clone(&turns).acquire_owned().await.expect("it is never closed");
+        while let Some(filled) = filling.try_join_next() {
+            done(filled)?;
+        }
         let (load, progress, unfinished) = (Arc::clone(&load), Arc::clone(&build.progress), Arc::clone(&unfinished));
         let table = Filling { load, progress, unfinished };
-        filling.spawn(async move { table.fill(number as u16, rows).await });
+        filling.spawn(async move { table.fill(number, rows, turn).await });
     }
     while let Some(filled) = filling.join_next().await {
-        filled.expect("a table's task does not panic, and nobody aborts it")?;
+        done(filled)?;
     }
     let loaded =
         Loaded { through, layout: build.checkpoint.layout, shards: build.generation.shards, dead_letters: &aside };
     let load = Arc::into_inner(load).expect("every table's task has ended");
     load.finish(loaded).await?;
     Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn largest_first(tables: Vec<MergedTable>) -> impl Iterator<Item = (u16, MergedTable)> {
+    let mut tables: Vec<_> = (0..).zip(tables).collect();
+    tables.sort_by_key(|(_, rows)| Reverse(rows.remaining()));
+    tables.into_iter()
+}
+
+fn done(filled: Result<Result<(), NotLoaded>, JoinError>) -> Result<(), NotLoaded> {
+    filled.expect("a table's task does not panic, and nobody aborts it")
 }
 
 struct Filling {
@@ -58,13 +82,15 @@ struct Filling {
 }
 
 impl Filling {
-    async fn fill(self, number: u16, rows: MergedTable) -> Result<(), NotLoaded> {
+    /// Fills a table; its turn ends with its rows.
+    async fn fill(self, number: u16, rows: MergedTable, turn: OwnedSemaphorePermit) -> Result<(), NotLoaded> {
         let mut pieces = merged(rows);
         while let Some(rows) = pieces.recv().await {
             let rows = rows?;
             self.load.rows(number, &rows).await?;
             self.progress.loaded(rows.len() as u64);
         }
+        drop(turn);
         if self.unfinished.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.progress.enter(Phase::Indexing);
         }
