@@ -9,7 +9,7 @@
 use std::sync::Arc;
 
 use reel_event_log::{
-    AppendError, Appended, EventStore, ExpectedVersion, NewCommit, ReadLimit, StoreError, store::FoundCommit,
+    AppendError, Appended, EventStore, ExpectedVersion, IdOrigin, NewCommit, ReadLimit, StoreError, store::FoundCommit,
 };
 use reel_events::{CanonicalJson, EventBatch, EventKind, NewEvent, StreamId};
 use uuid::Uuid;
@@ -30,6 +30,17 @@ const PAGE: ReadLimit = ReadLimit { events: 1_000, bytes: 4 << 20 };
 pub struct Mediator {
     store: Arc<dyn EventStore>,
     turns: Turns,
+}
+
+/// Events to keep, and the request that they stand for.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// Digest of the request.
+    pub digest: [u8; 32],
+    /// Where the events' ids come from.
+    pub ids: IdOrigin,
+    /// At least one.
+    pub events: Vec<NewEvent>,
 }
 
 /// A command, and all that came with it.
@@ -153,14 +164,8 @@ impl Mediator {
     ///
     /// # Errors
     /// As [`EventStore::append`].
-    pub async fn append(
-        &self,
-        stream: StreamId,
-        terms: &Terms,
-        events: Vec<NewEvent>,
-        digest: [u8; 32],
-    ) -> Result<Outcome, CommandError> {
-        let commit = commit(stream.clone(), terms.key, expected(terms.expected), (digest, events));
+    pub async fn append(&self, stream: StreamId, terms: &Terms, content: Content) -> Result<Outcome, CommandError> {
+        let commit = commit(stream.clone(), terms.key, expected(terms.expected), content);
         let appended = self.store.append(commit).await?;
         Ok(outcome(&stream, &appended))
     }
@@ -181,8 +186,9 @@ impl Mediator {
                 return Ok(unchanged);
             }
             let written = events.iter().map(|event| written(event, &terms.metadata)).collect();
+            let content = Content { digest, ids: IdOrigin::Fresh, events: written };
             let at = ExpectedVersion::Exactly(folded.version);
-            match self.store.append(commit(stream.clone(), terms.key, at, (digest, written))).await {
+            match self.store.append(commit(stream.clone(), terms.key, at, content)).await {
                 Ok(appended) => {
                     if !appended.repeated {
                         turn.remember(folded.after(events, &appended));
@@ -288,9 +294,9 @@ fn commit(
     stream: StreamId,
     key: Key,
     expected: ExpectedVersion,
-    (digest, events): ([u8; 32], Vec<NewEvent>),
+    Content { digest, ids, events }: Content,
 ) -> NewCommit {
-    NewCommit { id: key.id(), stream, expected, digest, events }
+    NewCommit { id: key.id(), stream, expected, digest, ids, events }
 }
 
 fn expected(version: Option<u64>) -> ExpectedVersion {

@@ -12,6 +12,6 @@ pub mod store;
 pub mod topic;
 
 pub use store::{
-    AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, StoreError, open_store,
+    AppendError, Appended, EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit, StoreError, open_store,
 };
 pub use store::{mongodb::MongoStore, sqlite::SqliteStore};

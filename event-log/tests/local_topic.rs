@@ -5,7 +5,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use reel_event_log::{
-    EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit,
+    EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit,
     store::sqlite::SqliteStore,
     topic::{Tail, TopicError},
 };
@@ -33,6 +33,7 @@ fn commit(nth: u128) -> NewCommit {
         stream: StreamId::new("note-1").unwrap(),
         expected: ExpectedVersion::Any,
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: vec![event],
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reel_event_log::topic::TopicError;
 use reel_event_log::topic::shard::{Carries, Ends, Fed, Mark, Partition, Piece, ShardFeed, ShardPlace};
-use reel_event_log::{EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, SqliteStore};
+use reel_event_log::{EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit, SqliteStore};
 use reel_events::cloud_events::kafka::Placement;
 use reel_events::{CanonicalJson, EventBatch, EventKind, LogPoint, NewEvent, StreamId, partition_of};
 use tempfile::TempDir;
@@ -100,6 +100,7 @@ fn commit(stream: &str) -> NewCommit {
         stream: StreamId::new(stream).unwrap(),
         expected: ExpectedVersion::Any,
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: vec![NewEvent {
             id: Uuid::now_v7(),
             kind: EventKind::new("noted").unwrap(),

@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Instant};
 
 use reel_event_log::{
-    EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, store::sqlite::SqliteStore, topic::Tail,
+    EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit, store::sqlite::SqliteStore, topic::Tail,
 };
 use reel_events::{CanonicalJson, EventKind, NewEvent, StreamId};
 use uuid::Uuid;
@@ -30,6 +30,7 @@ fn commits(from: usize) -> Vec<NewCommit> {
             stream: StreamId::new(&format!("post-{}", nth.wrapping_mul(2_654_435_761) % 50_000)).unwrap(),
             expected: ExpectedVersion::Any,
             digest: [0; 32],
+            ids: IdOrigin::Given,
             events: vec![event],
         }
     };

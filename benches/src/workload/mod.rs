@@ -7,7 +7,7 @@ mod random;
 mod text;
 
 use clap::Args;
-use reel_event_log::{ExpectedVersion, NewCommit};
+use reel_event_log::{ExpectedVersion, IdOrigin, NewCommit};
 use reel_events::{CanonicalJson, EventBatch, EventKind, EventRef, NewEvent, StreamId, Timestamp};
 use uuid::{Builder, Uuid};
 
@@ -215,6 +215,7 @@ fn commit(made: Made) -> NewCommit {
         stream: StreamId::new(&stream(made.post)).expect("a category and a UUID"),
         expected: ExpectedVersion::Exactly(made.version - 1),
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: vec![event],
     }
 }

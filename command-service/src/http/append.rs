@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use axum::extract::State;
+use reel_event_log::IdOrigin;
 use reel_events::{CanonicalError, CanonicalJson, EventKind, NewEvent, StreamId};
 use reel_problem::{Json, Path, Problem};
 use serde::{Deserialize, de::IgnoredAny};
@@ -15,7 +16,10 @@ use super::{
     answer::{Answer, invalid, refusal},
     caller::Caller,
 };
-use crate::{domain::text::Invalid, mediator};
+use crate::{
+    domain::text::Invalid,
+    mediator::{self, Content},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +56,8 @@ pub(super) async fn append(
     let digest = mediator::digest(&stream, terms.expected, &summary(&given_ids, &own));
     let events =
         own.into_iter().map(|event| NewEvent { metadata: joined(&event.metadata, &terms.metadata), ..event }).collect();
-    let appended = service.mediator.append(stream, &terms, events, digest).await;
+    let ids = if given_ids.iter().any(Option::is_some) { IdOrigin::Given } else { IdOrigin::Fresh };
+    let appended = service.mediator.append(stream, &terms, Content { digest, ids, events }).await;
     appended.map(Answer::done).map_err(|error| refusal(&error))
 }
 

@@ -7,7 +7,7 @@ mod lines;
 
 use std::sync::Arc;
 
-use reel_event_log::{AppendError, Appended, EventStore, ExpectedVersion, Limits, NewCommit};
+use reel_event_log::{AppendError, Appended, EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit};
 use reel_events::{
     NewEvent, StreamId,
     cloud_events::{CloudEventError, json},
@@ -248,7 +248,7 @@ impl Group {
 fn commit(stream: StreamId, event: NewEvent) -> NewCommit {
     let id = Uuid::new_v5(&COMMITS, event.id.as_bytes());
     let digest = digest(&stream, &event);
-    NewCommit { id, stream, expected: ExpectedVersion::Any, digest, events: vec![event] }
+    NewCommit { id, stream, expected: ExpectedVersion::Any, digest, ids: IdOrigin::Given, events: vec![event] }
 }
 
 /// Of what an event says. Time and metadata are left out: an event without a time has got one when it comes back from an

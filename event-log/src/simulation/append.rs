@@ -12,8 +12,8 @@ use super::{
     server::{Part, ReadConcern, Server, Stored},
 };
 use crate::store::{
-    AppendError, Appended, StoreError,
-    mongodb::protocol::{Answer, EventIds, Knowledge, Look, Outcome, Proposal, Round, Seen, SeenTail, Step, Wanted},
+    AppendError, Appended, IdOrigin, StoreError,
+    mongodb::protocol::{Answer, Knowledge, Look, Outcome, Proposal, Round, Seen, SeenTail, Step, Wanted},
 };
 
 /// How long a writer waits for the answer to an insert.
@@ -35,6 +35,8 @@ pub(crate) enum Protocol {
     SilenceIsSuccess,
     /// Often proposes the next position after one that is taken, without looking again.
     CountsOn,
+    /// Takes ids that were given for ones that nobody else can have.
+    TakesIdsForFresh,
 }
 
 /// An ordered insert on its way, and at work.
@@ -119,7 +121,7 @@ impl<'s> Run<'s> {
             protocol,
             dice: Dice::new(!scenario.seed),
             schedule,
-            server: Server::default(),
+            server: Server::new(scenario.event_ids),
             writers: (0..WRITERS).map(|_| Writer::default()).collect(),
             waiting: Vec::new(),
             no_majority_until: 0,
@@ -166,8 +168,12 @@ impl<'s> Run<'s> {
         let place = &mut self.writers[writer];
         if place.round.is_none() && !place.inbox.is_empty() {
             let commands = std::mem::take(&mut place.inbox);
-            let wanted = commands.iter().map(|command| self.scenario.commands[*command].wanted.clone()).collect();
-            place.round = Some((Round::new(wanted, EventIds::Indexed), commands));
+            let mut wanted: Vec<Wanted> =
+                commands.iter().map(|command| self.scenario.commands[*command].wanted.clone()).collect();
+            if self.protocol == Protocol::TakesIdsForFresh {
+                wanted.iter_mut().for_each(|wanted| wanted.ids = IdOrigin::Fresh);
+            }
+            place.round = Some((Round::new(wanted, self.scenario.event_ids), commands));
             place.vain = 0;
             place.step += 1;
         } else if place.round.is_none() {

@@ -7,7 +7,10 @@ use reel_events::StreamId;
 use uuid::Uuid;
 
 use super::schedule::Dice;
-use crate::store::{ExpectedVersion, mongodb::protocol::Wanted};
+use crate::store::{
+    ExpectedVersion, IdOrigin,
+    mongodb::protocol::{EventIds, Wanted},
+};
 
 pub(crate) const WRITERS: u64 = 3;
 const STREAMS: u64 = 3;
@@ -40,6 +43,8 @@ pub(crate) struct Scenario {
     pub(crate) seed: u64,
     pub(crate) commands: Vec<Command>,
     pub(crate) faults: Vec<(u64, Fault)>,
+    /// What the server's unique index does.
+    pub(crate) event_ids: EventIds,
 }
 
 impl Scenario {
@@ -51,7 +56,8 @@ impl Scenario {
             commands.push(command);
         }
         let faults = (0..dice.below(7)).map(|_| (dice.below(FAULTS_END), fault(&mut dice))).collect();
-        Scenario { seed, commands, faults }
+        let event_ids = if dice.chance(50) { EventIds::Indexed } else { EventIds::LookedUp };
+        Scenario { seed, commands, faults, event_ids }
     }
 }
 
@@ -64,12 +70,14 @@ fn command(dice: &mut Dice, earlier: &[Command]) -> Command {
         Some(wanted) if dice.chance(5) => Wanted { digest: [1; 32], ..wanted },
         again => {
             let mut event_ids: Vec<Uuid> = (0..1 + dice.below(3)).map(|_| id(dice)).collect();
-            if let Some(again) = again.filter(|_| dice.chance(6)) {
-                event_ids[0] = again.event_ids[0];
+            let mut ids = if dice.chance(50) { IdOrigin::Fresh } else { IdOrigin::Given };
+            // Fresh ids are told nobody.
+            if let Some(again) = again.filter(|again| again.ids == IdOrigin::Given && dice.chance(12)) {
+                (event_ids[0], ids) = (again.event_ids[0], IdOrigin::Given);
             }
             let stream = StreamId::new(&format!("s-{}", dice.below(STREAMS))).expect("it has a category and a key");
             let expected = if dice.chance(50) { ExpectedVersion::Any } else { ExpectedVersion::Exactly(dice.below(6)) };
-            Wanted { id: id(dice), stream, expected, digest: [0; 32], event_ids }
+            Wanted { id: id(dice), stream, expected, digest: [0; 32], ids, event_ids }
         }
     };
     Command { at, writer, wanted }
@@ -112,11 +120,12 @@ fn without(scenario: &Scenario, left_out: usize) -> Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  event ids: {:?}", self.event_ids)?;
         for Command { at, writer, wanted } in &self.commands {
-            let Wanted { id, stream, expected, event_ids, .. } = wanted;
+            let Wanted { id, stream, expected, event_ids, ids, .. } = wanted;
             writeln!(
                 f,
-                "  {at:>7} µs  writer {writer} is sent {id}: {} events on {stream}, {expected:?}",
+                "  {at:>7} µs  writer {writer} is sent {id}: {} events on {stream}, {expected:?}, ids {ids:?}",
                 event_ids.len()
             )?;
         }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::store::{
     Appended, FoundCommit,
-    mongodb::protocol::{End, Header, Look, Seen, SeenTail, Tail},
+    mongodb::protocol::{End, EventIds, Header, Look, Seen, SeenTail, Tail},
 };
 
 /// A commit's document.
@@ -25,11 +25,11 @@ impl Stored {
     }
 
     /// Whether a unique index keeps the other one out.
-    fn excludes(&self, other: &Stored) -> bool {
+    fn excludes(&self, other: &Stored, event_ids: EventIds) -> bool {
         self.id == other.id
             || self.place.first_position == other.place.first_position
             || (self.stream == other.stream && self.place.first_version == other.place.first_version)
-            || self.events.iter().any(|event| other.events.contains(event))
+            || (event_ids == EventIds::Indexed && self.events.iter().any(|event| other.events.contains(event)))
     }
 }
 
@@ -49,8 +49,9 @@ pub(crate) enum Part {
     Events,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Server {
+    event_ids: EventIds,
     /// In the order in which the primary took them.
     taken: Vec<Stored>,
     /// How many of them a majority holds.
@@ -62,9 +63,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// An empty one, whose unique index on event ids looks into arrays, or does not.
+    pub(crate) fn new(event_ids: EventIds) -> Server {
+        Server { event_ids, taken: Vec::new(), majority: 0, term: 0, counter: 0 }
+    }
+
     /// Takes a document, or refuses it: some unique index has its key.
     pub(crate) fn insert(&mut self, document: Stored) -> bool {
-        let free = !self.taken.iter().any(|taken| taken.excludes(&document));
+        let free = !self.taken.iter().any(|taken| taken.excludes(&document, self.event_ids));
         if free {
             self.taken.push(document);
         }

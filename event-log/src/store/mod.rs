@@ -69,8 +69,19 @@ pub struct NewCommit {
     pub expected: ExpectedVersion,
     /// Digest of the request: tells a repeat from another request under the same id.
     pub digest: [u8; 32],
+    /// Where the events' ids come from.
+    pub ids: IdOrigin,
     /// At least one.
     pub events: Vec<NewEvent>,
+}
+
+/// Where the ids of new events come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdOrigin {
+    /// From whoever sent them: any of them may be in the log already.
+    Given,
+    /// Made for this commit alone: none is in the log but with it. A store need not look.
+    Fresh,
 }
 
 /// Where a stream must stand for a commit to be taken.

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use proptest::prelude::*;
 use reel_event_log::{
-    EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, SqliteStore, StoreError,
+    EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit, SqliteStore, StoreError,
     archive::{Archive, Segment, SegmentBuilder},
     history::{History, Portion, Span, Wanted},
 };
@@ -120,6 +120,7 @@ pub(crate) async fn append(store: &dyn EventStore, count: u64) {
         stream: StreamId::new(&format!("post-{}", nth % 7)).unwrap(),
         expected: ExpectedVersion::Any,
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: (0..1_000.min(count - nth * 1_000)).map(new_event).collect(),
     });
     for answer in store.append_all(commits.collect()).await {

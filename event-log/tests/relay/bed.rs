@@ -18,7 +18,7 @@ use rdkafka::{
     topic_partition_list::Offset,
 };
 use reel_event_log::{
-    EventStore, ExpectedVersion, Limits, NewCommit, ReadLimit, SqliteStore,
+    EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, ReadLimit, SqliteStore,
     relay::{
         Pace, Relay, RelayConfig,
         state::{Layout, RelayState, SqliteRelayState},
@@ -238,6 +238,7 @@ pub(crate) fn commit(stream: &str, payload: &str) -> NewCommit {
         stream: StreamId::new(stream).unwrap(),
         expected: ExpectedVersion::Any,
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: vec![event],
     }
 }

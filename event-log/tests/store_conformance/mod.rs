@@ -14,7 +14,7 @@ pub(crate) mod reading;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use reel_event_log::{EventStore, ExpectedVersion, Limits, NewCommit};
+use reel_event_log::{EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit};
 use reel_events::{CanonicalJson, EventKind, NewEvent, StreamId};
 use uuid::Uuid;
 
@@ -110,6 +110,7 @@ pub(crate) fn commit(stream_id: &str, count: usize) -> NewCommit {
         stream: stream(stream_id),
         expected: ExpectedVersion::Any,
         digest: [7; 32],
+        ids: IdOrigin::Given,
         events: (0..count).map(|nth| event(&format!("{stream_id} {nth}"))).collect(),
     }
 }

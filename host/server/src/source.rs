@@ -96,7 +96,7 @@ mod tests {
 
     use futures::FutureExt;
 
-    use reel_event_log::{EventStore, ExpectedVersion, Limits, NewCommit, SqliteStore};
+    use reel_event_log::{EventStore, ExpectedVersion, IdOrigin, Limits, NewCommit, SqliteStore};
     use reel_events::{CanonicalJson, EventKind, NewEvent, StreamId};
     use uuid::Uuid;
 
@@ -113,7 +113,7 @@ mod tests {
         };
         let stream = StreamId::new("thing-1").unwrap();
         let (id, expected) = (Uuid::now_v7(), ExpectedVersion::Any);
-        NewCommit { id, stream, expected, digest: [0; 32], events: vec![event] }
+        NewCommit { id, stream, expected, digest: [0; 32], ids: IdOrigin::Given, events: vec![event] }
     }
 
     #[tokio::test]

@@ -48,8 +48,8 @@ impl Ready for Prepared {
             return Err(AppendError::TooLarge { what, bytes, limit: document::MOST_BYTES });
         }
         let event_ids = commit.events.iter().map(|event| event.id).collect();
-        let NewCommit { id, stream, expected, digest, .. } = commit;
-        Ok(Prepared { wanted: Wanted { id, stream, expected, digest, event_ids }, events })
+        let NewCommit { id, stream, expected, digest, ids, .. } = commit;
+        Ok(Prepared { wanted: Wanted { id, stream, expected, digest, ids, event_ids }, events })
     }
 
     fn size(&self) -> usize {

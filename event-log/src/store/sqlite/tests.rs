@@ -3,7 +3,7 @@
 use reel_events::{CanonicalJson, EventKind, NewEvent, Timestamp};
 
 use super::*;
-use crate::store::ExpectedVersion;
+use crate::store::{ExpectedVersion, IdOrigin};
 
 fn commit(id: u128, bytes: usize) -> NewCommit {
     let event = NewEvent {
@@ -15,7 +15,14 @@ fn commit(id: u128, bytes: usize) -> NewCommit {
         metadata: CanonicalJson::default(),
     };
     let stream = StreamId::new("disk-1").unwrap();
-    NewCommit { id: Uuid::from_u128(id), stream, expected: ExpectedVersion::Any, digest: [0; 32], events: vec![event] }
+    NewCommit {
+        id: Uuid::from_u128(id),
+        stream,
+        expected: ExpectedVersion::Any,
+        digest: [0; 32],
+        ids: IdOrigin::Given,
+        events: vec![event],
+    }
 }
 
 /// A store whose file may have no more than `pages` pages: SQLite then answers as on a full disk.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use reel_event_log::{ExpectedVersion, NewCommit};
+use reel_event_log::{ExpectedVersion, IdOrigin, NewCommit};
 use reel_events::{CanonicalJson, EventBatch, EventKind, EventRef, NewEvent, StreamId};
 use reel_projector::ports::{ApplyError, Sink};
 use reel_projector::{Cell, Change, Manifest, Operation, Plugin, Value, ValueRef};
@@ -102,6 +102,7 @@ pub(crate) fn log(seed: u64, (commits, streams, kinds): (u64, u64, u64)) -> Vec<
             stream: StreamId::new(&format!("account-{}", draw(streams))).unwrap(),
             expected: ExpectedVersion::Any,
             digest: [0; 32],
+            ids: IdOrigin::Given,
             events: vec![NewEvent {
                 id: Uuid::now_v7(),
                 kind: EventKind::new("happened").unwrap(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use reel_event_log::{ExpectedVersion, NewCommit};
+use reel_event_log::{ExpectedVersion, IdOrigin, NewCommit};
 use reel_events::{CanonicalJson, EventKind, NewEvent, StreamId};
 use uuid::Uuid;
 
@@ -48,6 +48,7 @@ pub(crate) fn happening(post: usize, nth: usize) -> NewCommit {
         stream: StreamId::new(&format!("post-{post}")).unwrap(),
         expected: ExpectedVersion::Any,
         digest: [0; 32],
+        ids: IdOrigin::Given,
         events: vec![NewEvent {
             id: Uuid::now_v7(),
             kind: EventKind::new(kind).unwrap(),

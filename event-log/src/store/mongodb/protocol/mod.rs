@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 pub(crate) use self::knowledge::{End, Header, Knowledge, SeenTail, Tail};
 use self::plan::Plan;
-use crate::store::{AppendError, Appended, ExpectedVersion, FoundCommit, StoreError};
+use crate::store::{AppendError, Appended, ExpectedVersion, FoundCommit, IdOrigin, StoreError};
 
 /// What a commit asks for.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub(crate) struct Wanted {
     pub(crate) digest: [u8; 32],
     /// Of its events; at least one.
     pub(crate) event_ids: Vec<Uuid>,
+    /// Where these come from.
+    pub(crate) ids: IdOrigin,
 }
 
 /// A place for the commit `nth` of the group.
@@ -99,7 +101,7 @@ pub(crate) enum Step {
 pub(crate) enum EventIds {
     /// It does.
     Indexed,
-    /// It does not look into arrays: ids are looked up before every insert, and the line of positions closes the race.
+    /// It does not look into arrays: ids that were given are looked up before every insert, and the line of positions closes the race.
     LookedUp,
 }
 
@@ -117,6 +119,8 @@ pub(crate) struct Round {
     /// Events that other commits hold.
     taken: HashMap<Uuid, Uuid>,
     due: Due,
+    /// Events that are looked up whenever the log's end moves: who moved it may hold them.
+    events: EventsDue,
     /// Commits that were looked up, together with the end of the log, and are not there: they may be refused.
     absent: HashSet<Uuid>,
     /// Looks and inserts that brought nothing, in a row.
@@ -140,18 +144,41 @@ struct Due {
     tail: bool,
     /// By their places in the group.
     commits: Vec<usize>,
-    events: bool,
+    events: EventsDue,
+}
+
+/// Which events are looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum EventsDue {
+    #[default]
+    None,
+    /// Those whose ids others may have.
+    Given,
+    /// All: something was in the way of an insert.
+    All,
+}
+
+impl EventsDue {
+    fn are_asked(self, ids: IdOrigin) -> bool {
+        match self {
+            EventsDue::None => false,
+            EventsDue::Given => ids == IdOrigin::Given,
+            EventsDue::All => true,
+        }
+    }
 }
 
 impl Round {
     /// Begins with a group; none of its commits is empty.
     pub(crate) fn new(wanted: Vec<Wanted>, event_ids: EventIds) -> Round {
+        let events = if event_ids == EventIds::LookedUp { EventsDue::Given } else { EventsDue::None };
         Round {
             answers: vec![None; wanted.len()],
             wanted,
             tried: HashMap::new(),
             taken: HashMap::new(),
-            due: Due { events: event_ids == EventIds::LookedUp, ..Due::default() },
+            due: Due { events, ..Due::default() },
+            events,
             absent: HashSet::new(),
             in_vain: 0,
             pausing: false,
@@ -175,7 +202,7 @@ impl Round {
             planned.answers.iter().filter(|(_, answer)| matches!(answer, Err(AppendError::Conflict { .. })));
         let conflicts: Vec<usize> = conflicts.map(|(nth, _)| *nth).collect();
         if conflicts.iter().any(|nth| !self.absent.contains(&self.wanted[*nth].id)) {
-            self.due = Due { tail: true, commits: conflicts, events: false };
+            self.due = Due { tail: true, commits: conflicts, events: self.events };
             return self.look(knowledge).map_or(Step::Done, Step::Look);
         }
         if planned.proposals.is_empty() {
@@ -236,7 +263,7 @@ impl Round {
                 for Proposal { nth, place } in proposals {
                     self.tried.entry(self.wanted[nth].id).or_default().push(place);
                 }
-                self.due = Due { tail: true, commits: self.pending(), events: true };
+                self.due = Due { tail: true, commits: self.pending(), events: EventsDue::All };
                 self.absent.clear();
                 self.in_vain += 1;
             }
@@ -272,11 +299,8 @@ impl Round {
             Some(_) => Tail::Skip,
         };
         let commits: Vec<Uuid> = self.due.commits.iter().map(|nth| self.wanted[*nth].id).collect();
-        let events = if self.due.events {
-            wanted().flat_map(|wanted| wanted.event_ids.iter().copied()).collect()
-        } else {
-            Vec::new()
-        };
+        let events = wanted().filter(|wanted| self.due.events.are_asked(wanted.ids));
+        let events: Vec<Uuid> = events.flat_map(|wanted| wanted.event_ids.iter().copied()).collect();
         let streams = knowledge.unknown(wanted().map(|wanted| &wanted.stream));
         let nothing = tail == Tail::Skip && commits.is_empty() && events.is_empty() && streams.is_empty();
         (!nothing).then_some(Look { tail, commits, streams, events })
