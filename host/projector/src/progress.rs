@@ -1,7 +1,7 @@
 //! How a shard gets on, for status, metrics and readers that wait: written by the loop, read by anybody.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -39,6 +39,7 @@ pub struct Progress {
     rows_to_load: AtomicU64,
     pass: AtomicU32,
     passes: AtomicU32,
+    most_held: AtomicUsize,
     begun: Mutex<Begun>,
     waiting: Mutex<Option<String>>,
     commits: watch::Sender<u64>,
@@ -69,6 +70,8 @@ pub struct ProgressNow {
     pub pass: u32,
     /// Out of how many, as far as it knows.
     pub passes: u32,
+    /// Most bytes that the rows of a build took at once, as it counts them.
+    pub most_held: usize,
     /// For how long nothing moved.
     pub idle: Duration,
     /// What it waits for, where something is wrong that may pass.
@@ -88,6 +91,7 @@ impl Progress {
             rows_to_load: AtomicU64::new(0),
             pass: AtomicU32::new(1),
             passes: AtomicU32::new(1),
+            most_held: AtomicUsize::new(0),
             begun: Mutex::new(Begun::now(Phase::Following, 0, 0)),
             waiting: Mutex::new(None),
         }
@@ -112,6 +116,7 @@ impl Progress {
             rows_to_load: self.rows_to_load.load(Ordering::Relaxed),
             pass: self.pass.load(Ordering::Relaxed),
             passes: self.passes.load(Ordering::Relaxed),
+            most_held: self.most_held.load(Ordering::Relaxed),
             idle: begun.moved.elapsed(),
             position,
             head: self.head.load(Ordering::Relaxed).max(position),
@@ -150,6 +155,11 @@ impl Progress {
         self.pass.store(pass, Ordering::Relaxed);
         self.passes.store(passes, Ordering::Relaxed);
         self.begin(0);
+    }
+
+    /// The rows of a build take so many bytes.
+    pub fn holds(&self, bytes: usize) {
+        self.most_held.fetch_max(bytes, Ordering::Relaxed);
     }
 
     /// A build has this many rows to write.

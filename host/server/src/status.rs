@@ -356,6 +356,7 @@ mod tests {
             rows_to_load: 0,
             pass,
             passes,
+            most_held: 0,
             idle,
             waiting: None,
         }

@@ -7,6 +7,7 @@
 //!
 //! Not here: what an event makes of a row (`projector`), SQL (`read-model`), who decides to build (`runner`).
 
+mod budget;
 mod load;
 mod passes;
 mod spill;

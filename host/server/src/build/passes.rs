@@ -4,15 +4,17 @@
 //!
 //! How many parts is found out: a part that turns out to be too large is cut, and what was folded of it is given up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use reel_event_log::StoreError;
 use reel_event_log::history::{History, Portion, Sharing, Span, Wanted};
-use reel_event_log::{ReadLimit, StoreError};
 use reel_events::{LogPoint, Place};
 use reel_projector::bulk::merge;
 use reel_projector::{RunError, chain};
 use tokio::time::Instant;
 
+use super::budget::Budget;
 use super::spill::Spill;
 use super::workers::{Worked, Workers, place};
 use super::{Build, BuildError, Folded, NotBuilt, kinds};
@@ -148,7 +150,8 @@ impl<'a> Passes<'a> {
 
     /// Reads history and gives one part of it to workers.
     async fn pass(&mut self, part: Part) -> Result<Pass, NotBuilt> {
-        let mut workers = Workers::start(self.build, self.workers, self.workers * part.of as usize)?;
+        let budget = Arc::new(Budget::new(&self.build.config, self.beyond, Arc::clone(&self.build.progress)));
+        let mut workers = Workers::start(self.build, (self.workers, self.workers * part.of as usize), &budget)?;
         let mut pace = Pace { per_second: self.build.config.throttle, begun: Instant::now(), events: 0 };
         let mut through = LogPoint::START;
         let ended = 'read: loop {
@@ -165,7 +168,7 @@ impl<'a> Passes<'a> {
                 match history.next().await {
                     Ok(Some(portion)) => {
                         (through, pace.events) = (portion.through, pace.events + portion.events() as u64);
-                        if let Some(ended) = self.take(&mut workers, portion, end).await {
+                        if let Some(ended) = self.take((&mut workers, &budget), portion, end).await {
                             break 'read ended;
                         }
                         pace.keep().await;
@@ -179,7 +182,14 @@ impl<'a> Passes<'a> {
             }
         };
         match ended {
-            Ending::At(through) => Ok(Pass::Whole(workers.finish().await?, through)),
+            Ending::At(through) => {
+                let worked = workers.finish().await;
+                // Then some events were left alone: a failure may not be the first one.
+                match budget.full_at().filter(|_| self.beyond == Beyond::Split) {
+                    Some(full_at) => Ok(Pass::TooLarge(expected(&budget, full_at, through))),
+                    None => Ok(Pass::Whole(worked?, through)),
+                }
+            }
             Ending::TooLarge(times) => {
                 workers.give_up().await;
                 Ok(Pass::TooLarge(times))
@@ -188,24 +198,34 @@ impl<'a> Passes<'a> {
     }
 
     /// Gives a portion to the workers; how the pass ends, where it does.
-    async fn take(&self, workers: &mut Workers, portion: Portion, end: LogPoint) -> Option<Ending> {
+    async fn take(
+        &self,
+        (workers, budget): (&mut Workers, &Budget),
+        portion: Portion,
+        end: LogPoint,
+    ) -> Option<Ending> {
         let through = portion.through;
         if !workers.take(portion).await {
             return Some(Ending::At(through));
         }
-        let filled = workers.bytes() as f64 / self.build.config.memory_bytes.max(1) as f64;
-        let expected = filled * end.position as f64 / through.position.max(1) as f64;
         match self.beyond {
             // Well before it is full, it shows that it will be.
-            Beyond::Split if filled > 1.0 || (filled > 0.5 && expected > 2.0) => Some(Ending::TooLarge(expected)),
-            Beyond::End if filled > 1.0 => Some(Ending::At(through)),
-            _ => None,
+            Beyond::Split => {
+                let expected = expected(budget, budget.full_at().unwrap_or(through.position), end);
+                let too_large = budget.full_at().is_some() || (budget.filled() > 0.5 && expected > 2.0);
+                too_large.then_some(Ending::TooLarge(expected))
+            }
+            // All workers end here, and with no more than this.
+            Beyond::End => {
+                workers.settle().await;
+                budget.full_at().map(|_| Ending::At(through))
+            }
         }
     }
 
     async fn history(&self, part: Part, after: u64) -> Result<History, StoreError> {
         let Build { store, archive, generation, config, progress, .. } = self.build;
-        let portion = ReadLimit { events: config.batch * self.workers, bytes: 16 << 20 };
+        let portion = Budget::portion(config, self.workers);
         let span = Span { after, until: self.until, portion };
         let sharing = Sharing::Part { part: part.part, of: part.of, shards: self.workers as u32 };
         let wanted = Wanted { kinds: kinds(&generation.manifest), sharing };
@@ -218,6 +238,11 @@ impl<'a> Passes<'a> {
         self.build.progress.waiting(&chain(error));
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// How many times the room there is the rows would take at the end, where they take what they take at `position`.
+fn expected(budget: &Budget, position: u64, end: LogPoint) -> f64 {
+    budget.filled() * end.position as f64 / position.max(1) as f64
 }
 
 /// How a pass ends.

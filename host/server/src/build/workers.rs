@@ -1,16 +1,16 @@
 //! The threads of a build: each folds the streams that hash to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reel_event_log::history::Portion;
 use reel_events::{EventBatch, LogPoint, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{BulkShard, FoldedShard, Progress, RunError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::Build;
+use super::budget::Budget;
 
 /// Batches that wait for a worker.
 const WAITING: usize = 4;
@@ -18,12 +18,15 @@ const WAITING: usize = 4;
 /// All workers of one attempt.
 pub(super) struct Workers {
     workers: Vec<Worker>,
+    /// Batches that each was given.
+    given: u64,
     progress: Arc<Progress>,
 }
 
 struct Worker {
     batches: mpsc::Sender<Order>,
-    bytes: Arc<AtomicUsize>,
+    /// Batches that it is done with.
+    done: watch::Receiver<u64>,
     task: JoinHandle<Result<(FoldedShard, Vec<DeadLetter>), RunError>>,
 }
 
@@ -41,19 +44,19 @@ pub(super) struct Worked {
 
 impl Workers {
     /// Starts so many workers, who share the streams with all of other passes: `sharers` in all.
-    pub(super) fn start(build: &Build, number: usize, sharers: usize) -> Result<Workers, RunError> {
+    pub(super) fn start(
+        build: &Build,
+        (number, sharers): (usize, usize),
+        budget: &Arc<Budget>,
+    ) -> Result<Workers, RunError> {
         let worker = |_| {
             let plugin = (build.plugins)().map_err(RunError::Fatal)?;
             let manifest = Arc::clone(&build.generation.manifest);
-            Ok(Worker::start(BulkShard::new(manifest, plugin, build.settings.clone(), sharers)))
+            let shard = BulkShard::new(manifest, plugin, build.settings.clone(), sharers);
+            Ok(Worker::start(shard, Arc::clone(budget)))
         };
         let workers = (0..number).map(worker).collect::<Result<_, RunError>>()?;
-        Ok(Workers { workers, progress: Arc::clone(&build.progress) })
-    }
-
-    /// About how many bytes their rows take.
-    pub(super) fn bytes(&self) -> usize {
-        self.workers.iter().map(|worker| worker.bytes.load(Ordering::Relaxed)).sum()
+        Ok(Workers { workers, given: 0, progress: Arc::clone(&build.progress) })
     }
 
     /// Shares a portion out; false where a worker has stopped. The others get theirs all the same: so of several events at fault
@@ -64,8 +67,18 @@ impl Workers {
         for (worker, batch) in self.workers.iter().zip(portion.batches) {
             all &= worker.batches.send(Order::Fold(batch, through)).await.is_ok();
         }
+        self.given += 1;
         self.progress.folded(through.position, events);
         all
+    }
+
+    /// Waits until all are done with what they were given, or have stopped.
+    pub(super) async fn settle(&mut self) {
+        let given = self.given;
+        for worker in &mut self.workers {
+            // Why it stopped is told in the end.
+            let _ = worker.done.wait_for(|done| *done >= given).await;
+        }
     }
 
     /// Waits for all of them. Of several failures the first in the log counts.
@@ -107,20 +120,24 @@ pub(super) fn place(error: &RunError) -> Option<Place> {
 }
 
 impl Worker {
-    fn start(mut shard: BulkShard) -> Worker {
+    fn start(mut shard: BulkShard, budget: Arc<Budget>) -> Worker {
         let (batches, mut orders) = mpsc::channel(WAITING);
-        let bytes = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&bytes);
+        let (told, done) = watch::channel(0);
         let task = tokio::task::spawn_blocking(move || {
             loop {
                 match orders.blocking_recv() {
-                    Some(Order::Fold(batch, through)) => shard.apply(batch, through)?,
+                    Some(Order::Fold(..)) if budget.stops_workers() => {}
+                    Some(Order::Fold(batch, through)) => {
+                        let before = shard.bytes();
+                        shard.apply(batch, through)?;
+                        budget.changed(before, shard.bytes(), through.position);
+                    }
                     Some(Order::Finish) => return Ok(shard.finish()),
                     None => return Err(RunError::Superseded("the build was given up".into())),
                 }
-                counted.store(shard.bytes(), Ordering::Relaxed);
+                told.send_modify(|done| *done += 1);
             }
         });
-        Worker { batches, bytes, task }
+        Worker { batches, done, task }
     }
 }

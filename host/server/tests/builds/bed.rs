@@ -37,6 +37,8 @@ pub(crate) struct Way {
     pub(crate) outcome: Outcome,
     /// How far the build came before the loop went on.
     pub(crate) built: u64,
+    /// Most bytes that its rows took at once.
+    pub(crate) held: usize,
 }
 
 impl Bed {
@@ -63,6 +65,7 @@ impl Bed {
     pub(crate) async fn built(&self, target: &Arc<dyn Target>, policy: FailurePolicy, config: BuildConfig) -> Way {
         let generation = self.generation(target, policy).await;
         let checkpoint = target.take(generation.id).await.unwrap()[0];
+        let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
         let build = Build {
             store: Arc::clone(&self.store),
             archive: None,
@@ -71,7 +74,7 @@ impl Bed {
             checkpoint,
             plugins: Arc::new(|| Ok(Box::new(Ledger) as Box<dyn Plugin>)),
             settings: settings(policy),
-            progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
+            progress: Arc::clone(&progress),
             config,
         };
         let (_go_on, mut stop) = watch::channel(false);
@@ -83,9 +86,10 @@ impl Bed {
             Err(BuildError::Run(RunError::Halted(failure))) => failure.position,
             Err(error) => panic!("{error:?}"),
         };
+        let held = progress.now().most_held;
         if halted.is_some() {
             let outcome = Outcome { rows: Vec::new(), dead: BTreeSet::new(), halted };
-            return Way { outcome, built: 0 };
+            return Way { outcome, built: 0, held };
         }
         let checkpoint = target.take(generation.id).await.unwrap()[0];
         let parked = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
@@ -96,7 +100,7 @@ impl Bed {
         let letters = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let dead = letters.iter().map(|letter| letter.position).collect();
         let outcome = Outcome { rows: stored(target, &generation).await, dead, halted };
-        Way { outcome, built: checkpoint.point.position }
+        Way { outcome, built: checkpoint.point.position, held }
     }
 
     async fn generation(&self, target: &Arc<dyn Target>, on_failure: FailurePolicy) -> Generation {

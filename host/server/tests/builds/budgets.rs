@@ -1,4 +1,4 @@
-//! One log, built with every budget.
+//! One log, built with every budget: to the same rows, and never with more memory.
 
 use std::sync::Arc;
 
@@ -17,6 +17,9 @@ fn config(workers: usize, memory_bytes: usize) -> BuildConfig {
     BuildConfig { memory_bytes, workers, batch: 40, ..BuildConfig::for_this_machine() }
 }
 
+/// What one event may take beyond a budget that has no room for it: no row here takes more.
+const ONE_EVENT: usize = 1_000;
+
 /// Builds with every budget, and holds what comes of it against the loop's. Answers with how far each build came by itself.
 async fn all_budgets(
     bed: &Bed,
@@ -34,6 +37,7 @@ async fn all_budgets(
             assert_eq!(outcome.dead, expected.dead, "{case}");
             assert!(outcome.rows == expected.rows, "{case}: other rows");
         }
+        assert!(way.held <= (*memory).max(workers * ONE_EVENT), "{case}: its rows took {} bytes", way.held);
         built.push(way.built);
     }
     built
