@@ -6,8 +6,9 @@ use std::collections::binary_heap::PeekMut;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use super::key_bytes::KeyBytes;
 use super::stored;
-use super::table::{BulkTable, Content, KeyBytes, Sorted};
+use super::table::{Content, Sorted};
 use super::tables::FoldedShard;
 use crate::change::{Merge, Refusal, Row};
 use crate::manifest::Manifest;
@@ -17,8 +18,6 @@ use crate::step::stay_in_range;
 pub struct MergedTable {
     manifest: Arc<Manifest>,
     table: usize,
-    /// Tables of shards, whose rows are not in order yet.
-    shards: Vec<BulkTable>,
     runs: Vec<Run>,
     /// The first row of each run.
     heads: BinaryHeap<Reverse<Head>>,
@@ -64,7 +63,6 @@ pub fn merge(manifest: &Arc<Manifest>, shards: Vec<FoldedShard>) -> Vec<MergedTa
     let table = |table| MergedTable {
         manifest: Arc::clone(manifest),
         table,
-        shards: Vec::new(),
         runs: Vec::new(),
         heads: BinaryHeap::new(),
         begun: false,
@@ -73,8 +71,8 @@ pub fn merge(manifest: &Arc<Manifest>, shards: Vec<FoldedShard>) -> Vec<MergedTa
     let mut tables: Vec<_> = (0..manifest.tables.len()).map(table).collect();
     for shard in shards {
         for (merged, table) in tables.iter_mut().zip(shard.tables) {
-            merged.remaining += table.count();
-            merged.shards.push(table);
+            merged.remaining += table.remaining();
+            merged.runs.push(Run::Sorted(table));
         }
     }
     tables
@@ -101,7 +99,7 @@ impl MergedTable {
         self.remaining
     }
 
-    /// The next rows, at most `most`; none behind the last. The first call puts the shards' rows in order, each on a thread of its own.
+    /// The next rows, at most `most`; none behind the last.
     ///
     /// # Errors
     /// See [`MergeError`].
@@ -141,8 +139,6 @@ impl MergedTable {
         if std::mem::replace(&mut self.begun, true) {
             return Ok(());
         }
-        let sorted = sorted(std::mem::take(&mut self.shards));
-        self.runs.extend(sorted.into_iter().map(Run::Sorted));
         for (number, run) in self.runs.iter_mut().enumerate() {
             if let Some((key, content)) = run.next()? {
                 self.heads.push(Reverse(Head { key, run: number, content }));
@@ -174,14 +170,6 @@ impl MergedTable {
         self.remaining -= 1;
         Ok(Some((key, content)))
     }
-}
-
-/// Puts the rows of each shard in order.
-fn sorted(shards: Vec<BulkTable>) -> Vec<Sorted> {
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = shards.into_iter().map(|table| scope.spawn(|| table.sorted())).collect();
-        threads.into_iter().map(|thread| thread.join().expect("sorting does not panic")).collect()
-    })
 }
 
 impl Run {

@@ -4,6 +4,7 @@
 //! Everything is checked as a live shard checks it, by the same policy; a property test holds the two to the same rows. Not here:
 //! where events come from and where rows go (`host/server`).
 
+mod key_bytes;
 mod merge;
 mod stored;
 mod table;
@@ -87,7 +88,7 @@ impl BulkShard {
         self.tables.rows_where(table, wanted)
     }
 
-    /// Its rows, for [`merge`], and the events that were put aside.
+    /// Its rows, put in order for [`merge`], and the events that were put aside.
     #[must_use]
     pub fn finish(self) -> (FoldedShard, Vec<DeadLetter>) {
         (self.tables.finish(), self.aside)

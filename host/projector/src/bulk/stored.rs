@@ -10,7 +10,8 @@ use std::io::{self, Read, Write};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::table::{Content, KeyBytes};
+use super::key_bytes::KeyBytes;
+use super::table::Content;
 use crate::change::Row;
 use crate::step::{Events, Step, Sum};
 use crate::value::Value;

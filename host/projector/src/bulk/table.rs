@@ -2,9 +2,9 @@
 
 use hashbrown::hash_table::Entry as Slot;
 use hashbrown::{DefaultHashBuilder, HashTable};
-use smallvec::SmallVec;
 use std::hash::BuildHasher;
 
+use super::key_bytes::KeyBytes;
 use crate::change::{KeyValues, Refusal, Row, RowFilter};
 use crate::manifest::Table;
 use crate::removals::{Moment, Removals};
@@ -27,9 +27,6 @@ const STEP_BYTES: usize = size_of::<Step>() + 64;
 
 /// Entries are looked through for rows that are gone when there are twice as many as there were left last time, and this many.
 const FEWEST_TO_SWEEP: usize = 16;
-
-/// The encoding of a key. Most are short, and stand beside what is known of their row: looking one up is one way to memory less.
-pub(super) type KeyBytes = SmallVec<[u8; 32]>;
 
 /// Rows by key. The entry of a row that is gone stays until the next sweep, so that there are at most about twice as many entries
 /// as there were ever rows at once.
@@ -89,15 +86,6 @@ impl BulkTable {
 
     pub(super) fn rows(&self) -> usize {
         self.entries.len()
-    }
-
-    /// How many rows there are.
-    pub(super) fn count(&self) -> usize {
-        let there = |number: &usize| match &self.entries[*number].content {
-            Content::Row(_) => self.standing(*number).is_some(),
-            Content::Open(_, steps) => !steps.is_empty(),
-        };
-        (0..self.entries.len()).filter(there).count()
     }
 
     /// The row as it stands.
@@ -381,8 +369,7 @@ impl Entry {
 
     /// About how many bytes it takes without its content.
     fn bytes(&self) -> usize {
-        let outside = if self.key.spilled() { self.key.len() } else { 0 };
-        ENTRY_BYTES + outside
+        ENTRY_BYTES + self.key.heap_bytes()
     }
 }
 
@@ -405,6 +392,11 @@ pub(super) struct Sorted {
 }
 
 impl Sorted {
+    /// How many rows there are to come.
+    pub(super) fn remaining(&self) -> usize {
+        self.order.len()
+    }
+
     pub(super) fn next(&mut self) -> Option<(KeyBytes, Content)> {
         let entry = &mut self.entries[self.order.next()? as usize];
         Some((std::mem::take(&mut entry.key), std::mem::replace(&mut entry.content, Content::Row(None))))

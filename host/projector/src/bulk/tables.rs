@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reel_events::EventBatch;
 
-use super::table::{BulkTable, Content, Undo};
+use super::table::{BulkTable, Content, Sorted, Undo};
 use crate::change::{Change, Row};
 use crate::check::{Checked, Key, check, check_read, encode_key_of};
 use crate::failure::Fault;
@@ -29,16 +29,16 @@ pub(super) struct Tables {
 /// What a batch did to the rows that it touched, by table and key.
 pub(super) type Outcome = BTreeMap<(u16, Box<[u8]>), Content>;
 
-/// The rows of a shard that has seen all its events.
+/// The rows of a shard that has seen all its events, in key order.
 pub struct FoldedShard {
-    pub(super) tables: Vec<BulkTable>,
+    pub(super) tables: Vec<Sorted>,
 }
 
 impl FoldedShard {
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> usize {
-        self.tables.iter().map(BulkTable::count).sum()
+        self.tables.iter().map(Sorted::remaining).sum()
     }
 }
 
@@ -90,7 +90,7 @@ impl Tables {
     }
 
     pub(super) fn finish(self) -> FoldedShard {
-        FoldedShard { tables: self.tables }
+        FoldedShard { tables: self.tables.into_iter().map(BulkTable::sorted).collect() }
     }
 
     /// What the batch under way did.

@@ -82,13 +82,18 @@ struct Filling {
 }
 
 impl Filling {
-    /// Fills a table; its turn ends with its rows.
+    /// Fills a table. Its turn ends with the first half of its rows: whoever is next takes what it leaves of the cores from then on.
     async fn fill(self, number: u16, rows: MergedTable, turn: OwnedSemaphorePermit) -> Result<(), NotLoaded> {
+        let (half, mut handed_over, mut turn) = (rows.remaining() / 2, 0, Some(turn));
         let mut pieces = merged(rows);
         while let Some(rows) = pieces.recv().await {
             let rows = rows?;
             self.load.rows(number, &rows).await?;
             self.progress.loaded(rows.len() as u64);
+            handed_over += rows.len();
+            if handed_over >= half {
+                turn = None;
+            }
         }
         drop(turn);
         if self.unfinished.fetch_sub(1, Ordering::Relaxed) == 1 {
