@@ -128,7 +128,7 @@ pub(crate) struct Flags {
     /// A read database: [NAME=]sqlite:PATH, [NAME=]postgres://…, [NAME=]mysql://… or [NAME=]sqlserver://…; may be given several times, the first is the default one
     #[arg(long = "target", value_name = "[NAME=]URL")]
     pub(crate) targets: Vec<String>,
-    /// Most events in one batch [default: 20000]
+    /// Most events in one batch [default: 100000]
     #[arg(long, value_name = "EVENTS")]
     pub(crate) batch: Option<usize>,
     /// Memory for the rows of a build, in MiB [default: a quarter of the machine's]

@@ -130,7 +130,7 @@ impl PluginSection {
 
 impl Default for HostSection {
     fn default() -> HostSection {
-        HostSection { batch: 20_000, cache_mib: 128, keep_previous: 1, memory_mib: None, throttle: None }
+        HostSection { batch: 100_000, cache_mib: 128, keep_previous: 1, memory_mib: None, throttle: None }
     }
 }
 

@@ -26,6 +26,7 @@ mod run;
 pub mod settings;
 mod shard;
 mod step;
+mod stride;
 pub mod value;
 mod work;
 

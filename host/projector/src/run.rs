@@ -3,6 +3,7 @@
 mod errand;
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
 
@@ -11,6 +12,7 @@ use crate::fold::Folded;
 use crate::policy::{Policy, RunSettings};
 use crate::ports::{Delivery, Source, SourceError};
 use crate::shard::{Backoff, Shard, ShardParts};
+use crate::stride::Stride;
 use crate::work::Work;
 
 pub use errand::{Errand, Rederive, Request, Retry};
@@ -35,16 +37,18 @@ pub async fn run(
 ) -> Result<(), RunError> {
     let policy = Policy::new(settings, parts.manifest.clone());
     let shard = Shard::new(parts, orders.stop.clone());
-    let mut run = Run { shard, policy, queue: VecDeque::new(), in_flight: None, wait: Backoff::new() };
+    let stride = Stride::new(policy.settings.most_events);
+    let mut run = Run { shard, policy, stride, queue: VecDeque::new(), in_flight: None, wait: Backoff::new() };
     run.until_stopped(source, orders).await
 }
 
 struct Run {
     shard: Shard,
     policy: Policy,
+    stride: Stride,
     queue: VecDeque<Work>,
-    /// What the commit under way will have done: to be tried again in pieces should it be refused.
-    in_flight: Option<Work>,
+    /// What the commit under way will have done, to be tried again in pieces should it be refused; and since when.
+    in_flight: Option<(Work, Instant)>,
     wait: Backoff,
 }
 
@@ -56,7 +60,7 @@ impl Run {
                 () = asked(&mut orders.stop) => return self.drain().await,
                 settled = self.shard.settle(), if self.shard.is_writing() => self.settled(settled).await?,
                 Some(request) = orders.requests.recv() => self.errand(request).await?,
-                delivery = source.next(self.policy.settings.most_events) => match delivery {
+                delivery = source.next(self.stride.events()) => match delivery {
                     Ok(delivery) => self.enqueue(delivery),
                     Err(error) => self.source_failed(error).await?,
                 },
@@ -102,20 +106,26 @@ impl Run {
 
     /// Begins to write what a piece of work came to, behind the commit before it.
     async fn commit(&mut self, work: Work, folded: Folded) -> Result<(), RunError> {
-        if let Err(fault) = self.shard.settle().await {
+        let settled = self.shard.settle().await;
+        if settled.is_err() {
             self.queue.push_front(work);
-            return self.settled(Err(fault)).await;
+            return self.settled(settled).await;
         }
+        self.settled(settled).await?;
         self.shard.write(&work, folded);
-        self.in_flight = Some(work);
+        self.in_flight = Some((work, Instant::now()));
         Ok(())
     }
 
     /// The commit under way has ended. One that was refused is taken back and tried again in pieces.
     async fn settled(&mut self, settled: Result<(), Fault>) -> Result<(), RunError> {
-        let Some(work) = self.in_flight.take() else { return Ok(()) };
+        let Some((work, since)) = self.in_flight.take() else { return Ok(()) };
         match settled {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                // While it was written the next one was applied: the longer of the two.
+                self.stride.took(work.range.len(), since.elapsed());
+                Ok(())
+            }
             Err(fault) => {
                 self.shard.step_back();
                 Box::pin(self.failed(work, fault)).await

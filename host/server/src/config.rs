@@ -71,11 +71,11 @@ pub struct HostConfig {
 }
 
 impl HostConfig {
-    /// 20,000 events a batch, 128 MiB of rows, one previous generation; the only host, tailing the store; builds as this machine allows.
+    /// At most 100,000 events a batch, 128 MiB of rows, one previous generation; the only host, tailing the store; builds as this machine allows.
     #[must_use]
     pub fn new(check_manifest: ManifestCheck) -> HostConfig {
         HostConfig {
-            most_events: 20_000,
+            most_events: 100_000,
             cache_bytes: 128 << 20,
             keep_previous: 1,
             topic: Topic::Store,
