@@ -75,6 +75,13 @@ impl Client {
         Ok(rows.as_array().is_some_and(|rows| rows.len() == 1))
     }
 
+    /// How far readers of `projection` are; nothing while nothing of that name is live.
+    pub(crate) async fn position(&self, projection: &str) -> Result<Option<u64>, BenchError> {
+        let generations = json_of(self.http.get(format!("{}/admin/v1/projections/{projection}", self.host))).await?;
+        let live = generations.as_array().into_iter().flatten().find(|generation| generation["state"] == "live");
+        Ok(live.and_then(|live| live["position"].as_u64()))
+    }
+
     /// Deploys a component under a name.
     pub(crate) async fn deploy(&self, projection: &str, component: &[u8]) -> Result<(), BenchError> {
         let request = self.http.post(format!("{}/admin/v1/projections?name={projection}", self.host));

@@ -25,8 +25,11 @@ pub(crate) struct Latency {
     posts: usize,
     #[command(flatten)]
     which: Which,
+    /// Through MongoDB, Kafka and PostgreSQL, with command service, host and read API each in a process of its own
+    #[arg(long)]
+    servers: bool,
     #[command(flatten)]
-    servers: Servers,
+    places: Servers,
     /// The component of the posts example; built where none is given
     #[arg(long, value_name = "FILE")]
     component: Option<PathBuf>,
@@ -46,7 +49,7 @@ struct Times {
 pub(crate) async fn run(latency: Latency) -> Result<Report, BenchError> {
     let data = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
     let component = component(latency.component.as_deref())?;
-    if latency.servers.servers {
+    if latency.servers {
         latency.apart(&component, data.path()).await
     } else {
         latency.embedded(&component, data.path()).await
@@ -65,7 +68,7 @@ impl Latency {
 
     /// Held against what the store's own insert takes: the same documents once more, one after the other.
     async fn apart(&self, component: &[u8], data: &Path) -> Result<Report, BenchError> {
-        let apart = Apart::start(&self.servers, &self.which, data).await?;
+        let apart = Apart::start(&self.places, &self.which, data).await?;
         let client = Client::apart(&apart.commands, &apart.host, &apart.reads)?;
         let times = self.measure(&client, component).await?;
         let inserted = apart.mongodb.write_again(self.commands as u64, 1).await?;

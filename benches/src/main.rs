@@ -10,6 +10,7 @@ mod held;
 mod http;
 mod latency;
 mod live;
+mod memory;
 mod mongodb;
 mod pipeline;
 mod posts;
@@ -60,6 +61,7 @@ enum What {
     Relay(relay::RelayOptions),
     Live(live::Live),
     Latency(latency::Latency),
+    Memory(memory::Memory),
     Deploy(deploy::Deploy),
     /// One rebuild in a process of its own, for `rebuild`
     #[command(hide = true)]
@@ -94,6 +96,7 @@ async fn run(what: What, form: Form) -> Result<(), BenchError> {
         What::Relay(options) => relay::run(options).await?,
         What::Live(options) => live::run(options).await?,
         What::Latency(latency) => latency::run(latency).await?,
+        What::Memory(memory) => memory::run(memory).await?,
         What::Deploy(deploy) => deploy::run(deploy).await?,
         What::RebuildOne(one) => return rebuild::one(one).await,
     };

@@ -1,11 +1,32 @@
-//! What the system says of this process.
+//! What the system says of this process, and of others.
+
+/// Memory of a process that is resident, in MiB.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resident {
+    /// Now.
+    pub(crate) now: u64,
+    /// The most that it ever had.
+    pub(crate) peak: u64,
+}
 
 /// The most memory that this process ever had resident, in MiB; nothing where the system does not say.
 pub(crate) fn peak_mebibytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes / 1024)
+    resident("self").map(|resident| resident.peak)
+}
+
+/// Memory of a process, by its number; nothing where it has ended, or the system does not say.
+pub(crate) fn resident_of(process: u32) -> Option<Resident> {
+    resident(&process.to_string())
+}
+
+fn resident(process: &str) -> Option<Resident> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let mebibytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes / 1024)
+    };
+    Some(Resident { now: mebibytes("VmRSS:")?, peak: mebibytes("VmHWM:")? })
 }
 
 /// Seconds of processor time that this process used; nothing where the system does not say.

@@ -60,6 +60,11 @@ impl Reel {
         Ok(Reel { url, child })
     }
 
+    /// Its process; nothing once it has ended.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.child.id()
+    }
+
     /// Ends it in order, so that its files are free.
     pub(crate) async fn stop(mut self) -> Result<(), BenchError> {
         self.child.kill().await.map_err(BenchError::doing("ending reel"))

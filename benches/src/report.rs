@@ -20,12 +20,13 @@ pub(crate) struct Report {
     columns: &'static [&'static str],
     rows: Vec<Vec<Value>>,
     notes: Vec<String>,
+    missed: Option<String>,
 }
 
 impl Report {
     /// An empty report; `columns` are headings and, in JSON, names.
     pub(crate) fn new(name: &'static str, columns: &'static [&'static str]) -> Report {
-        Report { name, columns, rows: Vec::new(), notes: Vec::new() }
+        Report { name, columns, rows: Vec::new(), notes: Vec::new(), missed: None }
     }
 
     /// Adds a row: a value for each column.
@@ -39,13 +40,20 @@ impl Report {
         self.notes.push(note);
     }
 
+    /// What was measured is not what it must be: printed, the report is an error.
+    pub(crate) fn missed(&mut self, why: String) {
+        self.missed = Some(why);
+    }
+
     /// Prints it on standard output.
     pub(crate) fn print(&self, form: Form) -> Result<(), BenchError> {
         let text = match form {
             Form::Table => self.table(),
             Form::Json => format!("{}\n", self.json()),
         };
-        std::io::stdout().lock().write_all(text.as_bytes()).map_err(BenchError::doing("writing to standard output"))
+        let written = std::io::stdout().lock().write_all(text.as_bytes());
+        written.map_err(BenchError::doing("writing to standard output"))?;
+        self.missed.clone().map_or(Ok(()), |why| Err(BenchError::Failed(why)))
     }
 
     fn json(&self) -> Value {

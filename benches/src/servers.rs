@@ -16,16 +16,13 @@ use crate::relayed::{delete, own_topic};
 /// Where the servers are.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Servers {
-    /// Through MongoDB, Kafka and PostgreSQL, with command service, host and read API each in a process of its own
-    #[arg(long)]
-    pub(crate) servers: bool,
-    /// A MongoDB server, for --servers
+    /// A MongoDB server
     #[arg(long, env = "REEL_TEST_MONGODB", value_name = "URL", hide_env_values = true)]
     mongodb: Option<String>,
-    /// Brokers as HOST:PORT, for --servers
+    /// Brokers as HOST:PORT
     #[arg(long, env = "REEL_TEST_KAFKA", value_name = "BROKERS")]
     kafka: Option<String>,
-    /// A PostgreSQL database whose user may make others, for --servers
+    /// A PostgreSQL database whose user may make others
     #[arg(long, env = "REEL_TEST_POSTGRES", value_name = "URL", hide_env_values = true)]
     postgres: Option<String>,
 }
@@ -79,7 +76,7 @@ impl Apart {
 }
 
 fn given<'u>(url: Option<&'u str>, name: &str) -> Result<&'u str, BenchError> {
-    let missing = || format!("--servers needs --{name} too, or REEL_TEST_{}", name.to_uppercase());
+    let missing = || format!("--{name} is missing, or REEL_TEST_{}", name.to_uppercase());
     url.ok_or_else(|| BenchError::Failed(missing()))
 }
 

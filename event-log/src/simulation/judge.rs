@@ -47,6 +47,7 @@ impl Reader {
 /// Holds what clients were told against the log in the end.
 pub(crate) fn judge(log: &[Stored], commands: &[Command], told: &[(usize, Answer)]) -> Result<(), Violation> {
     versions_follow_on(log)?;
+    time_does_not_go_back(log)?;
     nothing_is_there_twice(log)?;
     let by_id: HashMap<Uuid, &Stored> = log.iter().map(|stored| (stored.id, stored)).collect();
     for (nth, answer) in told {
@@ -90,6 +91,16 @@ fn versions_follow_on(log: &[Stored]) -> Result<(), Violation> {
         *last = stored.place.last_version();
     }
     Ok(())
+}
+
+/// Whatever the writers' clocks say.
+fn time_does_not_go_back(log: &[Stored]) -> Result<(), Violation> {
+    let mut log: Vec<&Stored> = log.iter().collect();
+    log.sort_by_key(|stored| stored.place.first_position);
+    match log.windows(2).find(|pair| pair[1].place.recorded_at < pair[0].place.recorded_at) {
+        Some(pair) => Err(format!("position {} is older than what is before it", pair[1].place.first_position)),
+        None => Ok(()),
+    }
 }
 
 fn nothing_is_there_twice(log: &[Stored]) -> Result<(), Violation> {

@@ -169,6 +169,29 @@ async fn what_the_relay_did_not_write_is_passed_over(broker: Broker) {
     bed.delete_topic().await;
 }
 
+/// A message of 50 MB, where the topic takes such: it is read, passed over, and what is behind it is heard. A real broker only: the mock
+/// takes none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_of_fifty_megabytes_is_passed_over() {
+    let Some(broker) = Broker::real() else { return };
+    let bed = Bed::new(broker, 1).await;
+    bed.limit_messages(60_000_000).await;
+    let relay = bed.relay();
+    bed.append(10).await;
+    bed.caught_up(&relay).await;
+    let producer: BaseProducer = bed.url.configure(&[("message.max.bytes", "60000000")]).create().unwrap();
+    let huge = vec![b'x'; 50_000_000];
+    producer.send(BaseRecord::to(bed.url.topic()).partition(0).key("post-1").payload(&huge)).unwrap();
+    producer.flush(PATIENCE).unwrap();
+    assert_eq!(producer.in_flight_count(), 0);
+    bed.append(10).await;
+    let mut host = Host::join(&bed, &group(&bed));
+    host.until(|host| host.heard.len() == 20).await;
+    host.leave().await;
+    relay.stop().await;
+    bed.delete_topic().await;
+}
+
 /// The broker is away for a while: the member goes on by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_goes_away_and_comes_back() {

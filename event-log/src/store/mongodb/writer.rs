@@ -29,7 +29,7 @@ pub(super) const MOST: Most = Most { commits: 1000, bytes: 16 << 20 };
 /// How long a group is tried again while the server does not answer, or nothing moves.
 const PERSISTENCE: Duration = Duration::from_secs(10);
 /// How long to wait at most for callers who were answered a moment ago.
-const LONGEST_LINGER: Duration = Duration::from_millis(10);
+const LONGEST_LINGER: Duration = Duration::from_millis(20);
 /// The longest that others are let go first.
 const LONGEST_WAY: Duration = Duration::from_millis(50);
 
@@ -93,7 +93,7 @@ pub(super) struct Writer {
     knowledge: Knowledge,
     /// How long the last insert took.
     insert_time: Duration,
-    /// How many callers there seem to be: those of the last group, and those who waited while it was inserted.
+    /// How many callers there seem to be: those of the last group, and those who came while it was inserted.
     callers: usize,
 }
 
@@ -107,8 +107,8 @@ impl Writer {
         while let Some(first) = queue.recv().await {
             let group = self.gather(first, &mut queue).await;
             let callers = group.callers;
-            self.callers = callers.len() + queue.len();
             let mut answers = self.append(group.wanted, &group.events).await.into_iter();
+            self.callers = callers.len() + queue.len();
             for (count, caller) in callers {
                 // A caller that went away does not want to know.
                 let _ = caller.send(answers.by_ref().take(count).collect());
