@@ -25,6 +25,12 @@ pub fn mended() -> PathBuf {
     build(&repository().join("e2e/guests/mended"))
 }
 
+/// A projection whose every name is as long as it may be: `e2e/guests/longest`.
+#[must_use]
+pub fn longest() -> PathBuf {
+    build(&repository().join("e2e/guests/longest"))
+}
+
 fn build(folder: &Path) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<PathBuf, PathBuf>>> = Mutex::new(None);
     // Held while it builds: whoever else wants it waits. A build that failed fails everybody.

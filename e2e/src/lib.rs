@@ -25,3 +25,4 @@ pub mod history;
 pub mod kills;
 pub mod place;
 pub mod reel;
+pub mod standby;

@@ -10,6 +10,8 @@
 mod compared;
 mod flips;
 mod kills;
+mod longest;
 mod progress;
+mod standby;
 mod targets;
 mod verbs;

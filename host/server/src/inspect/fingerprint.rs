@@ -1,6 +1,6 @@
 //! Digests of all tables of a generation, and where its shards stood at that moment.
 
-use reel_projector::{ReadModelError, Table};
+use reel_projector::{Manifest, ReadModelError, Row, Table};
 use reel_read_model::Snapshot;
 use serde::Serialize;
 
@@ -44,10 +44,7 @@ impl Host {
     pub async fn fingerprint(&self, which: &Which) -> Result<Fingerprint, HostError> {
         let subject = self.subject(which).await?;
         let mut snapshot = subject.snapshot().await?;
-        let mut tables = Vec::new();
-        for (number, table) in subject.generation.manifest.tables.iter().enumerate() {
-            tables.push(digest(snapshot.as_mut(), number as u16, table).await.map_err(HostError::reading)?);
-        }
+        let tables = fingerprints(snapshot.as_mut(), &subject.generation.manifest).await.map_err(HostError::reading)?;
         Ok(Fingerprint {
             generation: subject.title(),
             target: subject.target.name().to_owned(),
@@ -58,7 +55,40 @@ impl Host {
     }
 }
 
-async fn digest(snapshot: &mut dyn Snapshot, number: u16, table: &Table) -> Result<TableFingerprint, ReadModelError> {
+impl TableFingerprint {
+    /// That of rows, in whatever order they come.
+    #[must_use]
+    pub fn of<'r>(table: &Table, rows: impl IntoIterator<Item = &'r Row>) -> TableFingerprint {
+        let mut digest = TableDigest::new(table);
+        rows.into_iter().for_each(|row| digest.add(row));
+        TableFingerprint::told(table, &digest)
+    }
+
+    fn told(table: &Table, digest: &TableDigest) -> TableFingerprint {
+        TableFingerprint { table: table.name.clone(), rows: digest.rows(), digest: digest.hex() }
+    }
+}
+
+/// Those of all tables, at the snapshot's moment.
+///
+/// # Errors
+/// Where the database does not answer.
+pub async fn fingerprints(
+    snapshot: &mut dyn Snapshot,
+    manifest: &Manifest,
+) -> Result<Vec<TableFingerprint>, ReadModelError> {
+    let mut tables = Vec::with_capacity(manifest.tables.len());
+    for (number, table) in manifest.tables.iter().enumerate() {
+        tables.push(fingerprint(snapshot, number as u16, table).await?);
+    }
+    Ok(tables)
+}
+
+async fn fingerprint(
+    snapshot: &mut dyn Snapshot,
+    number: u16,
+    table: &Table,
+) -> Result<TableFingerprint, ReadModelError> {
     let mut digest = TableDigest::new(table);
     let mut after = None;
     loop {
@@ -69,5 +99,5 @@ async fn digest(snapshot: &mut dyn Snapshot, number: u16, table: &Table) -> Resu
             _ => break,
         }
     }
-    Ok(TableFingerprint { table: table.name.clone(), rows: digest.rows(), digest: digest.hex() })
+    Ok(TableFingerprint::told(table, &digest))
 }

@@ -26,7 +26,7 @@ use crate::reference::ProjectionRef;
 
 pub use diff::{DiffRequest, DiffSummary, Positions, SideSummary, TableDiff};
 pub use dry_run::{Counted, DryRun, KindCount, PlannedTable};
-pub use fingerprint::{Fingerprint, TableFingerprint};
+pub use fingerprint::{Fingerprint, TableFingerprint, fingerprints};
 pub use report::{Line, Report};
 pub use verify::{TableVerified, Verified};
 

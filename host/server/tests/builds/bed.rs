@@ -6,6 +6,7 @@ use std::sync::Arc;
 use reel_event_log::topic::Tail;
 use reel_event_log::{EventStore, Limits, SqliteStore};
 use reel_events::{LogPoint, Place};
+use reel_host::inspect::{TableFingerprint, fingerprints};
 use reel_host::{Build, BuildConfig, BuildError, Built, LogSource};
 use reel_projector::memory::{MemoryReadModel, MemoryTables};
 use reel_projector::ports::FailurePolicy;
@@ -24,10 +25,11 @@ pub(crate) struct Bed {
     folder: TempDir,
 }
 
-/// What became of a generation: rows by table, positions of dead letters, and where it halted.
+/// What became of a generation: rows by table with their fingerprints, positions of dead letters, and where it halted.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Outcome {
     pub(crate) rows: Vec<Vec<Row>>,
+    pub(crate) fingerprints: Vec<TableFingerprint>,
     pub(crate) dead: BTreeSet<Place>,
     pub(crate) halted: Option<Place>,
 }
@@ -58,7 +60,10 @@ impl Bed {
         let read_model = Arc::new(MemoryReadModel::new(ledger::manifest(), start));
         let halted = self.follow(read_model.clone(), start, settings(policy)).await;
         let state = read_model.state();
-        Outcome { rows: rows(&state.tables), dead: state.dead_letters.into_keys().collect(), halted }
+        let rows = rows(&state.tables);
+        let fingerprint = |(table, rows)| TableFingerprint::of(table, rows);
+        let fingerprints = ledger::manifest().tables.iter().zip(&rows).map(fingerprint).collect();
+        Outcome { rows, fingerprints, dead: state.dead_letters.into_keys().collect(), halted }
     }
 
     /// Builds a generation in `target`, and lets the loop apply what the build left.
@@ -88,7 +93,7 @@ impl Bed {
         };
         let held = progress.now().most_held;
         if halted.is_some() {
-            let outcome = Outcome { rows: Vec::new(), dead: BTreeSet::new(), halted };
+            let outcome = Outcome { rows: Vec::new(), fingerprints: Vec::new(), dead: BTreeSet::new(), halted };
             return Way { outcome, built: 0, held };
         }
         let checkpoint = target.take(generation.id).await.unwrap()[0];
@@ -99,7 +104,8 @@ impl Bed {
         let halted = self.follow(target.read_model(&generation), checkpoint, settings).await;
         let letters = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let dead = letters.iter().map(|letter| letter.position).collect();
-        let outcome = Outcome { rows: stored(target, &generation).await, dead, halted };
+        let (rows, fingerprints) = stored(target, &generation).await;
+        let outcome = Outcome { rows, fingerprints, dead, halted };
         Way { outcome, built: checkpoint.point.position, held }
     }
 
@@ -167,14 +173,15 @@ fn rows(tables: &MemoryTables) -> Vec<Vec<Row>> {
     (0..tables.manifest().tables.len()).map(|table| tables.rows(table).cloned().collect()).collect()
 }
 
-/// All rows of a generation, in key order.
-async fn stored(target: &Arc<dyn Target>, generation: &Generation) -> Vec<Vec<Row>> {
+/// All rows of a generation, in key order, and their fingerprints.
+async fn stored(target: &Arc<dyn Target>, generation: &Generation) -> (Vec<Vec<Row>>, Vec<TableFingerprint>) {
     let mut snapshot = target.snapshot(generation).await.unwrap();
     let mut all = Vec::new();
     for table in 0..generation.manifest.tables.len() as u16 {
         all.push(snapshot.rows(table, None, usize::MAX >> 1).await.unwrap());
     }
-    all
+    let fingerprints = fingerprints(snapshot.as_mut(), &generation.manifest).await.unwrap();
+    (all, fingerprints)
 }
 
 /// A database on the server that the environment gives; nothing where it gives none.

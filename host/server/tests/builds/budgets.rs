@@ -36,6 +36,7 @@ async fn all_budgets(
         if expected.halted.is_none() {
             assert_eq!(outcome.dead, expected.dead, "{case}");
             assert!(outcome.rows == expected.rows, "{case}: other rows");
+            assert_eq!(outcome.fingerprints, expected.fingerprints, "{case}");
         }
         assert!(way.held <= (*memory).max(workers * ONE_EVENT), "{case}: its rows took {} bytes", way.held);
         built.push(way.built);
