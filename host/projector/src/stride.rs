@@ -5,10 +5,10 @@ use std::time::Duration;
 
 /// What a loop begins with, and never goes below where it may have more.
 const FIRST: usize = 20_000;
-/// A full batch that was applied and written in less than this is followed by a larger one.
-const QUICK: Duration = Duration::from_millis(700);
-/// One that took longer than this by a smaller one.
-const SLOW: Duration = Duration::from_millis(1_500);
+/// A full batch that was applied and written in less than this is followed by one that is twice as large.
+const QUICK: Duration = Duration::from_millis(1_200);
+/// One that took longer than this by one of half its size: hosts wait three seconds for a shard that changes hands.
+const SLOW: Duration = Duration::from_millis(2_800);
 
 /// How many events the next batch has at most.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Stride {
         if time > SLOW {
             self.now = (self.now / 2).max(FIRST.min(self.most));
         } else if events >= self.now && time < QUICK {
-            self.now = (self.now + self.now / 2).min(self.most);
+            self.now = (2 * self.now).min(self.most);
         }
     }
 }
