@@ -1,30 +1,32 @@
-//! `memory`: what memory a host takes while it follows millions of events: `reel serve host` in a process of its own, over MongoDB, Kafka
-//! and PostgreSQL. It must not take more the further it gets.
+//! `memory`: what memory a host takes while it follows millions of events: `reel serve host` in a process of its own, its topic in Kafka, its
+//! rows in PostgreSQL. It must not take more the further it gets.
+//!
+//! The store is the embedded one, which admits one process at a time: the projection goes live over an empty log, then the log is written and
+//! published without the host, which is as far behind as can be when it begins to follow.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use reel_event_log::{EventStore, Limits, MongoStore};
-use tokio::sync::watch;
+use reel_event_log::topic::kafka::TopicUrl;
 
 use crate::error::BenchError;
 use crate::http::Client;
 use crate::posts::component;
 use crate::process::{Resident, resident_of};
 use crate::reel::{Reel, Which};
+use crate::relayed::{Relayed, delete, own_topic};
 use crate::report::Report;
-use crate::servers::{Apart, Servers};
-use crate::workload::{Size, Social};
+use crate::servers::{Database, Servers, given};
+use crate::store;
+use crate::workload::Size;
 
 /// The name that the projection has.
 const PROJECTION: &str = "posts";
-/// Where the host is held against where it was at the first: tenths of all events.
+/// Where the host is looked at: tenths of all events.
 const MARKS: [usize; 4] = [1, 3, 6, 10];
-/// Events that are made at once, about this many posts.
-const PORTION: Size = Size { events: 20_000, posts: 200 };
-/// How often the host is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+/// How often its memory is looked at in between.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long it may stand still.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -34,12 +36,15 @@ pub(crate) struct Memory {
     /// Events that the host follows
     #[arg(long, default_value_t = 10_000_000)]
     events: usize,
-    /// How far the log may be ahead of the host: what is live is close behind
-    #[arg(long, default_value_t = 200_000)]
-    ahead: u64,
+    /// Partitions of the topic, and shards
+    #[arg(long, default_value_t = 8)]
+    partitions: u32,
     /// By how many percent the memory behind the first tenth may be more than in it
     #[arg(long, default_value_t = 25, value_name = "PERCENT")]
     growth: u64,
+    /// Seed of the workload
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
     #[command(flatten)]
     which: Which,
     #[command(flatten)]
@@ -62,29 +67,63 @@ struct Stretch {
 }
 
 pub(crate) async fn run(memory: Memory) -> Result<Report, BenchError> {
-    let data = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
+    let files = tempfile::tempdir().map_err(BenchError::doing("making a temporary directory"))?;
     let component = component(memory.component.as_deref())?;
-    let apart = Apart::start(&memory.servers, &memory.which, data.path()).await?;
-    let measured = memory.measure(&apart, &component).await;
-    apart.stop().await?;
+    let topic = own_topic(given(memory.servers.kafka.as_deref(), "kafka")?)?;
+    let postgres = Database::make(given(memory.servers.postgres.as_deref(), "postgres")?).await?;
+    let place = Place { files: files.path(), topic: topic.clone(), target: postgres.url()? };
+    let measured = memory.measure(&place, &component).await;
+    postgres.delete().await?;
+    delete(&[&topic]).await?;
     Ok(memory.report(&measured?))
 }
 
+/// Where all of it is.
+struct Place<'a> {
+    files: &'a Path,
+    topic: TopicUrl,
+    target: String,
+}
+
+impl Place<'_> {
+    async fn host(&self, which: &Which) -> Result<Reel, BenchError> {
+        let store = format!("sqlite:{}", self.files.join("events.db").display());
+        let topic = format!("kafka://{}/{}", self.topic.brokers(), self.topic.topic());
+        let arguments = ["serve", "host", "--store", &store, "--topic", &topic, "--target", &self.target];
+        Reel::start(which, &arguments, self.files).await
+    }
+}
+
 impl Memory {
-    async fn measure(&self, apart: &Apart, component: &[u8]) -> Result<Vec<Stretch>, BenchError> {
-        let client = Client::apart(&apart.commands, &apart.host, &apart.reads)?;
+    async fn measure(&self, place: &Place<'_>, component: &[u8]) -> Result<Vec<Stretch>, BenchError> {
+        self.publish(place, 0).await?;
+        let host = place.host(&self.which).await?;
+        let client = Client::of(&host)?;
         client.deploy(PROJECTION, component).await?;
-        let store = MongoStore::open(&apart.mongodb.store(), Limits::default()).await;
-        let store = store.map_err(BenchError::doing("opening the event store"))?;
-        let (followed, position) = watch::channel(0);
-        let feeding = tokio::spawn(feed(store, self.events, self.ahead, position));
-        let walk = Walk { host: &apart.host, client, followed, began: Instant::now() };
+        Walk::of(&host, &client).until_live().await?;
+        host.stop().await?;
+        self.publish(place, self.events).await?;
+
+        let host = place.host(&self.which).await?;
+        let client = Client::of(&host)?;
+        let walk = Walk::of(&host, &client);
         let mut stretches = Vec::new();
         for mark in MARKS {
             stretches.push(walk.to((self.events * mark / MARKS[MARKS.len() - 1]) as u64).await?);
         }
-        feeding.await.map_err(BenchError::doing("feeding the log"))??;
+        host.stop().await?;
         Ok(stretches)
+    }
+
+    /// Writes so many events, and has the relay publish them.
+    async fn publish(&self, place: &Place<'_>, events: usize) -> Result<(), BenchError> {
+        let relayed = Relayed::new(place.files, place.topic.clone(), self.partitions).await?;
+        if events > 0 {
+            store::fill(&*relayed.store, Size { events, posts: events.div_ceil(20) }, self.seed).await?;
+        }
+        relayed.published(events as u64).await?;
+        relayed.stop().await;
+        Ok(())
     }
 
     fn report(&self, stretches: &[Stretch]) -> Report {
@@ -99,8 +138,8 @@ impl Memory {
             report.row([&figures[..], &[end.now.into(), (*most).into(), end.peak.into()]].concat());
         }
         report.note(format!(
-            "the posts example, never more than {} events and a portion behind the log; most resident: in this part of the way",
-            self.ahead
+            "the posts example in {} shards, all events published before; most resident: in this part of the way",
+            self.partitions
         ));
         let first = stretches.first().map_or(0, |stretch| stretch.most);
         let later = stretches.iter().skip(1).map(|stretch| stretch.most).max().unwrap_or(0);
@@ -118,22 +157,35 @@ impl Memory {
 /// A host on its way.
 struct Walk<'a> {
     host: &'a Reel,
-    client: Client,
-    followed: watch::Sender<u64>,
+    client: &'a Client,
     began: Instant,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    fn of(host: &'a Reel, client: &'a Client) -> Walk<'a> {
+        Walk { host, client, began: Instant::now() }
+    }
+
+    async fn until_live(&self) -> Result<(), BenchError> {
+        while self.client.position(PROJECTION).await?.is_none() {
+            if self.began.elapsed() > PATIENCE {
+                return Err(BenchError::Failed("the projection does not go live".into()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
     /// Waits until the host's rows are at `events`, and looks at its memory meanwhile.
     async fn to(&self, events: u64) -> Result<Stretch, BenchError> {
-        let (mut moved, mut most) = (Instant::now(), 0);
+        let (mut moved, mut at, mut most) = (Instant::now(), 0, 0);
         loop {
             let resident = self.host.process().and_then(resident_of);
             let end = resident.ok_or_else(|| BenchError::Failed("the host has ended".into()))?;
             most = most.max(end.now);
             let position = self.client.position(PROJECTION).await?.unwrap_or(0);
-            if self.followed.send_replace(position) != position {
-                moved = Instant::now();
+            if position > at {
+                (at, moved) = (position, Instant::now());
             }
             if position >= events {
                 return Ok(Stretch { events, seconds: self.began.elapsed().as_secs_f64(), most, end });
@@ -144,22 +196,4 @@ impl Walk<'_> {
             tokio::time::sleep(LOOK).await;
         }
     }
-}
-
-/// Appends so many events, as far ahead of who follows them as is allowed.
-async fn feed(
-    store: MongoStore,
-    events: usize,
-    ahead: u64,
-    mut followed: watch::Receiver<u64>,
-) -> Result<(), BenchError> {
-    for (seed, begin) in (0..).zip((0..events).step_by(PORTION.events)) {
-        let behind = followed.wait_for(|followed| begin as u64 <= followed + ahead);
-        behind.await.map_err(BenchError::doing("waiting for the host"))?;
-        let commits = Social::new(PORTION, seed).commits_by_post((events - begin).min(PORTION.events));
-        for answer in store.append_all(commits).await {
-            answer.map_err(BenchError::doing("feeding the log"))?;
-        }
-    }
-    Ok(())
 }

@@ -93,7 +93,7 @@ impl RelayOptions {
     async fn relay(&self, files: &Path) -> Result<Measured, BenchError> {
         let url = own_topic(&self.kafka)?;
         // A relay's record is of one topic.
-        let _ = std::fs::remove_file(files.join("relay.db"));
+        let _ = std::fs::remove_file(files.join("events.db.relay"));
         let relayed = Relayed::new(files, url.clone(), self.partitions).await?;
         relayed.published(0).await?;
         let watch = Watch::start();

@@ -46,7 +46,8 @@ impl Relayed {
     /// An empty log with its files in `files`, published into `url`, which gets so many partitions.
     pub(crate) async fn new(files: &Path, url: TopicUrl, partitions: u32) -> Result<Relayed, BenchError> {
         let store: Arc<dyn EventStore> = Arc::new(store::open(&files.join("events.db"))?);
-        let state = SqliteRelayState::open(files.join("relay.db"));
+        // Where a process with that store looks for it.
+        let state = SqliteRelayState::open(files.join("events.db.relay"));
         let state = Arc::new(state.map_err(BenchError::doing("opening the relay's record"))?);
         let config = RelayConfig { topic: url, partitions, name: "bench".to_owned(), pace: Pace::default() };
         let relay = Relay::start(Arc::clone(&store), state.clone(), config);

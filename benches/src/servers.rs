@@ -18,13 +18,13 @@ use crate::relayed::{delete, own_topic};
 pub(crate) struct Servers {
     /// A MongoDB server
     #[arg(long, env = "REEL_TEST_MONGODB", value_name = "URL", hide_env_values = true)]
-    mongodb: Option<String>,
+    pub(crate) mongodb: Option<String>,
     /// Brokers as HOST:PORT
     #[arg(long, env = "REEL_TEST_KAFKA", value_name = "BROKERS")]
-    kafka: Option<String>,
+    pub(crate) kafka: Option<String>,
     /// A PostgreSQL database whose user may make others
     #[arg(long, env = "REEL_TEST_POSTGRES", value_name = "URL", hide_env_values = true)]
-    postgres: Option<String>,
+    pub(crate) postgres: Option<String>,
 }
 
 /// The three processes, and what was made for them.
@@ -38,7 +38,7 @@ pub(crate) struct Apart {
 }
 
 /// A PostgreSQL database of its own.
-struct Database {
+pub(crate) struct Database {
     /// Where it was made from.
     beside: String,
     name: String,
@@ -75,19 +75,22 @@ impl Apart {
     }
 }
 
-fn given<'u>(url: Option<&'u str>, name: &str) -> Result<&'u str, BenchError> {
+/// What must be given.
+pub(crate) fn given<'u>(url: Option<&'u str>, name: &str) -> Result<&'u str, BenchError> {
     let missing = || format!("--{name} is missing, or REEL_TEST_{}", name.to_uppercase());
     url.ok_or_else(|| BenchError::Failed(missing()))
 }
 
 impl Database {
-    async fn make(beside: &str) -> Result<Database, BenchError> {
+    /// A new one, on the server of the database that `beside` names.
+    pub(crate) async fn make(beside: &str) -> Result<Database, BenchError> {
         let database = Database { beside: beside.to_owned(), name: format!("reel_bench_{}", Uuid::now_v7().simple()) };
         database.run(format!("CREATE DATABASE {}", database.name)).await?;
         Ok(database)
     }
 
-    fn url(&self) -> Result<String, BenchError> {
+    /// Where it is.
+    pub(crate) fn url(&self) -> Result<String, BenchError> {
         let (address, query) = self.beside.split_once('?').map_or((self.beside.as_str(), None), |(a, q)| (a, Some(q)));
         let no_name = || BenchError::Failed("--postgres names no database: postgres://USER@HOST:PORT/DATABASE".into());
         let (server, _) = address.rsplit_once('/').ok_or_else(no_name)?;
@@ -95,7 +98,8 @@ impl Database {
         Ok(format!("{server}/{}{query}", self.name))
     }
 
-    async fn delete(self) -> Result<(), BenchError> {
+    /// Deletes it.
+    pub(crate) async fn delete(self) -> Result<(), BenchError> {
         // A process that was killed may still have connections there.
         self.run(format!("DROP DATABASE {} WITH (FORCE)", self.name)).await
     }

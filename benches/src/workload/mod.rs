@@ -6,9 +6,6 @@
 mod random;
 mod text;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use clap::Args;
 use reel_event_log::{ExpectedVersion, IdOrigin, NewCommit};
 use reel_events::{CanonicalJson, EventBatch, EventKind, EventRef, NewEvent, StreamId, Timestamp};
@@ -93,23 +90,6 @@ impl Social {
     /// The next `count` events as commits of one event each, no more than there are.
     pub(crate) fn commits(&mut self, count: usize) -> Vec<NewCommit> {
         self.by_ref().take(count).map(commit).collect()
-    }
-
-    /// The same, but all events of a post, as far as they are among these, are one commit. Behind others of the same workload, they
-    /// would have to stand at their versions: these expect nothing.
-    pub(crate) fn commits_by_post(&mut self, count: usize) -> Vec<NewCommit> {
-        let mut places: HashMap<StreamId, usize> = HashMap::new();
-        let mut commits: Vec<NewCommit> = Vec::new();
-        for next in self.commits(count) {
-            match places.entry(next.stream.clone()) {
-                Entry::Occupied(place) => commits[*place.get()].events.extend(next.events),
-                Entry::Vacant(place) => {
-                    place.insert(commits.len());
-                    commits.push(NewCommit { expected: ExpectedVersion::Any, ids: IdOrigin::Fresh, ..next });
-                }
-            }
-        }
-        commits
     }
 
     /// The next `count` events as a source hands them over, no more than there are.
