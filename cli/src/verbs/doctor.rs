@@ -5,7 +5,7 @@ use std::path::Path;
 
 use reel_event_log::archive::Archive;
 use reel_event_log::topic::foreign::ForeignTopic;
-use reel_event_log::topic::kafka::{TopicUrl, find};
+use reel_event_log::topic::kafka::{TopicFault, TopicUrl, find};
 use reel_event_log::{EventStore, Limits, MongoStore, SqliteStore, StoreError};
 use reel_events::LogId;
 use reel_projector::chain;
@@ -121,8 +121,14 @@ async fn topic(url: &TopicUrl, config: &Config) -> Check {
     let found = match find(url).await {
         Ok(found) => found,
         Err(error) => {
-            let remedy =
-                "see that the address is right and the broker runs; a command service makes a topic that is missing";
+            let remedy = match error {
+                TopicFault::NotLetIn { .. } => {
+                    "mend user and password in the topic's URL, or make that user on the broker"
+                }
+                _ => {
+                    "see that the address is right and the broker runs; a command service makes a topic that is missing"
+                }
+            };
             return Check::of("topic", url, vec![Problem { what: chain(&error), remedy: remedy.into() }]);
         }
     };

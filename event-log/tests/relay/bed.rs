@@ -126,8 +126,7 @@ impl Bed {
 
     pub(crate) async fn delete_topic(&self) {
         if let Broker::Real(_) = self.broker {
-            let deleted = self.admin().delete_topics(&[self.url.topic()], &options()).await.unwrap();
-            deleted.into_iter().for_each(|deleted| drop(deleted.unwrap()));
+            delete(&self.url).await;
         }
     }
 
@@ -222,6 +221,13 @@ impl Bed {
         let reached = tokio::time::timeout(PATIENCE, reached).await;
         assert!(reached.is_ok(), "{:?}", relay.status().borrow());
     }
+}
+
+/// Deletes a topic of a real broker.
+pub(crate) async fn delete(url: &TopicUrl) {
+    let admin: AdminClient<DefaultClientContext> = client(url).create().unwrap();
+    let deleted = admin.delete_topics(&[url.topic()], &options()).await.unwrap();
+    deleted.into_iter().for_each(|deleted| drop(deleted.unwrap()));
 }
 
 pub(crate) fn commit(stream: &str, payload: &str) -> NewCommit {

@@ -6,5 +6,6 @@
 mod bed;
 mod cases;
 mod faults;
+mod logins;
 mod members;
 mod topics;

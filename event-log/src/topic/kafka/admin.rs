@@ -23,6 +23,10 @@ use super::{Quiet, TopicUrl};
 /// How long a broker may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long to wait for what the client has to say of its connections, and how much of it is heard.
+const SAID: Duration = Duration::from_millis(10);
+const MOST_SAID: usize = 100;
+
 /// Key, headers and framing of a message, beyond payload and metadata: stream and kind at their longest, three times over.
 const ENVELOPE: usize = 4 << 10;
 
@@ -72,6 +76,17 @@ pub enum TopicFault {
         #[source]
         source: KafkaError,
     },
+    /// The broker does not take the login: a person must look.
+    #[error(
+        "the broker lets nobody in with the login of {url}: see that user and password are right, and that sasl.mechanisms is one of its own"
+    )]
+    NotLetIn {
+        /// Which topic, and which user.
+        url: String,
+        /// What the client says.
+        #[source]
+        source: KafkaError,
+    },
     /// Reading or writing it is not permitted: a person must look.
     #[error("the broker refuses the topic {url}")]
     Refused {
@@ -92,9 +107,10 @@ impl TopicFault {
             Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
                 TopicFault::Missing { url }
             }
-            Some(
-                Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed | Code::SaslAuthenticationFailed,
-            ) => TopicFault::Refused { url, source },
+            Some(Code::Authentication | Code::SaslAuthenticationFailed) => TopicFault::NotLetIn { url, source },
+            Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+                TopicFault::Refused { url, source }
+            }
             Some(Code::NotImplemented | Code::BadCompression) => TopicFault::Compressed { url, source },
             _ => TopicFault::Unavailable { url, source },
         }
@@ -180,9 +196,16 @@ async fn count_partitions(url: TopicUrl) -> Result<u32, TopicFault> {
     let asked = url.clone();
     blocking(&url, move || {
         let client: BaseConsumer<Quiet> = asked.configure(&[]).create_with_context(Quiet)?;
-        partitions_of(client.client(), asked.topic())
+        partitions_of(client.client(), asked.topic()).map_err(|error| not_let_in(&client).unwrap_or(error))
     })
     .await
+}
+
+/// That the broker did not take the login, where it did not: what is asked of the client only says that no broker answered.
+fn not_let_in(client: &BaseConsumer<Quiet>) -> Option<KafkaError> {
+    let said = std::iter::from_fn(|| client.poll(SAID)).filter_map(Result::err);
+    let refusals = [RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SaslAuthenticationFailed];
+    said.take(MOST_SAID).find(|error| error.rdkafka_error_code().is_some_and(|code| refusals.contains(&code)))
 }
 
 /// How many partitions the topic has, asked through a client that is there already. Blocks.
