@@ -136,7 +136,11 @@ async fn as_many_previous_generations_stay_as_are_wanted() {
         reel.ok(&["replay", "posts", "--no-promote", "--wait"]).await;
         reel.ok(&["promote", number, "--keep", "2"]).await;
     }
-    assert_states(&reel, &[("posts@2", "previous"), ("posts@3", "previous"), ("posts@4", "live")]).await;
+    let kept = [("posts@2", "previous"), ("posts@3", "previous"), ("posts@4", "live")];
+    assert_states(&reel, &kept).await;
+    assert_refused(&reel.run(&["drop", "posts@4"]).await, &["posts@4 is live: promote another one first"]);
+    assert_refused(&reel.run(&["cancel", "posts@4"]).await, &["posts@4"]);
+    assert_states(&reel, &kept).await;
     // The latest of them is what a rollback goes to.
     assert_eq!(reel.json(&["rollback", "posts"]).await[0]["generation"], "posts@3");
     reel.ok(&["promote", "posts@4", "--keep", "0"]).await;

@@ -11,6 +11,7 @@ use reel_read_model::{BulkLoad, CatalogError, Loaded};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::{JoinError, JoinSet};
 
+use super::thread::yielding;
 use super::{Build, Folded};
 
 /// Rows that are handed over at once.
@@ -106,7 +107,8 @@ impl Filling {
 /// Merges rows on a thread of its own, for as long as somebody takes them.
 fn merged(mut table: MergedTable) -> mpsc::Receiver<Result<Vec<Row>, MergeError>> {
     let (sender, pieces) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
+    // It has nothing to say in the end: the pieces end.
+    drop(yielding(move || {
         let mut next = || match table.next(ROWS) {
             Ok(rows) if rows.is_empty() => None,
             rows => Some(rows),
@@ -117,7 +119,7 @@ fn merged(mut table: MergedTable) -> mpsc::Receiver<Result<Vec<Row>, MergeError>
                 break;
             }
         }
-    });
+    }));
     pieces
 }
 

@@ -11,6 +11,7 @@ mod budget;
 mod load;
 mod passes;
 mod spill;
+mod thread;
 mod workers;
 
 use std::path::PathBuf;

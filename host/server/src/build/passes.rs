@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::spill::Spill;
+use super::thread::yielding;
 use super::workers::{Worked, Workers, place};
 use super::{Build, BuildError, Folded, NotBuilt, kinds};
 
@@ -132,8 +133,8 @@ impl<'a> Passes<'a> {
         let empty = Spill::new(&self.build.config.spill_dir);
         let mut spill = std::mem::replace(&mut self.spill, empty);
         let manifest = std::sync::Arc::clone(&self.build.generation.manifest);
-        let put = tokio::task::spawn_blocking(move || spill.put(&manifest, shards).map(|()| spill));
-        let put = put.await.expect("writing rows does not panic, and nobody aborts it");
+        let put = yielding(move || spill.put(&manifest, shards).map(|()| spill));
+        let put = put.await.expect("writing rows does not panic");
         self.spill = put.map_err(|why| NotBuilt::For(BuildError::Passing(why)))?;
         Ok(())
     }

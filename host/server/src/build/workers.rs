@@ -6,11 +6,11 @@ use reel_event_log::history::Portion;
 use reel_events::{EventBatch, LogPoint, Place};
 use reel_projector::ports::DeadLetter;
 use reel_projector::{BulkShard, FoldedShard, Progress, RunError};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Build;
 use super::budget::Budget;
+use super::thread::yielding;
 
 /// Batches that wait for a worker.
 const WAITING: usize = 4;
@@ -27,7 +27,7 @@ struct Worker {
     batches: mpsc::Sender<Order>,
     /// Batches that it is done with.
     done: watch::Receiver<u64>,
-    task: JoinHandle<Result<(FoldedShard, Vec<DeadLetter>), RunError>>,
+    task: oneshot::Receiver<Result<(FoldedShard, Vec<DeadLetter>), RunError>>,
 }
 
 enum Order {
@@ -90,7 +90,7 @@ impl Workers {
             let _ = worker.batches.send(Order::Finish).await;
         }
         for worker in self.workers {
-            match worker.task.await.expect("a worker neither panics nor is it aborted") {
+            match worker.task.await.expect("a worker does not panic") {
                 Ok((shard, mut aside)) => {
                     worked.shards.push(shard);
                     worked.aside.append(&mut aside);
@@ -123,7 +123,7 @@ impl Worker {
     fn start(mut shard: BulkShard, budget: Arc<Budget>) -> Worker {
         let (batches, mut orders) = mpsc::channel(WAITING);
         let (told, done) = watch::channel(0);
-        let task = tokio::task::spawn_blocking(move || {
+        let task = yielding(move || {
             loop {
                 match orders.blocking_recv() {
                     Some(Order::Fold(..)) if budget.stops_workers() => {}

@@ -1,15 +1,17 @@
 //! A log, read databases of one's own, generations that are built in them, and the loop that goes on from there.
 
 use std::collections::{BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use reel_event_log::topic::Tail;
 use reel_event_log::{EventStore, Limits, SqliteStore};
-use reel_events::{LogPoint, Place};
+use reel_events::{EventBatch, LogPoint, Place};
 use reel_host::inspect::{TableFingerprint, fingerprints};
 use reel_host::{Build, BuildConfig, BuildError, Built, LogSource};
 use reel_projector::memory::{MemoryReadModel, MemoryTables};
-use reel_projector::ports::FailurePolicy;
+use reel_projector::ports::{ApplyError, FailurePolicy, Sink};
 use reel_projector::{Checkpoint, Orders, Plugin, Progress, ReadModel, Row, RunError, RunSettings, ShardParts};
 use reel_read_model::{Component, Generation, NewGeneration, Promotion, Target};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -41,6 +43,29 @@ pub(crate) struct Way {
     pub(crate) built: u64,
     /// Most bytes that its rows took at once.
     pub(crate) held: usize,
+    /// The nice value of the threads that ran the component, and of the test's own.
+    pub(crate) nice: (i64, i64),
+}
+
+/// Notes by which nice value the threads are run that apply events.
+struct Watched {
+    ledger: Ledger,
+    nice: Arc<AtomicI64>,
+}
+
+impl Plugin for Watched {
+    fn apply(&mut self, batch: &EventBatch, range: Range<usize>, sink: &mut dyn Sink) -> Result<(), ApplyError> {
+        self.nice.store(nice(), Ordering::Relaxed);
+        self.ledger.apply(batch, range, sink)
+    }
+}
+
+/// That of this thread.
+fn nice() -> i64 {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap_or_default();
+    // The 19th field; the second, in parentheses, may hold anything.
+    let fields = stat.rsplit_once(')').map(|(_, fields)| fields.split_whitespace().nth(16));
+    fields.flatten().map_or(0, |nice| nice.parse().unwrap())
 }
 
 impl Bed {
@@ -71,13 +96,17 @@ impl Bed {
         let generation = self.generation(target, policy).await;
         let checkpoint = target.take(generation.id).await.unwrap()[0];
         let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
+        let threads = Arc::new(AtomicI64::new(0));
+        let noted = Arc::clone(&threads);
         let build = Build {
             store: Arc::clone(&self.store),
             archive: None,
             target: Arc::clone(target),
             generation: generation.clone(),
             checkpoint,
-            plugins: Arc::new(|| Ok(Box::new(Ledger) as Box<dyn Plugin>)),
+            plugins: Arc::new(move || {
+                Ok(Box::new(Watched { ledger: Ledger, nice: Arc::clone(&noted) }) as Box<dyn Plugin>)
+            }),
             settings: settings(policy),
             progress: Arc::clone(&progress),
             config,
@@ -92,9 +121,10 @@ impl Bed {
             Err(error) => panic!("{error:?}"),
         };
         let held = progress.now().most_held;
+        let nice = (threads.load(Ordering::Relaxed), nice());
         if halted.is_some() {
             let outcome = Outcome { rows: Vec::new(), fingerprints: Vec::new(), dead: BTreeSet::new(), halted };
-            return Way { outcome, built: 0, held };
+            return Way { outcome, built: 0, held, nice };
         }
         let checkpoint = target.take(generation.id).await.unwrap()[0];
         let parked = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
@@ -106,7 +136,7 @@ impl Bed {
         let dead = letters.iter().map(|letter| letter.position).collect();
         let (rows, fingerprints) = stored(target, &generation).await;
         let outcome = Outcome { rows, fingerprints, dead, halted };
-        Way { outcome, built: checkpoint.point.position, held }
+        Way { outcome, built: checkpoint.point.position, held, nice }
     }
 
     async fn generation(&self, target: &Arc<dyn Target>, on_failure: FailurePolicy) -> Generation {

@@ -77,3 +77,13 @@ async fn every_budget_comes_to_the_same_on_postgres() {
     all_budgets(&bed, &postgres.target, FailurePolicy::Park, &[(2, 40_000), (3, 1_000)]).await;
     postgres.end().await;
 }
+
+/// Elsewhere a thread has no priority of its own.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_threads_of_a_build_leave_the_processor_to_others() {
+    let bed = Bed::new(9, (200, 10, 96)).await;
+    let target = bed.sqlite().await;
+    let (threads, own) = bed.built(&target, FailurePolicy::Halt, config(2, 1 << 30)).await.nice;
+    assert!(threads > own || own == 19, "a build at {threads}, the test at {own}");
+}
