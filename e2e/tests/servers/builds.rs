@@ -28,7 +28,7 @@ async fn one_of_two_hosts_builds_and_the_other_one_where_it_is_killed() {
     let Some(apart) = Apart::on_given_servers(4).await else { return println!("passed over: servers are missing") };
     let commands = apart.start("command-service", "commands").await;
     history(&commands).await;
-    let slow = async |name: &str| apart.process("host", name).with(&["--throttle", "400"]).start().await;
+    let slow = async |name: &str| apart.process("host", name).with(&["--throttle", "200"]).start().await;
     let (mut builds, mut waits) = (slow("host-1").await, slow("host-2").await);
     let deployed = builds.deploy_only(&example("posts"), &[]).await;
     assert_eq!(deployed.code, 0, "{}", deployed.stderr);
@@ -42,6 +42,16 @@ async fn one_of_two_hosts_builds_and_the_other_one_where_it_is_killed() {
         (first || second).then_some(())
     })
     .await;
+    // The one that waits does not take the other's build for one that does not move.
+    let mut longest = 0.0;
+    until("the host that waits looks again", async || {
+        let idle = waits.status("posts").await["idleSeconds"].as_f64().unwrap_or_default();
+        let again = idle < longest;
+        longest = idle.max(longest);
+        again.then_some(())
+    })
+    .await;
+    assert_eq!(waits.status("posts").await["problem"], Value::Null);
     let log = builds.log();
     builds.kill().await;
     assert!(!log.contains("folded"), "it was killed in the midst: {log}");

@@ -180,6 +180,8 @@ impl Run {
                 lease.release().await;
                 return built;
             }
+            // Another host builds it, and says how that gets on: nothing stands still here.
+            self.progress.moving();
             tokio::select! {
                 () = tokio::time::sleep(LEASE_ASKED) => {}
                 () = asked(stop) => return Ok(Built::Stopped),

@@ -269,6 +269,8 @@ impl Pace {
     fn of(now: &ProgressNow, state: GenerationState, lag_events: u64) -> Pace {
         let phase = match now.phase {
             Phase::Folding => Some("folding"),
+            // About to begin, or in another host's hands.
+            Phase::Following if state == GenerationState::Build => Some("folding"),
             Phase::Loading => Some("loading"),
             Phase::Indexing => Some("indexing"),
             Phase::Following if state == GenerationState::CatchUp || lag_events > 0 => Some("catching-up"),
@@ -373,6 +375,13 @@ mod tests {
         let begins = Pace::of(&now(Phase::Folding, 0, (1, 4), 0), GenerationState::Build, 1_000);
         assert_eq!((begins.passes, begins.eta_seconds), (Some((1, 4)), None));
         assert_eq!(Pace::of(&now(Phase::Loading, 500, (4, 4), 0), GenerationState::Build, 500).passes, None);
+    }
+
+    #[test]
+    fn a_build_that_has_not_begun_does_not_catch_up() {
+        let phase = |state| Pace::of(&now(Phase::Following, 0, (1, 1), 0), state, 500).phase;
+        assert_eq!(phase(GenerationState::Build), Some("folding"));
+        assert_eq!(phase(GenerationState::CatchUp), Some("catching-up"));
     }
 
     #[test]
