@@ -7,10 +7,12 @@ use tracing_subscriber::EnvFilter;
 use crate::args::LogFormat;
 
 /// What a process of Reel logs unless `REEL_LOG` says otherwise; `plugin` is what plugins log. The driver for SQL Server says at ERROR what
-/// it also answers, so that a lock that is waited for once more would look like a failure.
-pub(crate) const OF_PROCESSES: &str = "warn,reel=info,reel_host=info,plugin=info,tiberius::tds::stream::token=off";
+/// it also answers, so that a lock that is waited for once more would look like a failure; and of each connection that it is not encrypted,
+/// which the target says once.
+pub(crate) const OF_PROCESSES: &str =
+    "warn,reel=info,reel_host=info,plugin=info,tiberius::tds::stream::token=off,tiberius::client::connection=error";
 /// What all other verbs log.
-pub(crate) const OF_VERBS: &str = "warn,tiberius::tds::stream::token=off";
+pub(crate) const OF_VERBS: &str = "warn,tiberius::tds::stream::token=off,tiberius::client::connection=error";
 
 /// Starts logging.
 pub(crate) fn start(format: LogFormat, default: &str) {

@@ -42,6 +42,13 @@ pub(super) fn read(url: &str) -> Result<Config, String> {
     Ok(config)
 }
 
+/// Whether rows travel so that whoever listens can read them.
+pub(super) fn is_readable_by_others(url: &str) -> bool {
+    let says =
+        |(name, value): (_, std::borrow::Cow<'_, str>)| name == "encrypt" && matches!(&*value, "login" | "false");
+    Url::parse(url).is_ok_and(|url| url.query_pairs().any(says))
+}
+
 const FORM: &str = "give sqlserver://user:password@host:port/database";
 
 /// How the connection is encrypted, and whom it trusts. Without a word everything is, and the server's certificate must be good.
@@ -94,6 +101,19 @@ mod tests {
         assert!(config.contains("read models"), "{config}");
         assert_eq!(read("sqlserver://u:p@db.example/x").unwrap().get_addr(), "db.example:1433");
         assert_eq!(read("sqlserver://u:p@[::1]:1/x").unwrap().get_addr(), "::1:1");
+    }
+
+    #[test]
+    fn rows_are_encrypted_unless_the_url_says_otherwise() {
+        for (setting, readable) in [
+            ("", false),
+            ("?encrypt=true", false),
+            ("?encrypt=strict", false),
+            ("?encrypt=login", true),
+            ("?encrypt=false", true),
+        ] {
+            assert_eq!(is_readable_by_others(&format!("sqlserver://u:p@db/x{setting}")), readable, "{setting}");
+        }
     }
 
     #[test]

@@ -169,6 +169,8 @@ pub(crate) struct Session {
     state: State,
     /// Temporary tables that this session has.
     pub(super) stages: HashSet<String>,
+    /// How many of them it had before its transaction.
+    stages_before: usize,
 }
 
 /// Where a conversation stands.
@@ -192,7 +194,7 @@ impl Session {
             }
             reached => reached?,
         };
-        let mut session = Session { client, state: State::Idle, stages: HashSet::new() };
+        let mut session = Session { client, state: State::Idle, stages: HashSet::new(), stages_before: 0 };
         session.batch(dialect::CONNECTION).await?;
         session.batch(settings).await?;
         Ok(session)
@@ -220,6 +222,7 @@ impl Session {
     pub(super) async fn begin(&mut self) -> Result<(), SqlServerError> {
         self.batch("BEGIN TRANSACTION").await?;
         self.state = State::InTransaction;
+        self.stages_before = self.stages.len();
         Ok(())
     }
 
@@ -345,6 +348,10 @@ impl std::ops::DerefMut for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let Some(mut session) = self.0.take() else { return };
+        if session.stages.len() != session.stages_before {
+            // A rollback takes the stages with it that the transaction made: the session has to begin anew.
+            session.state = State::Asked;
+        }
         // What was given up half-way cannot be rolled back by asking: closing the connection does it.
         if session.is_in_transaction() {
             tokio::spawn(async move { drop(session.end("ROLLBACK TRANSACTION").await) });

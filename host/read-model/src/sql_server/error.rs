@@ -52,57 +52,28 @@ impl From<io::Error> for SqlServerError {
     }
 }
 
-/// Passing errors of the server: a deadlock, a lock that takes too long, a conflict of snapshots; too little memory, a full disk or log;
-/// a session that was killed, a shutdown, a database that starts, moves or became a replica; Azure's ways to say "not now". So is a
-/// server that knows the login or the database no more: it did once, or we would not be here.
-const TRANSIENT: [u32; 46] = [
-    64,
-    233,
-    596,
-    615,
-    701,
-    802,
-    845,
-    911,
-    916,
-    921,
-    922,
-    923,
-    924,
-    926,
-    927,
-    976,
-    978,
-    982,
-    983,
-    1105,
-    1204,
-    1205,
-    1222,
-    3906,
-    3908,
-    3960,
-    3961,
-    4060,
-    4221,
-    6005,
-    8645,
-    8651,
-    9002,
-    10928,
-    10929,
-    17142,
-    18456,
-    40197,
-    40501,
-    40613,
-    41839,
-    49918,
-    49919,
-    49920,
-    LOCK_REFUSED,
-    10054,
+/// A deadlock, a lock that takes too long, a conflict of snapshots.
+const LOCKS: [u32; 6] = [1204, 1205, 1222, 3960, 3961, LOCK_REFUSED];
+
+/// No memory, no thread, no space for rows or for the log.
+const SHORT: [u32; 11] = [701, 802, 845, 1101, 1105, 8628, 8645, 8651, 9001, 9002, 41_839];
+
+/// A session that was killed or broke off, a shutdown, a database that starts, moves, or became a replica.
+const AWAY: [u32; 30] = [
+    64, 121, 233, 596, 615, 921, 922, 923, 924, 926, 927, 952, 955, 976, 978, 979, 982, 983, 988, 3906, 3908, 4221,
+    6005, 6006, 10_053, 10_054, 10_060, 17_142, 17_197, 18_401,
 ];
+
+/// A server that knows the login or the database no more: it did once, or we would not be here.
+const UNKNOWN: [u32; 4] = [911, 916, 4060, 18_456];
+
+/// Azure's ways to say "not now".
+const AZURE: [u32; 11] = [10_928, 10_929, 40_143, 40_197, 40_501, 40_540, 40_613, 42_108, 49_918, 49_919, 49_920];
+
+/// Passing errors of the server.
+fn is_passing(number: u32) -> bool {
+    [LOCKS.as_slice(), &SHORT, &AWAY, &UNKNOWN, &AZURE].iter().any(|class| class.contains(&number))
+}
 
 /// Our own number where an application lock was not to be had.
 const LOCK_REFUSED: u32 = 51_222;
@@ -144,7 +115,7 @@ impl DriverError for SqlServerError {
     fn severity(&self) -> Severity {
         let transient = match self {
             SqlServerError::Server { number, .. } => {
-                TRANSIENT.contains(number) || self.is_lock_timeout() || self.unnumbered(&["terminating connection"])
+                is_passing(*number) || self.is_lock_timeout() || self.unnumbered(&["terminating connection"])
             }
             SqlServerError::Driver(error) => {
                 matches!(error, Error::Io { .. } | Error::Protocol(_) | Error::Routing { .. })
@@ -185,6 +156,24 @@ mod tests {
         assert!(server(2627, "Violation of PRIMARY KEY constraint").is_permanent());
         assert!(server(UNNUMBERED, "syntax error").is_permanent());
         assert!(!SqlServerError::NoConnection { last: None }.is_permanent());
+    }
+
+    /// Of Microsoft's lists: what is full, who was killed, a fail-over of an availability group, and Azure's moves.
+    #[test]
+    fn full_killed_and_failed_over_pass() {
+        for number in
+            [1101, 1105, 9002, 596, 6005, 976, 978, 983, 988, 10_053, 10_054, 3906, 4221, 4060, 40_197, 40_501, 40_613]
+        {
+            let error = server(number, "…");
+            assert!(!error.is_permanent() && !error.is_lock_timeout(), "{error}");
+        }
+        let broken = std::io::Error::from(io::ErrorKind::ConnectionReset);
+        assert!(!SqlServerError::from(broken).is_permanent());
+        let routed = Error::Routing { host: "there".to_owned(), port: 1433 };
+        assert!(!SqlServerError::from(routed).is_permanent());
+        for number in [102, 208, 229, 515, 547, 2601, 2627, 4816, 4823, 8115, 8152] {
+            assert!(server(number, "…").is_permanent(), "error {number} is tried again without end");
+        }
     }
 
     #[test]

@@ -9,9 +9,17 @@ use crate::examine::{Examined, Finding};
 /// Looks at the database at `url`.
 pub(crate) async fn examine(name: &str, url: &str) -> Examined {
     match Database::open(name, url).await {
-        Ok(database) => Examined { version: Some(database.server.title()), findings: findings(&database.server) },
+        Ok(database) => {
+            let mut findings = findings(&database.server);
+            findings.extend(super::address::is_readable_by_others(url).then(unencrypted));
+            Examined { version: Some(database.server.title()), findings }
+        }
         Err(error) => Examined::unreachable(&not_opened(name, error)),
     }
+}
+
+fn unencrypted() -> Finding {
+    Finding::new("connections are not encrypted: whoever listens reads the rows", "encrypt=true in the target's URL")
 }
 
 fn findings(server: &Server) -> Vec<Finding> {

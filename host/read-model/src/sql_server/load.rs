@@ -11,6 +11,7 @@ use reel_projector::change::Row;
 use tiberius::SqlBulkCopyOption;
 use tokio::sync::Mutex;
 
+use super::bulk::Into;
 use super::connection::{Database, Session, Transaction, query};
 use super::dialect::tables::Source;
 use super::dialect::{catalog as sql, tables};
@@ -52,8 +53,8 @@ impl Load {
             return Ok(());
         }
         let name = tables::physical(self.of.id, table);
-        let rows = rows.iter().map(|row| values::loaded(&kinds, row));
-        Ok(session.load(&name, SqlBulkCopyOption::TableLock.into(), rows).await?)
+        let into = Into { table: &name, kinds: &kinds, options: SqlBulkCopyOption::TableLock.into() };
+        Ok(into.load(session, rows, |row| values::loaded(&kinds, row)).await?)
     }
 
     /// The key and the indexes bring their own statistics; those of single columns come when they are asked for. A server that does not

@@ -1,8 +1,9 @@
 //! SQL Server (and Azure SQL) as a read database: the catalog in schema `reel`, tables in `reel_data`, views in a schema for each
-//! projection. Files of all adapters have the same names and the same order; `address` and `server` are only here,
-//! because here the driver neither reads a URL nor says what server it met.
+//! projection. Files of all adapters have the same names and the same order; `address`, `bulk` and `server` are only here,
+//! because here the driver neither reads a URL, nor loads what is long, nor says what server it met.
 
 mod address;
+mod bulk;
 mod connection;
 mod dialect;
 mod error;
@@ -13,6 +14,8 @@ mod reader;
 mod server;
 mod session;
 mod values;
+#[cfg(test)]
+mod wire;
 mod writer;
 
 use std::sync::Arc;
@@ -45,6 +48,9 @@ pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, Catal
         Fault::Database(error) => not_opened(name, error.into()),
         fault => fault.told(name, "making the catalog"),
     })?;
+    if address::is_readable_by_others(url) {
+        tracing::warn!(target = name, "connections are not encrypted: encrypt=true in the URL does it");
+    }
     Ok(Adapted::target(database))
 }
 

@@ -17,8 +17,11 @@ const DAY: i64 = 24 * 60 * 60 * 1_000_000;
 /// Days from 0001-01-01, from which SQL Server counts, to 1970-01-01.
 const EPOCH: i64 = 719_162;
 
-/// Digits of a second that are kept.
+/// Digits of a second that a moment keeps.
 const SCALE: u8 = 6;
+
+/// Digits of a second that a time of day keeps, of which the last is 0: see `dialect::type_name`.
+const CLOCK: u8 = 7;
 
 /// A value of a column on its way to the server.
 #[derive(Clone, Copy)]
@@ -44,7 +47,7 @@ impl<'a> IntoSql<'a> for Bound<'a> {
             Value::Bytes(bytes) => ColumnData::Binary(Some(Cow::Borrowed(bytes))),
             Value::Uuid(uuid) => ColumnData::Guid(Some(*uuid)),
             Value::Date(day) => ColumnData::Date(Some(date(i64::from(*day)))),
-            Value::Time(micros) => ColumnData::Time(Some(time(*micros))),
+            Value::Time(micros) => ColumnData::Time(Some(clock(*micros))),
             Value::Timestamp(micros) => {
                 let (day, rest) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
                 ColumnData::DateTime2(Some(DateTime2::new(date(day), time(rest))))
@@ -75,8 +78,14 @@ fn date(day: i64) -> Date {
     Date::new((day + EPOCH) as u32)
 }
 
+/// The clock's part of a moment.
 fn time(micros: i64) -> Time {
     Time::new(micros.unsigned_abs(), SCALE)
+}
+
+/// A time of day.
+fn clock(micros: i64) -> Time {
+    Time::new(micros.unsigned_abs() * 10_u64.pow((CLOCK - SCALE).into()), CLOCK)
 }
 
 /// The arguments for values of some columns. What may be NULL is followed by whether it is there.
@@ -105,9 +114,20 @@ fn any(kind: ColumnType) -> ColumnData<'static> {
         ColumnType::Bytes { .. } => ColumnData::Binary(Some(Cow::Borrowed(&[]))),
         ColumnType::Uuid => ColumnData::Guid(Some(tiberius::Uuid::nil())),
         ColumnType::Date => ColumnData::Date(Some(date(0))),
-        ColumnType::Time => ColumnData::Time(Some(time(0))),
+        ColumnType::Time => ColumnData::Time(Some(clock(0))),
         ColumnType::Timestamp => ColumnData::DateTime2(Some(DateTime2::new(date(0), time(0)))),
     }
+}
+
+/// A row of a bulk load as arguments, each followed by whether it is there.
+pub(super) fn sent_as_arguments<'r>(kinds: &[ColumnType], row: TokenRow<'r>) -> Vec<ColumnData<'r>> {
+    let mut arguments = Vec::with_capacity(2 * kinds.len());
+    for (kind, data) in kinds.iter().zip(row) {
+        let is_there = !is_null(&data);
+        arguments.push(if is_there { data } else { any(*kind) });
+        arguments.push(ColumnData::Bit(Some(is_there)));
+    }
+    arguments
 }
 
 /// A row of columns of these kinds for a bulk load into a table of such columns.

@@ -11,6 +11,7 @@ use reel_projector::ports::CommitError;
 use reel_projector::{Column, ColumnType, Manifest, Table, Value};
 use tiberius::{ColumnData, SqlBulkCopyOptions};
 
+use super::bulk::Into;
 use super::connection::{Query, Session, query};
 use super::dialect::tables::Source;
 use super::dialect::{catalog as sql, tables};
@@ -187,9 +188,9 @@ pub(super) async fn stage<R: AsRef<[Value]>>(
         session.stages.insert(stage.clone());
     }
     let kinds: Vec<ColumnType> = columns.iter().map(|column| table.columns[usize::from(*column)].kind).collect();
-    session
-        .load(&stage, SqlBulkCopyOptions::empty(), rows.iter().map(|row| values::staged(&kinds, row.as_ref())))
-        .await?;
+    let staged: Vec<ColumnType> = kinds.iter().map(|kind| tables::staged(*kind)).collect();
+    let into = Into { table: &stage, kinds: &staged, options: SqlBulkCopyOptions::empty() };
+    into.load(session, rows, |row| values::staged(&kinds, row)).await?;
     Ok(stage)
 }
 

@@ -13,19 +13,28 @@ use crate::place::Place;
 use crate::samples::{all, ask, commit, deploy, int, note, notes, point, text, upsert, values, write, writes};
 
 /// Begins to fill a generation that this host has taken.
-async fn begin(target: &dyn Target, generation: &Generation) -> Box<dyn BulkLoad> {
+pub(crate) async fn begin(target: &dyn Target, generation: &Generation) -> Box<dyn BulkLoad> {
     let epoch = target.take(generation.id).await.unwrap()[0].epoch;
     target.bulk_load(generation, epoch).await.unwrap()
 }
 
-fn loaded(through: u64, shards: u32, dead_letters: &[DeadLetter]) -> Loaded<'_> {
+pub(crate) fn loaded(through: u64, shards: u32, dead_letters: &[DeadLetter]) -> Loaded<'_> {
     Loaded { through: point(through), layout: 3, shards, dead_letters }
 }
 
-async fn index_all(load: &dyn BulkLoad, generation: &Generation) {
+pub(crate) async fn index_all(load: &dyn BulkLoad, generation: &Generation) -> Result<(), ReadModelError> {
     for table in 0..generation.manifest.tables.len() as u16 {
-        load.index(table).await.unwrap();
+        load.index(table).await?;
     }
+    Ok(())
+}
+
+/// Fills the first table of a generation.
+pub(crate) async fn fill(target: &dyn Target, generation: &Generation, rows: &[Row]) {
+    let load = begin(target, generation).await;
+    load.rows(0, rows).await.unwrap();
+    index_all(load.as_ref(), generation).await.unwrap();
+    load.finish(loaded(9, 1, &[])).await.unwrap();
 }
 
 fn letter(position: u64) -> DeadLetter {
@@ -117,7 +126,7 @@ pub(crate) async fn it_ends_in_one_step(place: Arc<Place>) {
     let load = begin(target, &generation).await;
     let held = model.checkpoint(0).await.unwrap().unwrap();
     load.rows(0, &[note(2, "new"), note(3, "new")]).await.unwrap();
-    index_all(load.as_ref(), &generation).await;
+    index_all(load.as_ref(), &generation).await.unwrap();
     let before = &target.generations().await.unwrap()[0];
     assert_eq!(before.state, GenerationState::Build);
     let letters: Vec<DeadLetter> = (4..8).map(letter).collect();
@@ -148,7 +157,7 @@ pub(crate) async fn one_that_is_given_up_leaves_nothing(place: Arc<Place>) {
 
     let load = begin(target, &generation).await;
     load.rows(0, &[note(1, "kept")]).await.unwrap();
-    index_all(load.as_ref(), &generation).await;
+    index_all(load.as_ref(), &generation).await.unwrap();
     load.finish(loaded(1, 1, &[])).await.unwrap();
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [note(1, "kept")]);
     assert_eq!(ask(target, &generation, &all(&generation, 1)).await, [] as [Row; 0]);
@@ -175,7 +184,7 @@ pub(crate) async fn who_lost_the_generation_fills_nothing(place: Arc<Place>) {
     };
     assert!(matches!(filled.await, Err(ReadModelError::Unavailable { .. })));
     second.rows(0, &[note(1, "second")]).await.unwrap();
-    index_all(second.as_ref(), &generation).await;
+    index_all(second.as_ref(), &generation).await.unwrap();
     assert!(matches!(first.finish(loaded(5, 1, &[])).await, Err(CommitError::Superseded { .. })));
     second.finish(loaded(6, 1, &[])).await.unwrap();
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [note(1, "second")]);

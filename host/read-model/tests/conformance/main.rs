@@ -8,6 +8,7 @@
 
 mod catalog;
 mod flips;
+mod killed;
 mod loads;
 mod mends;
 mod merges;
@@ -18,6 +19,7 @@ mod shards;
 mod snapshots;
 mod tds;
 mod values;
+mod wide;
 mod writes;
 
 macro_rules! on_every_adapter {
@@ -64,6 +66,34 @@ on_every_adapter! {
     queries: filters_orders_and_limits_are_as_in_memory, like_is_the_same_everywhere, a_long_answer_comes_in_pieces,
         an_answer_nobody_reads;
     snapshots: all_rows_of_one_moment, keys_of_every_type_in_pieces;
+    wide: as_many_columns_as_may_be, rows_longer_than_a_page;
+}
+
+macro_rules! on_every_server {
+    ($($module:ident: $($case:ident),+;)+) => {
+        mod mysql_server {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_mysql(crate::$module::$case).await;
+            })+)+
+        }
+        mod postgres_server {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_postgres(crate::$module::$case).await;
+            })+)+
+        }
+        mod sql_server_server {
+            $($(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                crate::place::on_sql_server(crate::$module::$case).await;
+            })+)+
+        }
+    };
+}
+
+on_every_server! {
+    killed: a_commit_leaves_nothing_and_is_done_again, a_load_leaves_nothing_and_begins_again, idle_sessions_are_replaced;
 }
 
 /// Cases of one adapter's own.
@@ -78,7 +108,6 @@ mod only_mysql {
     }
 
     cases! {
-        mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone,
-            killed_sessions_are_replaced, an_upgrade_that_was_interrupted_goes_on;
+        mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone, an_upgrade_that_was_interrupted_goes_on;
     }
 }

@@ -93,18 +93,6 @@ pub(crate) async fn who_holds_a_view_delays_the_flip_alone(place: Arc<Place>) {
     assert_eq!(shown(&place).await.unwrap().len(), 2);
 }
 
-pub(crate) async fn killed_sessions_are_replaced(place: Arc<Place>) {
-    let target = place.target.as_ref();
-    let generation = ready(target, "first").await;
-    let sessions = "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()";
-    for id in place.sql(sessions).await.unwrap().into_iter().flatten() {
-        // It may have ended by itself.
-        drop(place.sql(&format!("KILL {id}")).await);
-    }
-    upsert(target, &generation, 0, vec![note(1, "second")]).await;
-    assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [note(1, "second")]);
-}
-
 pub(crate) async fn an_upgrade_that_was_interrupted_goes_on(place: Arc<Place>) {
     // As whoever upgrades it leaves it that dies behind the last statement, and before the version is written.
     for version in [1, 2] {

@@ -4,8 +4,11 @@ use tiberius::{AuthMethod, Client, ColumnData, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 
-/// A connection of one's own, by a URL as a target takes it.
-pub(crate) async fn connect(url: &str) -> tiberius::Result<Client<Compat<TcpStream>>> {
+/// A connection of one's own.
+pub(crate) type Connected = Client<Compat<TcpStream>>;
+
+/// Connects, by a URL as a target takes it.
+pub(crate) async fn connect(url: &str) -> tiberius::Result<Connected> {
     let url = url::Url::parse(url).unwrap();
     let mut config = Config::new();
     config.host(url.host_str().unwrap());

@@ -7,6 +7,7 @@ use reel_read_model::Filter;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use crate::loads::fill;
 use crate::place::Place;
 use crate::samples::{all, ask, deploy, int, note, notes, text, upsert, values, write, writes};
 
@@ -183,4 +184,12 @@ pub(crate) async fn long_values(place: Arc<Place>) {
     let all_rows = TableWrites { upserts: rows.clone(), ..TableWrites::default() };
     write(model.as_ref(), 1, &writes(&generation, 0, all_rows)).await.unwrap();
     assert!(ask(target, &generation, &all(&generation, 0)).await == rows);
+
+    // The same among many rows, and in a load.
+    let many = |id| [int(id), text(&long[..(id as usize % 8) << 16]), Value::Null, Value::Null].into();
+    let rows: Vec<Row> = (0..64).map(many).collect();
+    upsert(target, &generation, 0, rows.clone()).await;
+    assert!(ask(target, &generation, &all(&generation, 0)).await == rows);
+    fill(target, &generation, &rows[1..]).await;
+    assert!(ask(target, &generation, &all(&generation, 0)).await == rows[1..]);
 }

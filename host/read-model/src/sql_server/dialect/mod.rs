@@ -73,14 +73,16 @@ pub(super) fn type_name(kind: ColumnType) -> String {
         ColumnType::Int64 => "bigint".to_owned(),
         ColumnType::Double => "float(53)".to_owned(),
         ColumnType::Decimal { precision, scale } => format!("decimal({precision}, {scale})"),
-        // A character beyond U+FFFF counts twice.
-        ColumnType::Text { length: Some(length) } if length <= 2_000 => format!("nvarchar({})", 2 * length),
+        // A character beyond U+FFFF counts twice. Beyond 4,000 bytes the driver's bulk load declares `nvarchar(max)` whatever the column is,
+        // and what is declared in another way than it comes is refused (4816).
+        ColumnType::Text { length: Some(length) } if length <= 1_000 => format!("nvarchar({})", 2 * length),
         ColumnType::Text { .. } | ColumnType::Json => "nvarchar(max)".to_owned(),
         ColumnType::Bytes { length: Some(length) } if length <= 8_000 => format!("varbinary({length})"),
         ColumnType::Bytes { .. } => "varbinary(max)".to_owned(),
         ColumnType::Uuid => "uniqueidentifier".to_owned(),
         ColumnType::Date => "date".to_owned(),
-        ColumnType::Time => "time(6)".to_owned(),
+        // The driver's bulk load declares it without its digits, which means seven, and other digits in the rows are refused (4823).
+        ColumnType::Time => "time(7)".to_owned(),
         ColumnType::Timestamp => "datetime2(6)".to_owned(),
     }
 }

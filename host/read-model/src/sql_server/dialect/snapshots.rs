@@ -43,6 +43,16 @@ fn statements_are_reviewed() {
 #[test]
 fn stages_have_names_that_are_short_enough() {
     let wide: Vec<u16> = (0..1_000).collect();
-    assert_eq!(tables::stage_name(GenerationId(i64::MAX), 999, &wide), "#reel_9223372036854775807_999_all");
+    let name = |columns: &[u16]| tables::stage_name(GenerationId(i64::MAX), 999, columns);
+    assert!(name(&wide).len() <= 116, "{}", name(&wide));
+    assert_ne!(name(&wide), name(&wide[1..]));
     assert_eq!(tables::stage_name(GenerationId(7), 0, &[3, 1]), "#reel_7_0_3_1");
+}
+
+/// SQL Server takes 2,100.
+#[test]
+fn arguments_of_a_statement_are_not_too_many() {
+    for columns in 1..=1_000 {
+        assert!(tables::Source::fit(columns) * 2 * columns <= 2_100, "{columns} columns");
+    }
 }

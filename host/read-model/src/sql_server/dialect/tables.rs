@@ -90,20 +90,26 @@ impl Source {
 
 /// The temporary table for values of some columns of a table.
 pub(in crate::sql_server) fn stage_name(id: GenerationId, number: usize, columns: &[u16]) -> String {
-    let columns: Vec<String> = columns.iter().map(|column| format!("_{column}")).collect();
-    // All columns of a wide table would be a longer name than a temporary table may have.
-    let columns = if columns.len() > 16 { "_all".to_owned() } else { columns.concat() };
+    let mut columns: String = columns.iter().map(|column| format!("_{column}")).collect();
+    // Many columns would be a longer name than a temporary table may have.
+    if columns.len() > 64 {
+        columns = format!("_{}", &blake3::hash(columns.as_bytes()).to_hex()[..32]);
+    }
     format!("#reel_{}_{number}{columns}", id.0)
+}
+
+/// What a stage keeps values of a type as.
+pub(in crate::sql_server) fn staged(kind: ColumnType) -> ColumnType {
+    match kind {
+        ColumnType::Decimal { .. } => ColumnType::Int64,
+        kind => kind,
+    }
 }
 
 /// Makes a stage; it lasts as long as its session.
 pub(in crate::sql_server) fn create_stage(name: &str, table: &Table, columns: &[u16]) -> String {
     let column = |(place, column): (usize, &u16)| {
-        let kind = match table.columns[usize::from(*column)].kind {
-            ColumnType::Decimal { .. } => ColumnType::Int64,
-            kind => kind,
-        };
-        format!("c{place} {} NULL", collated(kind))
+        format!("c{place} {} NULL", collated(staged(table.columns[usize::from(*column)].kind)))
     };
     let columns: Vec<String> = columns.iter().enumerate().map(column).collect();
     format!("CREATE TABLE {} ({})", quote(name), columns.join(", "))
@@ -267,6 +273,13 @@ pub(in crate::sql_server) fn insert(id: GenerationId, table: &Table, source: &So
     let values: Vec<String> = table.columns.iter().enumerate().map(value).collect();
     let (to, from) = (physical(id, table), source.from());
     format!("INSERT INTO {to} ({}) SELECT {} FROM {from}", columns.join(", "), values.join(", "))
+}
+
+/// Inserts one row into a table or a stage. Each argument is followed by the one that says whether it is there.
+pub(in crate::sql_server) fn insert_arguments(table: &str, columns: usize) -> String {
+    let value = |place: usize| format!("CASE WHEN @P{} = 1 THEN @P{} END", 2 * place + 2, 2 * place + 1);
+    let values: Vec<String> = (0..columns).map(value).collect();
+    format!("INSERT INTO {table} SELECT {}", values.join(", "))
 }
 
 /// Deletes rows by key.
