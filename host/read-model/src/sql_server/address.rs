@@ -44,9 +44,8 @@ pub(super) fn read(url: &str) -> Result<Config, String> {
 
 /// Whether rows travel so that whoever listens can read them.
 pub(super) fn is_readable_by_others(url: &str) -> bool {
-    let says =
-        |(name, value): (_, std::borrow::Cow<'_, str>)| name == "encrypt" && matches!(&*value, "login" | "false");
-    Url::parse(url).is_ok_and(|url| url.query_pairs().any(says))
+    let Ok(url) = Url::parse(url) else { return false };
+    url.query_pairs().any(|(name, value)| name == "encrypt" && matches!(&*value, "login" | "false"))
 }
 
 const FORM: &str = "give sqlserver://user:password@host:port/database";
