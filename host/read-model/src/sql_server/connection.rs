@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
 use futures::TryStreamExt;
@@ -24,8 +24,9 @@ const CONNECTIONS: u32 = 16;
 /// How many may make, flip or drop at a time.
 const ALTERATIONS: u32 = 4;
 
-/// How long to wait for a connection.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// How long to wait for a connection: so many times so long. Where connecting failed meanwhile, the first time is the last; where nothing
+/// came of it yet, the server is slow: on a loaded machine a login takes seconds.
+const PATIENCE: Patience = Patience { turn: Duration::from_secs(3), turns: 6 };
 
 /// How long a server may take to be reached.
 const REACH: Duration = Duration::from_secs(10);
@@ -72,9 +73,9 @@ impl Database {
         Ok(Database {
             name: name.to_owned(),
             server,
-            writers: Sessions::new(&config, dialect::WRITER, CONNECTIONS),
-            readers: Sessions::new(&config, reader, CONNECTIONS),
-            alterers: Sessions::new(&config, dialect::SHORT_LOCKS, ALTERATIONS),
+            writers: Sessions::new(&config, dialect::WRITER, CONNECTIONS, PATIENCE),
+            readers: Sessions::new(&config, reader, CONNECTIONS, PATIENCE),
+            alterers: Sessions::new(&config, dialect::SHORT_LOCKS, ALTERATIONS, PATIENCE),
         })
     }
 
@@ -92,47 +93,65 @@ impl Database {
 /// A session that goes back to its pool.
 pub(super) type Held = PooledConnection<'static, Manager>;
 
+/// See [`PATIENCE`].
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    turn: Duration,
+    turns: u32,
+}
+
 /// Sessions with the same settings.
 pub(super) struct Sessions {
     pool: Pool<Manager>,
     failed: LastError,
+    turns: u32,
 }
 
 impl Sessions {
-    fn new(config: &Config, settings: &'static str, most: u32) -> Sessions {
+    fn new(config: &Config, settings: &'static str, most: u32, patience: Patience) -> Sessions {
         let failed = LastError::default();
         let pool = Pool::builder()
             .max_size(most)
-            .connection_timeout(PATIENCE)
+            .connection_timeout(patience.turn)
             // A wrong password is not tried again and again: servers lock a login for that.
             .retry_connection(false)
             .error_sink(failed.boxed_clone())
             .build_unchecked(Manager { config: config.clone(), settings });
-        Sessions { pool, failed }
+        Sessions { pool, failed, turns: patience.turns }
     }
 
     /// A session that nobody else uses.
     pub(super) async fn get(&self) -> Result<Held, SqlServerError> {
-        self.pool.get_owned().await.map_err(|error| match error {
-            RunError::User(error) => error,
-            RunError::TimedOut => SqlServerError::NoConnection { last: self.failed.take() },
-        })
+        let begun = Instant::now();
+        for _ in 0..self.turns {
+            match self.pool.get_owned().await {
+                Ok(session) => return Ok(session),
+                Err(RunError::User(error)) => return Err(error),
+                Err(RunError::TimedOut) => {
+                    if let Some(last) = self.failed.since(begun) {
+                        return Err(SqlServerError::NoConnection { last: Some(last) });
+                    }
+                }
+            }
+        }
+        Err(SqlServerError::NoConnection { last: None })
     }
 }
 
-/// What connecting failed with lately.
+/// What connecting failed with last, and when.
 #[derive(Debug, Clone, Default)]
-struct LastError(Arc<Mutex<Option<String>>>);
+struct LastError(Arc<Mutex<Option<(Instant, String)>>>);
 
 impl LastError {
-    fn take(&self) -> Option<String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    fn since(&self, begun: Instant) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| *at >= begun).map(|(_, error)| error.clone())
     }
 }
 
 impl ErrorSink<SqlServerError> for LastError {
     fn sink(&self, error: SqlServerError) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), error.to_string()));
     }
 
     fn boxed_clone(&self) -> Box<dyn ErrorSink<SqlServerError>> {
@@ -356,5 +375,38 @@ impl Drop for Transaction {
         if session.is_in_transaction() {
             tokio::spawn(async move { drop(session.end("ROLLBACK TRANSACTION").await) });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::super::wire::Listener;
+    use super::*;
+
+    const SHORT: Patience = Patience { turn: Duration::from_millis(50), turns: 1_000 };
+
+    fn sessions(url: &str) -> Sessions {
+        Sessions::new(&super::super::address::read(url).unwrap(), dialect::WRITER, 1, SHORT)
+    }
+
+    /// Nobody takes the connection for longer than a turn; then somebody does.
+    #[tokio::test]
+    async fn a_slow_login_is_waited_for() {
+        let bound = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("sqlserver://any:one@{}/views?encrypt=false", bound.local_addr().unwrap());
+        let sessions = sessions(&url);
+        let mut waiting = std::pin::pin!(sessions.get());
+        assert!(timeout(4 * SHORT.turn, &mut waiting).await.is_err(), "it goes on waiting");
+        let _listener = Listener::at(bound);
+        assert!(waiting.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_login_that_fails_is_told_soon() {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let failed = sessions(&format!("sqlserver://any:one@{gone}/views?encrypt=false")).get().await;
+        assert!(matches!(failed, Err(SqlServerError::NoConnection { last: Some(_) })));
     }
 }

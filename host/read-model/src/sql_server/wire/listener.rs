@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::declared::{described, of_table};
 
 /// A server of one conversation.
-pub(super) struct Listener {
+pub(in crate::sql_server) struct Listener {
     port: u16,
     load: Arc<Mutex<Load>>,
 }
@@ -27,7 +27,11 @@ const DONE: [u8; 13] = [0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Listener {
     pub(super) async fn begin() -> Listener {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Listener::at(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    /// Answers where somebody may have come already.
+    pub(in crate::sql_server) fn at(listener: TcpListener) -> Listener {
         let port = listener.local_addr().unwrap().port();
         let load = Arc::new(Mutex::new(Load::default()));
         let kept = Arc::clone(&load);

@@ -19,7 +19,7 @@ use super::values;
 use super::writer;
 use crate::target::GenerationId;
 use declared::Declared;
-use listener::Listener;
+pub(super) use listener::Listener;
 
 const ID: GenerationId = GenerationId(7);
 
