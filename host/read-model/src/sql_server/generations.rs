@@ -140,3 +140,43 @@ async fn grants(session: &mut Session, view: &str) -> Outcome<Vec<Grant>> {
     };
     rows.iter().map(grant).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use reel_events::LogId;
+    use reel_projector::ports::FailurePolicy;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::target::Promotion;
+
+    fn with_texts(texts: usize) -> NewGeneration {
+        let columns: Vec<String> = (0..texts)
+            .map(|number| format!(r#", {{"name": "t{number}", "type": "text", "nullable": true}}"#))
+            .collect();
+        let manifest = format!(
+            r#"{{"manifest": 1, "name": "wide", "version": "1.0.0", "kinds": ["*"], "order": "global", "tables": [
+                {{"name": "lines", "columns": [{{"name": "id", "type": "int64"}}{}], "key": ["id"]}}]}}"#,
+            columns.concat()
+        );
+        NewGeneration {
+            projection: "wide".to_owned(),
+            digest: String::new(),
+            manifest: Arc::new(Manifest::parse(&manifest).unwrap()),
+            settings: "{}".to_owned(),
+            on_failure: FailurePolicy::Halt,
+            promotion: Promotion::Automatic,
+            log: LogId(Uuid::nil()),
+            shards: 1,
+        }
+    }
+
+    #[test]
+    fn a_table_whose_rows_fit_into_no_page_is_refused_by_name() {
+        assert!(check_width(&with_texts(300)).is_ok());
+        let refused = check_width(&with_texts(400)).unwrap_err().to_string();
+        assert!(refused.contains("table lines of wide") && refused.contains("8060"), "{refused}");
+    }
+}

@@ -103,3 +103,21 @@ fn defaults_are_values_of_their_columns() {
     ];
     assert_eq!(defaults, expected);
 }
+
+/// No database takes more than 1,024 where SQL Server is one of them.
+#[test]
+fn more_columns_than_every_database_takes_are_refused() {
+    let table = |columns: usize| {
+        let columns: Vec<String> = (1..columns)
+            .map(|number| format!(r#", {{"name": "c{number}", "type": "int16", "nullable": true}}"#))
+            .collect();
+        format!(
+            r#"{{"manifest": 1, "name": "wide", "version": "1.0.0", "kinds": ["*"], "order": "global", "tables": [
+                {{"name": "lines", "columns": [{{"name": "id", "type": "int64"}}{}], "key": ["id"]}}]}}"#,
+            columns.concat()
+        )
+    };
+    assert!(Manifest::parse(&table(1_000)).is_ok());
+    let refused = Manifest::parse(&table(1_024)).unwrap_err().to_string();
+    assert!(refused.contains("columns") && refused.contains("1024") && refused.contains("1000"), "{refused}");
+}
