@@ -367,12 +367,12 @@ impl std::ops::DerefMut for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         let Some(mut session) = self.0.take() else { return };
-        if session.stages.len() != session.stages_before {
+        if !session.is_in_transaction() {
+            // It was committed. Or it was given up half-way, and cannot be rolled back by asking: closing the connection does it.
+        } else if session.stages.len() != session.stages_before {
             // A rollback takes the stages with it that the transaction made: the session has to begin anew.
             session.state = State::Asked;
-        }
-        // What was given up half-way cannot be rolled back by asking: closing the connection does it.
-        if session.is_in_transaction() {
+        } else {
             tokio::spawn(async move { drop(session.end("ROLLBACK TRANSACTION").await) });
         }
     }
@@ -401,6 +401,32 @@ mod tests {
         assert!(timeout(4 * SHORT.turn, &mut waiting).await.is_err(), "it goes on waiting");
         let _listener = Listener::at(bound);
         assert!(waiting.await.is_ok());
+    }
+
+    /// A transaction in the one conversation that the listener has, with a stage that it made.
+    async fn staged() -> (Sessions, Transaction) {
+        let bound = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let sessions = sessions(&format!("sqlserver://any:one@{}/views?encrypt=false", bound.local_addr().unwrap()));
+        let _listener = Listener::at(bound);
+        let mut transaction = Transaction::begin(sessions.get().await.unwrap()).await.unwrap();
+        transaction.stages.insert("#made".to_owned());
+        (sessions, transaction)
+    }
+
+    #[tokio::test]
+    async fn a_session_goes_on_with_the_stages_that_were_committed() {
+        let (sessions, transaction) = staged().await;
+        transaction.commit().await.unwrap();
+        let next = timeout(20 * SHORT.turn, sessions.get()).await.expect("nobody has to connect again").unwrap();
+        assert!(next.stages.contains("#made"));
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_the_stages_that_were_rolled_back() {
+        let (sessions, transaction) = staged().await;
+        drop(transaction);
+        let next = timeout(4 * SHORT.turn, sessions.get()).await;
+        assert!(!matches!(next, Ok(Ok(_))), "another conversation is wanted, which nobody takes");
     }
 
     #[tokio::test]
