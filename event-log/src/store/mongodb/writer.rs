@@ -122,7 +122,7 @@ impl Writer {
     /// All that is waiting. Who was answered a moment ago is about to send the next, so that a short wait makes one insert of two; else
     /// many callers fall apart into halves that wait for each other.
     async fn gather(&self, first: Request, queue: &mut mpsc::UnboundedReceiver<Request>) -> Group {
-        let until = tokio::time::Instant::now() + (self.insert_time / 4).min(LONGEST_LINGER);
+        let until = tokio::time::Instant::now() + (self.insert_time / 2).min(LONGEST_LINGER);
         let mut group = Group::default();
         group.add(first);
         while !group.is_full() {
