@@ -11,7 +11,7 @@ use wasmtime::component::{HasSelf, Linker};
 use crate::bindings::reel::projection::types::{KeyBatch, Level, RowBatch};
 use crate::bindings::reel::projection::{log, rows, types};
 use crate::call::{self, Call};
-use crate::lift::{self, Lifted};
+use crate::lift::{self, Changes, Lifted};
 use crate::lower;
 use crate::safe_integers::IntegerRule;
 use crate::trap::{Stop, cut};
@@ -39,12 +39,16 @@ fn emit(mut store: StoreContextMut<'_, Call>, changes: &ChangeBatch) -> Result<(
     call.budget.emit(count, weight)?;
     let (rule, mut events) = (call.integer_rule(), mem::take(&mut call.events));
     let taken = call::sink(|sink| {
-        lift::changes(changes.sent(&store), rule, |change| {
-            let Lifted { event, table, operation, cells } = change;
-            let event = events.name(event)?;
-            let cells = cells.map_err(|broken| lift::refused(event, &broken))?;
-            Ok(sink.emit(Change { event, table, operation, cells })?)
-        })
+        let mut changes = Changes::of(changes.sent(&store), rule);
+        while let Some(window) = changes.window()? {
+            sink.foresee(&mut window.clone().map(|change| (change.table, change.cells)));
+            for Lifted { event, table, operation, cells, broken } in window {
+                let event = events.name(event)?;
+                broken.map_or(Ok(()), |broken| Err(lift::refused(event, broken)))?;
+                sink.emit(Change { event, table, operation, cells })?;
+            }
+        }
+        Ok(())
     });
     store.data_mut().events = events;
     taken

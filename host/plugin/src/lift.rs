@@ -1,6 +1,8 @@
 //! What a guest sends, made whole: spans become bytes, counts are held against what is there. Pure; the guest is trusted with
 //! nothing, and nothing here can panic or read outside the heap that the guest sent.
 
+use std::ops::Range;
+
 use reel_projector::ports::SinkError;
 use reel_projector::{Cell, Operation, Refusal, ValueRef};
 
@@ -17,52 +19,102 @@ pub(crate) struct Sent<'a> {
     pub(crate) heap: &'a [u8],
 }
 
+/// How many changes are lifted at once: enough for a sink to make ready what they touch, few enough to stay in the cache.
+const WINDOW: usize = 64;
+
+/// The changes of a batch, in order, some at a time.
+pub(crate) struct Changes<'a> {
+    batch: Sent<'a>,
+    rule: IntegerRule,
+    /// How many changes were lifted, of all windows.
+    lifted: usize,
+    /// Cells behind those.
+    rest: &'a [[u8; CELL_BYTES]],
+    window: Vec<InWindow>,
+    cells: Vec<Cell<'a>>,
+}
+
+/// A change whose cells lie beside it.
+struct InWindow {
+    event: u32,
+    table: u16,
+    operation: Operation,
+    cells: Range<usize>,
+    broken: Option<UnsafeInteger>,
+}
+
 /// A change of a batch with its cells resolved; `event` still counts as the guest does.
 pub(crate) struct Lifted<'c, 'a> {
     pub(crate) event: u32,
     pub(crate) table: u16,
     pub(crate) operation: Operation,
-    pub(crate) cells: Result<&'c [Cell<'a>], UnsafeInteger>,
+    pub(crate) cells: &'c [Cell<'a>],
+    /// The first of its integers that breaks the rule.
+    pub(crate) broken: Option<&'c UnsafeInteger>,
 }
 
-/// Gives the changes of `batch` one by one, in order, to `each`.
-///
-/// # Errors
-/// Where a span leaves the heap, or the counts of cells do not add up to the cells that were sent; and what `each` says.
-pub(crate) fn changes<'a>(
-    batch: Sent<'a>,
-    rule: IntegerRule,
-    mut each: impl for<'c> FnMut(Lifted<'c, 'a>) -> Result<(), Stop>,
-) -> Result<(), Stop> {
-    let mut rest = batch.cells;
-    let mut cells = Vec::new();
-    for (index, change) in batch.changes.iter().enumerate() {
+impl<'a> Changes<'a> {
+    /// Those of `batch`, whose integers obey `rule`.
+    pub(crate) fn of(batch: Sent<'a>, rule: IntegerRule) -> Changes<'a> {
+        Changes { batch, rule, lifted: 0, rest: batch.cells, window: Vec::new(), cells: Vec::new() }
+    }
+
+    /// The next changes; nothing behind the last.
+    ///
+    /// # Errors
+    /// Where a span leaves the heap, or the counts of cells do not add up to the cells that were sent. What comes before that is given
+    /// first.
+    pub(crate) fn window(&mut self) -> Result<Option<impl Iterator<Item = Lifted<'_, 'a>> + Clone>, Stop> {
+        self.window.clear();
+        self.cells.clear();
+        while self.window.len() < WINDOW && self.lifted < self.batch.changes.len() {
+            match self.lift() {
+                Ok(change) => self.window.push(change),
+                Err(stop) if self.window.is_empty() => return Err(stop),
+                // It is met again as the first of the next window.
+                Err(_) => break,
+            }
+        }
+        if !self.window.is_empty() {
+            let cells = &self.cells;
+            return Ok(Some(self.window.iter().map(move |change| Lifted {
+                event: change.event,
+                table: change.table,
+                operation: change.operation,
+                cells: &cells[change.cells.clone()],
+                broken: change.broken.as_ref(),
+            })));
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        Err(Stop::malformed(format!("{} cells of the batch belong to no change", self.rest.len())))
+    }
+
+    /// The next change; its cells are behind those of the window.
+    fn lift(&mut self) -> Result<InWindow, Stop> {
+        let change = &self.batch.changes[self.lifted];
         let wanted = u16_at::<8>(change);
-        let Some((own, behind)) = rest.split_at_checked(usize::from(wanted)) else {
-            let left = rest.len();
+        let Some((own, behind)) = self.rest.split_at_checked(usize::from(wanted)) else {
+            let (index, left) = (self.lifted, self.rest.len());
             return Err(Stop::malformed(format!(
                 "change {index} takes {wanted} cells, but only {left} are left of the batch"
             )));
         };
-        rest = behind;
-        cells.clear();
+        let first = self.cells.len();
         let mut broken = None;
-        cells.reserve(own.len());
         for cell in own {
-            let value = cell_value(cell, batch.heap)?;
-            if let Err(unsafe_integer) = rule.check(&value) {
+            let value = cell_value(cell, self.batch.heap)?;
+            if let Err(unsafe_integer) = self.rule.check(&value) {
                 broken.get_or_insert(unsafe_integer);
             }
-            cells.push(Cell { column: u16_at::<0>(cell), value });
+            self.cells.push(Cell { column: u16_at::<0>(cell), value });
         }
         let (event, table, operation) = (u32_at::<0>(change), u16_at::<4>(change), operation(change[6])?);
-        let cells = broken.map_or(Ok(cells.as_slice()), Err);
-        each(Lifted { event, table, operation, cells })?;
+        self.rest = behind;
+        self.lifted += 1;
+        Ok(InWindow { event, table, operation, cells: first..self.cells.len(), broken })
     }
-    if rest.is_empty() {
-        return Ok(());
-    }
-    Err(Stop::malformed(format!("{} cells of the batch belong to no change", rest.len())))
 }
 
 /// The values of a list of keys.

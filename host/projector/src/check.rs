@@ -50,6 +50,15 @@ pub(crate) fn encode_key_of(table: &Table, row: &Row, into: &mut Vec<u8>) {
     table.key.iter().for_each(|column| encode_value(&row[usize::from(*column)], into));
 }
 
+/// Appends the encoding of the key that cells name, as it is where they are legal; false where they name none.
+pub(crate) fn encode_named_key(table: &Table, cells: &[Cell<'_>], into: &mut Vec<u8>) -> bool {
+    table.key.iter().all(|column| {
+        let named = cells.iter().find(|cell| cell.column == *column);
+        let taken = named.and_then(|cell| table.columns[usize::from(*column)].take(cell.value).ok());
+        taken.inspect(|value| encode_taken(value, into)).is_some()
+    })
+}
+
 /// Checks a change of an event of `stream`.
 pub(crate) fn check<'a>(manifest: &Manifest, stream: &str, change: &Change<'a>) -> Result<Checked<'a>, Refusal> {
     let Some(table) = manifest.tables.get(usize::from(change.table)) else {

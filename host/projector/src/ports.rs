@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use reel_events::{EventBatch, LogId, LogPoint, Place};
 use uuid::Uuid;
 
-use crate::change::{Change, KeyValues, Refusal, Row, Writes};
+use crate::change::{Cell, Change, KeyValues, Refusal, Row, Writes};
 use crate::value::ValueRef;
 
 /// Where events come from: history, a topic, or both, in the order of their positions.
@@ -51,6 +51,10 @@ pub trait Plugin: Send {
 
 /// What a plugin's code may do while it runs: emit changes, read rows. Everything it sends is checked here.
 pub trait Sink {
+    /// Told what is emitted next, by table and cells, none of it checked: a sink that has far to go for its rows may set out for all of them at
+    /// once.
+    fn foresee(&mut self, _changes: &mut dyn Iterator<Item = (u16, &[Cell<'_>])>) {}
+
     /// Takes one change.
     ///
     /// # Errors

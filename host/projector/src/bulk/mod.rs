@@ -4,6 +4,7 @@
 //! Everything is checked as a live shard checks it, by the same policy; a property test holds the two to the same rows. Not here:
 //! where events come from and where rows go (`host/server`).
 
+mod entries;
 mod key_bytes;
 mod merge;
 mod stored;

@@ -4,6 +4,7 @@ use hashbrown::hash_table::Entry as Slot;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
+use super::entries::Entries;
 use super::key_bytes::KeyBytes;
 use crate::change::{KeyValues, Refusal, Row, RowFilter};
 use crate::manifest::Table;
@@ -15,9 +16,9 @@ use crate::value::Value;
 const MOST_REMOVALS: usize = 20_000;
 const ROWS_A_REMOVAL: usize = 4;
 
-/// What an entry takes beside its row and the bytes of a long key, about: itself, its place in the index, and that both grow by half
-/// as much as they need at once.
-const ENTRY_BYTES: usize = size_of::<Entry>() + size_of::<Indexed>() + 40;
+/// What an entry takes beside its row and the bytes of a long key, about: itself, and its place in the index, which grows by half as
+/// much as it needs at once.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Indexed>();
 
 /// What an entry takes more when the rows are put in order in the end.
 const ORDER_BYTES: usize = size_of::<(u128, u32)>();
@@ -34,7 +35,7 @@ const FEWEST_TO_SWEEP: usize = 16;
 pub(super) struct BulkTable {
     index: HashTable<Indexed>,
     hasher: DefaultHashBuilder,
-    entries: Vec<Entry>,
+    entries: Entries<Entry>,
     removals: Removals,
     bytes: usize,
     /// How many entries the last sweep left.
@@ -86,6 +87,24 @@ impl BulkTable {
 
     pub(super) fn rows(&self) -> usize {
         self.entries.len()
+    }
+
+    /// How keys are told apart at first: for [`BulkTable::seek`].
+    pub(super) fn hash(&self, key: &[u8]) -> u32 {
+        hash(&self.hasher, key)
+    }
+
+    /// The entry of a key with that hash, most likely.
+    pub(super) fn seek(&self, hash: u32) -> Option<u32> {
+        self.index.find(spread(hash), |indexed| indexed.hash == hash).map(|indexed| indexed.entry)
+    }
+
+    /// The row of an entry, whether it stands or not.
+    pub(super) fn row_of(&self, entry: u32) -> Option<&Row> {
+        match &self.entries.get(entry as usize)?.content {
+            Content::Row(row) => row.as_ref(),
+            Content::Open(..) => None,
+        }
     }
 
     /// The row as it stands.
@@ -264,7 +283,7 @@ impl BulkTable {
     fn take_all_removed(&mut self) {
         let removals = std::mem::take(&mut self.removals);
         let now = removals.now();
-        for entry in &mut self.entries {
+        for entry in self.entries.iter_mut() {
             if let Content::Row(row) = &mut entry.content
                 && row.as_ref().is_some_and(|row| removals.took(row, entry.since, now))
             {
@@ -285,7 +304,6 @@ impl BulkTable {
             !entry.is_vacant()
         });
         if self.entries.len() < before {
-            self.entries.shrink_to(2 * self.entries.len());
             self.index.clear();
             self.index.shrink_to(2 * self.entries.len(), Indexed::spread);
             for (number, entry) in self.entries.iter().enumerate() {
@@ -387,7 +405,7 @@ impl Undo {
 
 /// Rows of one table of one shard, in key order.
 pub(super) struct Sorted {
-    entries: Vec<Entry>,
+    entries: Entries<Entry>,
     order: std::vec::IntoIter<u32>,
 }
 

@@ -1,20 +1,21 @@
 //! The tables of one shard of a build, and the way back out of a batch that failed.
 
 use std::collections::BTreeMap;
+use std::hint::black_box;
 use std::ops::Range;
 use std::sync::Arc;
 
 use reel_events::EventBatch;
 
 use super::table::{BulkTable, Content, Sorted, Undo};
-use crate::change::{Change, Row};
-use crate::check::{Checked, Key, check, check_read, encode_key_of};
+use crate::change::{Cell, Change, Row};
+use crate::check::{Checked, Key, check, check_read, encode_key_of, encode_named_key};
 use crate::failure::Fault;
 use crate::fold::Writers;
 use crate::manifest::{Manifest, Ownership};
 use crate::ports::{Plugin, Sink, SinkError};
 use crate::step::show_key;
-use crate::value::ValueRef;
+use crate::value::{Value, ValueRef};
 
 /// The tables as they stand, and what the batch under way has done to them.
 pub(super) struct Tables {
@@ -24,6 +25,14 @@ pub(super) struct Tables {
     tables: Vec<BulkTable>,
     journal: Vec<(u16, Undo)>,
     key: Vec<u8>,
+    foreseen: Vec<Foreseen>,
+}
+
+/// A key that a change will look up.
+struct Foreseen {
+    table: usize,
+    hash: u32,
+    entry: Option<u32>,
 }
 
 /// What a batch did to the rows that it touched, by table and key.
@@ -47,7 +56,7 @@ impl Tables {
         let shared = |ownership| writers == Writers::Many && ownership == Ownership::Shared;
         let merged = manifest.tables.iter().map(|table| shared(table.ownership)).collect();
         let tables = manifest.tables.iter().map(|_| BulkTable::default()).collect();
-        Tables { manifest, merged, tables, journal: Vec::new(), key: Vec::with_capacity(64) }
+        Tables { manifest, merged, tables, journal: Vec::new(), key: Vec::with_capacity(64), foreseen: Vec::new() }
     }
 
     /// Runs pieces of a batch through the plugin. Follow it up by [`Tables::keep`] or [`Tables::roll_back`].
@@ -141,8 +150,31 @@ impl Tables {
         format!("table {name} has {} whole, {} in pieces", shown(whole), shown(pieces))
     }
 
+    /// Looks up what changes will: each way to memory is gone for all of them before the next, so that they are gone side by side. Where tables
+    /// are larger than the processor's caches, changes would else wait for one after the other.
+    fn foresee(&mut self, changes: &mut dyn Iterator<Item = (u16, &[Cell<'_>])>) {
+        let Tables { manifest, tables, key, foreseen, .. } = self;
+        foreseen.clear();
+        for (table, cells) in changes {
+            let table = usize::from(table);
+            key.clear();
+            if let Some(declared) = manifest.tables.get(table)
+                && encode_named_key(declared, cells, key)
+            {
+                foreseen.push(Foreseen { table, hash: tables[table].hash(key), entry: None });
+            }
+        }
+        for looked_up in &mut *foreseen {
+            looked_up.entry = tables[looked_up.table].seek(looked_up.hash);
+        }
+        let row = |looked_up: &Foreseen| tables[looked_up.table].row_of(looked_up.entry?);
+        foreseen.iter().filter_map(row).for_each(|row| {
+            black_box(row.last().is_some_and(|value| *value == Value::Null));
+        });
+    }
+
     fn take(&mut self, number: u16, change: Checked<'_>) -> Result<(), crate::change::Refusal> {
-        let Tables { manifest, merged, tables, journal, key: bytes } = self;
+        let Tables { manifest, merged, tables, journal, key: bytes, .. } = self;
         let (table, rows) = (&manifest.tables[usize::from(number)], &mut tables[usize::from(number)]);
         let mut note = |undo: Undo| journal.push((number, undo));
         bytes.clear();
@@ -176,6 +208,10 @@ struct Applying<'a> {
 }
 
 impl Sink for Applying<'_> {
+    fn foresee(&mut self, changes: &mut dyn Iterator<Item = (u16, &[Cell<'_>])>) {
+        self.tables.foresee(changes);
+    }
+
     fn emit(&mut self, change: Change<'_>) -> Result<(), SinkError> {
         let checked = check(&self.tables.manifest, self.batch.stream(change.event), &change)?;
         Ok(self.tables.take(change.table, checked)?)

@@ -8,6 +8,9 @@ use crate::{
     rows::Host,
 };
 
+/// How many changes the projector foresees, as it does of a component's.
+const WINDOW: usize = 64;
+
 /// The projector as the host of a projection. A refusal is kept, and everything after it is void: in Wasm the instance would be
 /// gone.
 pub(super) struct PluginHost<'a> {
@@ -36,12 +39,10 @@ impl Host for PluginHost<'_> {
             .map(|cell| Cell { column: cell.column, value: value_ref(cell.value, &batch.heap) })
             .collect();
         let mut rest = cells.as_slice();
-        for change in &batch.changes {
-            let (cells, behind) = rest.split_at(usize::from(change.cells));
-            rest = behind;
-            let operation = operation(change.operation);
-            let change = Change { event: change.event as usize, table: change.table, operation, cells };
-            if let Err(refusal) = self.sink.emit(change) {
+        for window in batch.changes.chunks(WINDOW) {
+            let changes: Vec<Change<'_>> = window.iter().map(|change| taken(*change, &mut rest)).collect();
+            self.sink.foresee(&mut changes.iter().map(|change| (change.table, change.cells)));
+            if let Err(refusal) = changes.into_iter().try_for_each(|change| self.sink.emit(change)) {
                 self.refusal = Some(refusal);
                 return;
             }
@@ -62,6 +63,16 @@ impl Host for PluginHost<'_> {
             }
         }
     }
+}
+
+/// A change as the projector takes it, with the first of the cells that are left.
+fn taken<'c, 'a>(change: abi::Change, rest: &mut &'c [Cell<'a>]) -> Change<'c>
+where
+    'a: 'c,
+{
+    let (cells, behind) = rest.split_at(usize::from(change.cells));
+    *rest = behind;
+    Change { event: change.event as usize, table: change.table, operation: operation(change.operation), cells }
 }
 
 fn operation(operation: abi::Operation) -> Operation {
