@@ -4,6 +4,8 @@
 //!
 //! Locks are taken in this order: projection, generation, checkpoints by shard (all by `catalog`), tables and views.
 
+use std::convert::Infallible;
+
 use reel_projector::{Manifest, Table};
 
 use crate::adapter::{Adapter, AdapterError, AdapterOutcome};
@@ -23,15 +25,31 @@ pub(crate) trait Defines: Adapter<Session: Definitions> {
 
 /// How long a definition waits for a lock, so that readers who come behind it are not kept waiting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Patience {
+pub(crate) enum LockWait {
     /// For rows of the catalog and for tables.
     Short,
     /// For views that somebody reads.
     Shorter,
 }
 
+/// A right that somebody has on a view, as a database keeps it.
+pub(crate) trait Granted: Send + Sync {
+    /// The one column that it is for; nothing where it is for all.
+    fn column(&self) -> Option<&str>;
+}
+
+/// In a database that knows no rights there is none.
+impl Granted for Infallible {
+    fn column(&self) -> Option<&str> {
+        match *self {}
+    }
+}
+
 /// What is made and dropped for a generation, inside a transaction.
 pub(crate) trait Definitions: CatalogSession {
+    /// A right on a view.
+    type Grant: Granted;
+
     /// The full name of a table's view in a projection's schema.
     fn view_name(schema: &str, table: &Table) -> String;
 
@@ -46,7 +64,7 @@ pub(crate) trait Definitions: CatalogSession {
     }
 
     /// Until the transaction ends a lock is waited for so long at most.
-    fn wait_for_locks(&mut self, _patience: Patience) -> impl Future<Output = Outcome<(), Self>> + Send {
+    fn wait_for_locks(&mut self, _wait: LockWait) -> impl Future<Output = Outcome<(), Self>> + Send {
         std::future::ready(Ok(()))
     }
 
@@ -69,15 +87,23 @@ pub(crate) trait Definitions: CatalogSession {
         table: &Table,
     ) -> impl Future<Output = Outcome<(), Self>> + Send;
 
-    /// Puts another generation's table under a view, which keeps its grants.
-    fn replace_view(
+    /// Whether [`Definitions::make_view`] can put that table under a view that is there already.
+    fn takes_table(
         &mut self,
-        view: &str,
-        of: &Generation,
-        table: &Table,
-    ) -> impl Future<Output = Outcome<(), Self>> + Send;
+        _view: &str,
+        _of: &Generation,
+        _table: &Table,
+    ) -> impl Future<Output = Outcome<bool, Self>> + Send {
+        std::future::ready(Ok(false))
+    }
 
     fn drop_view(&mut self, view: &str) -> impl Future<Output = Outcome<(), Self>> + Send;
+
+    /// Who has which rights on a view.
+    fn grants(&mut self, view: &str) -> impl Future<Output = Outcome<Vec<Self::Grant>, Self>> + Send;
+
+    /// Gives such a right on a view, if it is one that Reel knows.
+    fn grant(&mut self, view: &str, grant: &Self::Grant) -> impl Future<Output = Outcome<(), Self>> + Send;
 }
 
 /// Makes a generation: its entry, its checkpoints, its tables.
@@ -131,11 +157,11 @@ pub(crate) async fn flip<A: Defines>(
 ) -> AdapterOutcome<FlipOutcome, A> {
     let mut transaction = adapter.alter().await?;
     let session = &mut *transaction;
-    session.wait_for_locks(Patience::Short).await?;
+    session.wait_for_locks(LockWait::Short).await?;
     let outcome = match catalog::move_pointer(session, manifests, to, if_behind).await? {
         Pointed::Still(outcome) => outcome,
         Pointed::At(next) => {
-            session.wait_for_locks(Patience::Shorter).await?;
+            session.wait_for_locks(LockWait::Shorter).await?;
             point_views(session, &next).await?;
             FlipOutcome::Flipped
         }
@@ -154,11 +180,30 @@ async fn point_views<S: Definitions>(session: &mut S, next: &Generation) -> Outc
     for (table, view) in next.manifest.tables.iter().zip(&wanted) {
         catalog::check_view(session, view, &made, next).await?;
         if made.contains(view) {
-            session.replace_view(view, next, table).await?;
+            replace_view(session, view, (next, table)).await?;
         } else {
             session.make_view(view, next, table).await?;
         }
         catalog::set_view(session, view, Made::Yes).await?;
+    }
+    Ok(())
+}
+
+/// Puts another generation's table under a view. What has to be made anew gets its rights back; those on columns that are gone go with them.
+async fn replace_view<S: Definitions>(
+    session: &mut S,
+    view: &str,
+    (of, table): (&Generation, &Table),
+) -> Outcome<(), S> {
+    if session.takes_table(view, of, table).await? {
+        return session.make_view(view, of, table).await;
+    }
+    let grants = session.grants(view).await?;
+    session.drop_view(view).await?;
+    session.make_view(view, of, table).await?;
+    let is_there = |column| table.column_index(column).is_some();
+    for grant in grants.iter().filter(|grant| grant.column().is_none_or(is_there)) {
+        session.grant(view, grant).await?;
     }
     Ok(())
 }
@@ -177,7 +222,7 @@ pub(crate) async fn remove<A: Defines>(
 ) -> AdapterOutcome<(), A> {
     let mut transaction = adapter.alter().await?;
     let session = &mut *transaction;
-    session.wait_for_locks(Patience::Short).await?;
+    session.wait_for_locks(LockWait::Short).await?;
     if let Some(generation) = catalog::lock_to_drop(session, manifests, id, scope).await? {
         if scope == DropScope::Projection {
             drop_views(session, &generation.projection).await?;

@@ -1,6 +1,7 @@
 //! Tables and views of generations, as PostgreSQL is told to make and drop them.
 
 use reel_projector::{Manifest, Table};
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row, query, query_scalar};
 
 use super::connection::Database;
@@ -8,7 +9,7 @@ use super::dialect::tables::Grant;
 use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
 use super::error::{Outcome, detail, is_depended_on};
 use crate::catalog::name_taken;
-use crate::definitions::{Defines, Definitions, Patience, schema_in_use};
+use crate::definitions::{Defines, Definitions, Granted, LockWait, schema_in_use};
 use crate::fault::Fault;
 use crate::target::{CatalogError, Generation, GenerationId, NewGeneration};
 
@@ -26,6 +27,8 @@ pub(super) async fn lock_catalog(connection: &mut PgConnection, target: &str) ->
 impl Defines for Database {}
 
 impl Definitions for PgConnection {
+    type Grant = Grant;
+
     fn view_name(schema: &str, table: &Table) -> String {
         tables::view_name(schema, table)
     }
@@ -35,10 +38,10 @@ impl Definitions for PgConnection {
         Ok(())
     }
 
-    async fn wait_for_locks(&mut self, patience: Patience) -> Outcome<()> {
-        let setting = match patience {
-            Patience::Short => SHORT_LOCKS,
-            Patience::Shorter => SHORTER_LOCKS,
+    async fn wait_for_locks(&mut self, wait: LockWait) -> Outcome<()> {
+        let setting = match wait {
+            LockWait::Short => SHORT_LOCKS,
+            LockWait::Shorter => SHORTER_LOCKS,
         };
         query(setting).execute(self).await?;
         Ok(())
@@ -83,24 +86,9 @@ impl Definitions for PgConnection {
         Ok(())
     }
 
-    /// A view with the same columns only gets another table below it; else it is made anew, with the same rights.
-    async fn replace_view(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<()> {
-        if shape(self, view).await? == shape(self, &tables::physical(of.id, table)).await? {
-            return self.make_view(view, of, table).await;
-        }
-        let grants = grants(self, view).await?;
-        self.drop_view(view).await?;
-        self.make_view(view, of, table).await?;
-        for grant in &grants {
-            let column_is_gone = |column| table.column_index(column).is_none();
-            if grant.column.as_deref().is_some_and(column_is_gone) {
-                continue;
-            }
-            if let Some(statement) = tables::grant(view, grant) {
-                query(statement).execute(&mut *self).await?;
-            }
-        }
-        Ok(())
+    /// A view with the same columns only gets another table below it, and keeps its rights.
+    async fn takes_table(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<bool> {
+        Ok(shape(self, view).await? == shape(self, &tables::physical(of.id, table)).await?)
     }
 
     async fn drop_view(&mut self, view: &str) -> Outcome<()> {
@@ -116,21 +104,34 @@ impl Definitions for PgConnection {
             dropped => Ok(dropped.map(drop)?),
         }
     }
+
+    async fn grants(&mut self, view: &str) -> Outcome<Vec<Grant>> {
+        let rows = query(sql::GRANTS).bind(view).fetch_all(self).await?;
+        let grant = |row: &PgRow| -> Result<Grant, sqlx::Error> {
+            Ok(Grant {
+                role: row.try_get(0)?,
+                privilege: row.try_get(1)?,
+                grantable: row.try_get(2)?,
+                column: row.try_get(3)?,
+            })
+        };
+        Ok(rows.iter().map(grant).collect::<Result<_, _>>()?)
+    }
+
+    async fn grant(&mut self, view: &str, grant: &Grant) -> Outcome<()> {
+        if let Some(statement) = tables::grant(view, grant) {
+            query(statement).execute(self).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Granted for Grant {
+    fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
 }
 
 async fn shape(connection: &mut PgConnection, relation: &str) -> Outcome<Option<String>> {
     Ok(query_scalar(sql::SHAPE).bind(relation).fetch_one(&mut *connection).await?)
-}
-
-async fn grants(connection: &mut PgConnection, view: &str) -> Outcome<Vec<Grant>> {
-    let rows = query(sql::GRANTS).bind(view).fetch_all(&mut *connection).await?;
-    let grant = |row: &sqlx::postgres::PgRow| -> Result<Grant, sqlx::Error> {
-        Ok(Grant {
-            role: row.try_get(0)?,
-            privilege: row.try_get(1)?,
-            grantable: row.try_get(2)?,
-            column: row.try_get(3)?,
-        })
-    };
-    Ok(rows.iter().map(grant).collect::<Result<_, _>>()?)
 }

@@ -8,7 +8,7 @@ use super::dialect::{SHORT_LOCKS, SHORTER_LOCKS, catalog as sql, tables};
 use super::error::{Outcome, SqlServerError};
 use super::values::{get, maybe_text, text};
 use crate::catalog::name_taken;
-use crate::definitions::{Defines, Definitions, Patience, schema_in_use};
+use crate::definitions::{Defines, Definitions, Granted, LockWait, schema_in_use};
 use crate::fault::Fault;
 use crate::target::{CatalogError, Generation, GenerationId, NewGeneration};
 
@@ -48,6 +48,8 @@ impl Defines for Database {
 }
 
 impl Definitions for Session {
+    type Grant = Grant;
+
     fn view_name(schema: &str, table: &Table) -> String {
         tables::view_name(schema, table)
     }
@@ -61,10 +63,10 @@ impl Definitions for Session {
         Ok(())
     }
 
-    async fn wait_for_locks(&mut self, patience: Patience) -> Outcome<()> {
-        let setting = match patience {
-            Patience::Short => SHORT_LOCKS,
-            Patience::Shorter => SHORTER_LOCKS,
+    async fn wait_for_locks(&mut self, wait: LockWait) -> Outcome<()> {
+        let setting = match wait {
+            LockWait::Short => SHORT_LOCKS,
+            LockWait::Shorter => SHORTER_LOCKS,
         };
         Ok(self.batch(setting).await?)
     }
@@ -104,22 +106,6 @@ impl Definitions for Session {
         Ok(self.batch(&tables::create_view(view, of.id, table)).await?)
     }
 
-    async fn replace_view(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<()> {
-        let grants = grants(self, view).await?;
-        self.drop_view(view).await?;
-        self.make_view(view, of, table).await?;
-        for grant in &grants {
-            let column_is_gone = |column| table.column_index(column).is_none();
-            if grant.column.as_deref().is_some_and(column_is_gone) {
-                continue;
-            }
-            if let Some(statement) = tables::grant(view, grant) {
-                self.batch(&statement).await?;
-            }
-        }
-        Ok(())
-    }
-
     async fn drop_view(&mut self, view: &str) -> Outcome<()> {
         match self.batch(&tables::drop_view(view)).await {
             Err(error) if error.is_depended_on() => Err(Fault::Own(CatalogError::Conflict {
@@ -130,15 +116,28 @@ impl Definitions for Session {
             dropped => Ok(dropped?),
         }
     }
+
+    async fn grants(&mut self, view: &str) -> Outcome<Vec<Grant>> {
+        let rows = query(sql::GRANTS).bind(view).rows(self).await?;
+        let grant = |row: &tiberius::Row| {
+            let (role, right, state) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
+            Ok(Grant { role, right: right.trim_end().to_owned(), state, column: maybe_text(row, 3)? })
+        };
+        rows.iter().map(grant).collect()
+    }
+
+    async fn grant(&mut self, view: &str, grant: &Grant) -> Outcome<()> {
+        if let Some(statement) = tables::grant(view, grant) {
+            self.batch(&statement).await?;
+        }
+        Ok(())
+    }
 }
 
-async fn grants(session: &mut Session, view: &str) -> Outcome<Vec<Grant>> {
-    let rows = query(sql::GRANTS).bind(view).rows(session).await?;
-    let grant = |row: &tiberius::Row| {
-        let (role, right, state) = (text(row, 0)?, text(row, 1)?, text(row, 2)?);
-        Ok(Grant { role, right: right.trim_end().to_owned(), state, column: maybe_text(row, 3)? })
-    };
-    rows.iter().map(grant).collect()
+impl Granted for Grant {
+    fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Tables and views of generations, as SQLite is told to make and drop them. It has no schemas: a projection's views share a prefix.
 
+use std::convert::Infallible;
+
 use reel_projector::{Manifest, Table};
 use rusqlite::Connection;
 
@@ -13,6 +15,8 @@ use crate::target::{Generation, GenerationId, NewGeneration};
 impl Defines for Database {}
 
 impl Definitions for Connection {
+    type Grant = Infallible;
+
     fn view_name(schema: &str, table: &Table) -> String {
         tables::view_name(schema, table)
     }
@@ -43,12 +47,15 @@ impl Definitions for Connection {
         Ok(self.define(tables::create_view(view, of.id, table)).await?)
     }
 
-    async fn replace_view(&mut self, view: &str, of: &Generation, table: &Table) -> Outcome<()> {
-        self.drop_view(view).await?;
-        self.make_view(view, of, table).await
-    }
-
     async fn drop_view(&mut self, view: &str) -> Outcome<()> {
         Ok(self.define(tables::drop_view(view)).await?)
+    }
+
+    async fn grants(&mut self, _view: &str) -> Outcome<Vec<Infallible>> {
+        Ok(Vec::new())
+    }
+
+    async fn grant(&mut self, _view: &str, grant: &Infallible) -> Outcome<()> {
+        match *grant {}
     }
 }

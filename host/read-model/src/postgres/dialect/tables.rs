@@ -10,7 +10,7 @@ use crate::target::GenerationId;
 
 /// A right on a view, or on one of its columns.
 #[derive(Debug)]
-pub(in crate::postgres) struct Grant {
+pub(crate) struct Grant {
     /// Nothing = everybody.
     pub(in crate::postgres) role: Option<String>,
     pub(in crate::postgres) privilege: String,

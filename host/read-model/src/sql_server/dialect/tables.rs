@@ -17,7 +17,7 @@ const ROW: usize = 8_060;
 
 /// A right on a view, or on one of its columns.
 #[derive(Debug)]
-pub(in crate::sql_server) struct Grant {
+pub(crate) struct Grant {
     pub(in crate::sql_server) role: String,
     pub(in crate::sql_server) right: String,
     /// `G`ranted, granted `W`ith the right to pass it on, or `D`enied.
