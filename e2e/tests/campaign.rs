@@ -9,12 +9,14 @@ use reel_e2e::dice::Dice;
 
 /// Runs one where the servers are there. It starts servers of its own; those that are given say that their programs are installed.
 async fn holds(target: Target, course: Course, seconds: u64) {
-    let (name, variable) = match target {
-        Target::Postgres => ("postgres", "REEL_TEST_POSTGRES"),
-        Target::Mysql => ("mysql", "REEL_TEST_MYSQL"),
-        Target::Sqlserver => ("sqlserver", "REEL_TEST_SQLSERVER"),
+    let read_database = match target {
+        Target::Postgres => Some(("postgres", "REEL_TEST_POSTGRES")),
+        Target::Mysql => Some(("mysql", "REEL_TEST_MYSQL")),
+        Target::Sqlserver => Some(("sqlserver", "REEL_TEST_SQLSERVER")),
+        Target::Sqlite => None,
     };
-    for (name, variable) in [("mongodb", "REEL_TEST_MONGODB"), ("kafka", "REEL_TEST_KAFKA"), (name, variable)] {
+    let needed = [("mongodb", "REEL_TEST_MONGODB"), ("kafka", "REEL_TEST_KAFKA")];
+    for (name, variable) in needed.into_iter().chain(read_database) {
         if reel_e2e::database::server(name, variable).is_none() {
             return println!("passed over: {variable} is not set");
         }
@@ -40,6 +42,11 @@ async fn nobody_is_refused_while_generations_come_and_go_on_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_is_refused_while_generations_come_and_go_on_mysql() {
     holds(Target::Mysql, Course::Journey, 30).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_refused_while_generations_come_and_go_on_sqlite() {
+    holds(Target::Sqlite, Course::Journey, 30).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

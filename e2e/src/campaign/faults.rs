@@ -41,12 +41,12 @@ pub(super) enum Place {
 
 impl Field {
     /// Takes hold of what a fault is to happen to; nothing where that is not possible now: something else happens to it, there is no
-    /// leader, the host that is to join has joined.
+    /// leader, the rows are in a file, the host that is to join has joined.
     pub(super) async fn hold(&self, fault: Fault) -> Option<Hold> {
         let place = match fault {
             Fault::Hit(Victim::Broker, _) => return self.server(Server::Broker),
             Fault::Hit(Victim::MongoDb, _) => return self.server(Server::MongoDb),
-            Fault::Hit(Victim::ReadDatabase, _) => return self.server(self.servers.read_database()),
+            Fault::Hit(Victim::ReadDatabase, _) => return self.server(self.servers.read_database()?),
             Fault::TopicDeleted => return self.processes.topic.delete().await.then_some(Hold::Topic),
             Fault::TopicDoubled => return self.processes.topic.double().await.then_some(Hold::Topic),
             Fault::Hit(Victim::Host(nth), _) => Place::Host(nth),

@@ -47,7 +47,9 @@ impl Server {
 pub(super) struct Servers {
     folder: TempDir,
     programs: PathBuf,
-    started: [Server; 3],
+    started: Vec<Server>,
+    /// Which of them has the rows; nothing where they are in a file.
+    read_database: Option<Server>,
     given: Option<Given>,
     /// By [`Server`], as all that follows.
     ports: [u16; Server::COUNT],
@@ -79,36 +81,34 @@ impl Servers {
         let installed = std::env::var_os("REEL_SERVERS_DIR").map(PathBuf::from);
         let programs = installed.unwrap_or_else(|| std::env::temp_dir().join("reel-servers"));
         let read_database = target.server();
-        let given = if read_database == Server::Given { Some(Given::new().await) } else { None };
+        let given = if read_database == Some(Server::Given) { Some(Given::new().await) } else { None };
         let servers = Servers {
             folder,
             programs,
-            started: [Server::Broker, Server::MongoDb, read_database],
+            started: [Server::Broker, Server::MongoDb].into_iter().chain(read_database).collect(),
+            read_database,
             given,
             ports: [(); Server::COUNT].map(|()| free_port(dice)),
             held: [(); Server::COUNT].map(|()| Arc::default()),
         };
-        for server in servers.started {
-            if server != Server::Given {
-                servers.start_again(server).await;
-            }
+        for server in servers.started.iter().filter(|server| **server != Server::Given) {
+            servers.start_again(*server).await;
         }
         servers
     }
 
-    /// Which of them has the rows.
-    pub(super) fn read_database(&self) -> Server {
-        self.started[2]
+    /// Which of them has the rows; nothing where they are in a file.
+    pub(super) fn read_database(&self) -> Option<Server> {
+        self.read_database
     }
 
     /// Where the rows are, as `--target` takes it.
     pub(super) fn target(&self) -> String {
-        let server = self.read_database();
-        let address = self.address(server);
-        match &self.given {
-            Some(given) => given.url.clone(),
-            None if server == Server::MySql => format!("mysql://root@{address}/reel"),
-            None => format!("postgres://reel@{address}/postgres"),
+        match (&self.given, self.read_database) {
+            (Some(given), _) => given.url.clone(),
+            (None, None) => format!("sqlite:{}", self.folder.path().join("read.sqlite").display()),
+            (None, Some(server @ Server::MySql)) => format!("mysql://root@{}/reel", self.address(server)),
+            (None, Some(server)) => format!("postgres://reel@{}/postgres", self.address(server)),
         }
     }
 
@@ -206,11 +206,9 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        for server in self.started {
-            if server != Server::Given {
-                // One that was stopped would not end, and one that is down is down.
-                let _ = self.command("kill", server).status();
-            }
+        for server in self.started.iter().filter(|server| **server != Server::Given) {
+            // One that was stopped would not end, and one that is down is down.
+            let _ = self.command("kill", *server).status();
         }
     }
 }

@@ -11,14 +11,18 @@ pub enum Target {
     Mysql,
     /// A database of its own on the server that `REEL_TEST_SQLSERVER` gives. The server itself is not hit: its connections are cut.
     Sqlserver,
+    /// One file, which all processes open: they are on one machine. Nothing hits it.
+    Sqlite,
 }
 
 impl Target {
-    pub(super) fn server(self) -> Server {
+    /// The server that has the rows; a file has none.
+    pub(super) fn server(self) -> Option<Server> {
         match self {
-            Target::Postgres => Server::Postgres,
-            Target::Mysql => Server::MySql,
-            Target::Sqlserver => Server::Given,
+            Target::Postgres => Some(Server::Postgres),
+            Target::Mysql => Some(Server::MySql),
+            Target::Sqlserver => Some(Server::Given),
+            Target::Sqlite => None,
         }
     }
 }
