@@ -173,9 +173,10 @@ fn is_narrow(list: &Node<'_>, nodes: &[Node<'_>], indices: &[u16], columns: &[Co
         return Ok(());
     }
     Err(list.error(format!(
-        "{total} bytes wide (4 for each character of text), but a key or an index has at most {} in SQL Server: declare shorter \
-         lengths, or use fewer columns",
-        width::MAX_BYTES
+        "{total} bytes wide (4 for each character of text), but a key or an index has at most {} in SQL Server ({}), and a read model \
+         must fit into each: declare shorter lengths, or use fewer columns",
+        width::MAX_BYTES,
+        width::OTHERS
     )))
 }
 

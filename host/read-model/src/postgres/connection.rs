@@ -14,6 +14,9 @@ const CONNECTIONS: u32 = 16;
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(3);
 
+/// The oldest server that our statements are written for.
+pub(super) const OLDEST: u32 = 130_000;
+
 /// Statements that a connection keeps prepared.
 const PREPARED: usize = 256;
 
@@ -38,8 +41,13 @@ impl Database {
         Ok(Database { name: name.to_owned(), writers, readers })
     }
 
-    /// Connects once: unlike the pools, it does not wait for a server that is not there, and says what is wrong.
-    pub(super) async fn reach(&self) -> Result<(), sqlx::Error> {
-        self.writers.connect_options().connect().await?.close().await
+    /// Connects once: unlike the pools, it does not wait for a server that is not there, and says what is wrong. The server's version,
+    /// as it is counted: 130004.
+    pub(super) async fn reach(&self) -> Result<u32, sqlx::Error> {
+        let connection = self.writers.connect_options().connect().await?;
+        // One that does not tell is none of PostgreSQL's own: it may know our statements.
+        let version = connection.server_version_num().unwrap_or(OLDEST);
+        connection.close().await?;
+        Ok(version)
     }
 }

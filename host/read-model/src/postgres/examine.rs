@@ -1,11 +1,8 @@
 //! What a PostgreSQL database is, and lacks.
 
-use super::connection::Database;
+use super::connection::{Database, OLDEST};
 use super::{dialect, not_opened};
 use crate::examine::{Examined, Finding};
-
-/// The oldest version that Reel's statements are written for.
-const OLDEST: i32 = 130_000;
 
 /// As [`dialect::catalog::EXAMINE`] answers it.
 type Columns = (String, i32, String, bool, bool, Option<bool>, String, String);
@@ -51,7 +48,7 @@ impl Answer {
         let Answer { version, encoding, login, database, .. } = self;
         let (user, place) = (dialect::quote(login), dialect::quote(database));
         let mut findings = Vec::new();
-        if self.number < OLDEST {
+        if self.number.unsigned_abs() < OLDEST {
             findings.push(Finding::new(format!("PostgreSQL {version} is too old"), "13 or newer is needed"));
         }
         if encoding != "UTF8" {

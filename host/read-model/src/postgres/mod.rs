@@ -34,7 +34,8 @@ use writer::Writer;
 /// Opens the read database at `url`.
 pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, CatalogError> {
     let database = Database::open(name, url).map_err(|error| not_opened(name, error))?;
-    database.reach().await.map_err(|error| not_opened(name, error))?;
+    let version = database.reach().await.map_err(|error| not_opened(name, error))?;
+    check_version(name, version)?;
     let prepared = async {
         let mut transaction = database.write().await?;
         generations::lock_catalog(&mut transaction, name).await?;
@@ -46,6 +47,15 @@ pub(crate) async fn open(name: &str, url: &str) -> Result<Arc<dyn Target>, Catal
         fault => fault.told(name, "making the catalog"),
     })?;
     Ok(Adapted::target(database))
+}
+
+/// Refuses a server that is too old for our statements.
+fn check_version(name: &str, version: u32) -> Result<(), CatalogError> {
+    if version >= connection::OLDEST {
+        return Ok(());
+    }
+    let reason = format!("its server is version {}: use PostgreSQL 13 or newer", version / 10_000);
+    Err(CatalogError::Unusable { target: name.to_owned(), reason })
 }
 
 fn not_opened(name: &str, error: Error) -> CatalogError {
@@ -147,5 +157,22 @@ impl Adapter for Database {
 
     async fn remove(&self, manifests: &Manifests, id: GenerationId, scope: DropScope) -> Outcome<()> {
         definitions::remove(self, manifests, id, scope).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_new_enough() {
+        for version in [130_000, 150_014, 180_001] {
+            assert!(check_version("reports", version).is_ok(), "{version}");
+        }
+        for (version, named) in [(90_624, "version 9:"), (120_022, "version 12:")] {
+            let refused = check_version("reports", version).unwrap_err();
+            assert!(matches!(refused, CatalogError::Unusable { .. }), "{refused:?}");
+            assert!(refused.to_string().contains(named) && refused.to_string().contains("13 or newer"), "{refused}");
+        }
     }
 }

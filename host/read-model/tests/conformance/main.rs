@@ -18,6 +18,7 @@ mod samples;
 mod shards;
 mod snapshots;
 mod tds;
+mod troubled;
 mod values;
 mod wide;
 mod writes;
@@ -94,6 +95,7 @@ macro_rules! on_every_server {
 
 on_every_server! {
     killed: a_commit_leaves_nothing_and_is_done_again, a_load_leaves_nothing_and_begins_again, idle_sessions_are_replaced;
+    troubled: what_cannot_be_written_now_is_written_later;
 }
 
 /// Cases of one adapter's own.

@@ -117,6 +117,9 @@ fn all_else_beyond_the_edges_is_refused() {
     refuses(ColumnType::Json, V::Json(b"{\"a\":1,\"a\":2}"), "a second time");
     refuses(ColumnType::Json, V::Json(b""), "the JSON cannot be stored");
     refuses(ColumnType::Json, V::Json(b"\"\\u0000\""), "the JSON cannot be stored");
+    for lone in [r#""\ud800""#, r#"{"a":["\udc00"]}"#] {
+        refuses(ColumnType::Json, V::Json(lone.as_bytes()), "lone surrogate");
+    }
     refuses(ColumnType::Uuid, V::Uuid(b"0123"), "a UUID has 16 bytes, not 4");
     for day in [FIRST_DAY - 1, LAST_DAY + 1] {
         refuses(ColumnType::Date, V::Date(day), "outside the years 1 to 9999");
