@@ -110,6 +110,7 @@ mod only_mysql {
     }
 
     cases! {
-        mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone, an_upgrade_that_was_interrupted_goes_on;
+        mends: views_that_ran_ahead_of_the_pointer, leftovers_go_and_nothing_else, who_holds_a_view_delays_the_flip_alone,
+            who_holds_a_row_delays_nobody_who_deletes_another, an_upgrade_that_was_interrupted_goes_on;
     }
 }

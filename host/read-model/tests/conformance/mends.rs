@@ -1,15 +1,16 @@
 //! What only MySQL and MariaDB need, where nothing that changes the schema can be undone: what a crash leaves half-done is mended by
-//! whoever comes next; who holds a view delays a flip and nobody else; a session that was killed is replaced.
+//! whoever comes next; who holds a view delays a flip and nobody else; who holds a row delays nobody who writes another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use reel_projector::{Row, TableWrites, Value};
 use reel_read_model::target::DropScope;
 use reel_read_model::{FlipOutcome, Generation, IfBehind, Target};
-use sqlx::{Connection, Executor, MySqlConnection};
+use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection};
 
 use crate::place::Place;
-use crate::samples::{all, ask, deploy, make_ready, note, notes, upsert};
+use crate::samples::{all, ask, deploy, int, make_ready, note, notes, text, upsert, write, writes};
 
 /// A generation with one note, ready to be promoted.
 async fn ready(target: &dyn Target, words: &str) -> Generation {
@@ -91,6 +92,26 @@ pub(crate) async fn who_holds_a_view_delays_the_flip_alone(place: Arc<Place>) {
     holder.execute("COMMIT").await.unwrap();
     assert_eq!(flip.await.unwrap().unwrap(), FlipOutcome::Flipped);
     assert_eq!(shown(&place).await.unwrap().len(), 2);
+}
+
+/// Of a table whose key has several columns: the server reads it whole, and waits for each row, where one key is given as a list of one.
+pub(crate) async fn who_holds_a_row_delays_nobody_who_deletes_another(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &notes()).await;
+    let order = |key: &str| -> Row { [text(key), Value::Null, int(1), text("group"), Value::Boolean(true)].into() };
+    upsert(target, &generation, 1, vec![order("held"), order("other")]).await;
+    let mut holder = MySqlConnection::connect(&place.url).await.unwrap();
+    holder.execute("START TRANSACTION").await.unwrap();
+    let hold =
+        format!("UPDATE _g{}_order SET `select` = 0 WHERE `group` = 'group' AND `key` = 'held'", generation.id.0);
+    holder.execute(AssertSqlSafe(hold)).await.unwrap();
+    let deletes = vec![[text("group"), text("other")].into()];
+    let writes = writes(&generation, 1, TableWrites { deletes, ..TableWrites::default() });
+    let model = target.read_model(&generation);
+    let deleted = tokio::time::timeout(Duration::from_secs(5), write(model.as_ref(), 2, &writes)).await;
+    deleted.expect("the row that is held is another one").unwrap();
+    holder.execute("ROLLBACK").await.unwrap();
+    assert_eq!(ask(target, &generation, &all(&generation, 1)).await, [order("held")]);
 }
 
 pub(crate) async fn an_upgrade_that_was_interrupted_goes_on(place: Arc<Place>) {

@@ -33,6 +33,8 @@ fn statements_are_reviewed() {
     }
     let table = &manifest.tables[0];
     said.push(text(tables::delete_where(id, table, &[7], &[2, 5]).of(1)));
+    let one = [tables::delete(id, table), tables::select(id, table), tables::select_for_update(id, table)];
+    said.extend(one.map(|statement| text(statement.of(1))));
     said.push(text(tables::delete_null(id, table, &[2, 5])));
     said.extend(queries(&MySql { collation: "COLLATION" }, &manifest, &tables::physical(id, table)));
     insta::assert_snapshot!(said.join(";\n"));

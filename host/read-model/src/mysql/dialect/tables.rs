@@ -23,6 +23,8 @@ pub(in crate::mysql) struct Repeated {
     head: String,
     each: String,
     tail: String,
+    /// For one row, where that is said in another way.
+    alone: Option<String>,
     /// For 1 row, 2, 4 and so on.
     texts: Vec<OnceLock<Sql>>,
 }
@@ -30,7 +32,22 @@ pub(in crate::mysql) struct Repeated {
 impl Repeated {
     fn new(head: String, (each, arguments): (String, usize), tail: String) -> Repeated {
         let most = (ARGUMENTS / arguments.max(1)).clamp(1, ROWS);
-        Repeated { head, each, tail, texts: (0..=most.ilog2()).map(|_| OnceLock::new()).collect() }
+        Repeated { head, each, tail, alone: None, texts: (0..=most.ilog2()).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// Of the rows whose columns have some values, one set of them or many.
+    fn where_in(head: &str, table: &Table, equal: &[u16], tail: &str) -> Repeated {
+        let names = named(table, equal);
+        let many = format!("{head}{} IN (", tuple(&names));
+        let mut repeated = Repeated::new(many, marks(table, equal), format!("){tail}"));
+        if equal.len() > 1 {
+            // MariaDB reads the whole table for a list of one tuple, where it is to be deleted.
+            let kind = |column: &u16| typed(table.columns[usize::from(*column)].kind);
+            let terms: Vec<String> =
+                names.iter().zip(equal).map(|(name, column)| format!("{name} = {}", kind(column))).collect();
+            repeated.alone = Some(format!("{head}{}{tail}", terms.join(" AND ")));
+        }
+        repeated
     }
 
     /// How many of `rows` the next statement takes.
@@ -40,7 +57,8 @@ impl Repeated {
 
     /// The statement for so many rows, as [`Repeated::fit`] answered.
     pub(in crate::mysql) fn of(&self, rows: usize) -> Sql {
-        let make = || format!("{}{}{}", self.head, vec![self.each.as_str(); rows].join(", "), self.tail).into();
+        let many = || format!("{}{}{}", self.head, vec![self.each.as_str(); rows].join(", "), self.tail);
+        let make = || self.alone.clone().filter(|_| rows == 1).unwrap_or_else(many).into();
         self.texts[rows.ilog2() as usize].get_or_init(make).clone()
     }
 }
@@ -157,8 +175,7 @@ pub(in crate::mysql) fn delete(id: GenerationId, table: &Table) -> Repeated {
 /// Deletes rows by the values of some columns, at least one. Those of `null` must be NULL: `IN` never finds them.
 pub(in crate::mysql) fn delete_where(id: GenerationId, table: &Table, equal: &[u16], null: &[u16]) -> Repeated {
     let null: Vec<String> = named(table, null).iter().map(|name| format!(" AND {name} IS NULL")).collect();
-    let head = format!("DELETE FROM {} WHERE {} IN (", physical(id, table), tuple(&named(table, equal)));
-    Repeated::new(head, marks(table, equal), format!("){}", null.concat()))
+    Repeated::where_in(&format!("DELETE FROM {} WHERE ", physical(id, table)), table, equal, &null.concat())
 }
 
 /// Deletes rows whose columns are all NULL.
@@ -169,18 +186,17 @@ pub(in crate::mysql) fn delete_null(id: GenerationId, table: &Table, null: &[u16
 
 /// Rows by key, in any order.
 pub(in crate::mysql) fn select(id: GenerationId, table: &Table) -> Repeated {
-    select_then(id, table, ")".to_owned())
+    select_then(id, table, "")
 }
 
 /// The same, and locks the rows in the order of the key until the transaction ends.
 pub(in crate::mysql) fn select_for_update(id: GenerationId, table: &Table) -> Repeated {
-    select_then(id, table, format!(") ORDER BY {} FOR UPDATE", named(table, &table.key).join(", ")))
+    select_then(id, table, &format!(" ORDER BY {} FOR UPDATE", named(table, &table.key).join(", ")))
 }
 
-fn select_then(id: GenerationId, table: &Table, tail: String) -> Repeated {
-    let (columns, key) = (all(table), tuple(&named(table, &table.key)));
-    let head = format!("SELECT {columns} FROM {} WHERE {key} IN (", physical(id, table));
-    Repeated::new(head, marks(table, &table.key), tail)
+fn select_then(id: GenerationId, table: &Table, tail: &str) -> Repeated {
+    let head = format!("SELECT {} FROM {} WHERE ", all(table), physical(id, table));
+    Repeated::where_in(&head, table, &table.key, tail)
 }
 
 /// No rows of a table; but nobody drops it until the transaction ends.
