@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, RunError};
+use bb8::{ErrorSink, ManageConnection, Pool, PooledConnection, QueueStrategy, RunError};
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use tiberius::error::Error;
@@ -27,6 +27,10 @@ const ALTERATIONS: u32 = 4;
 /// How long to wait for a connection: so many times so long. Where connecting failed meanwhile, the first time is the last; where nothing
 /// came of it yet, the server is slow: on a loaded machine a login takes seconds.
 const PATIENCE: Patience = Patience { turn: Duration::from_secs(3), turns: 6 };
+
+/// A session that did its work so long ago at most is used again without being asked whether it is still there: asking costs as much as
+/// a small statement, and who is busy would ask before each transaction.
+const FRESH: Duration = Duration::from_millis(20);
 
 /// How long a server may take to be reached.
 const REACH: Duration = Duration::from_secs(10);
@@ -115,6 +119,8 @@ impl Sessions {
             .connection_timeout(patience.turn)
             // A wrong password is not tried again and again: servers lock a login for that.
             .retry_connection(false)
+            // Those that were used last: few sessions do what is to be done, and they need not be asked whether they are there.
+            .queue_strategy(QueueStrategy::Lifo)
             .error_sink(failed.boxed_clone())
             .build_unchecked(Manager { config: config.clone(), settings });
         Sessions { pool, failed, turns: patience.turns }
@@ -174,10 +180,12 @@ impl ManageConnection for Manager {
     }
 
     async fn is_valid(&self, session: &mut Session) -> Result<(), SqlServerError> {
-        session.batch(dialect::PING).await
+        if session.rests_since.elapsed() < FRESH { Ok(()) } else { session.batch(dialect::PING).await }
     }
 
+    /// It goes back to the pool.
     fn has_broken(&self, session: &mut Session) -> bool {
+        session.rests_since = Instant::now();
         session.state != State::Idle
     }
 }
@@ -190,6 +198,8 @@ pub(crate) struct Session {
     pub(super) stages: HashSet<String>,
     /// How many of them it had before its transaction.
     stages_before: usize,
+    /// When it was used last.
+    rests_since: Instant,
 }
 
 /// Where a conversation stands.
@@ -213,7 +223,8 @@ impl Session {
             }
             reached => reached?,
         };
-        let mut session = Session { client, state: State::Idle, stages: HashSet::new(), stages_before: 0 };
+        let (stages, rests_since) = (HashSet::new(), Instant::now());
+        let mut session = Session { client, state: State::Idle, stages, stages_before: 0, rests_since };
         session.batch(dialect::CONNECTION).await?;
         session.batch(settings).await?;
         Ok(session)
