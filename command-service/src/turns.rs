@@ -12,10 +12,12 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::domain::Aggregate;
 
-/// Streams share this many queues; each remembers the stream that it served last.
+/// Streams share this many queues; each remembers the streams that it served last.
 const QUEUES: u32 = 8_192;
-/// A state that takes more memory is not remembered, in bytes: so all of them take 256 MiB at most.
+/// What one queue remembers, in bytes: so all of them take 256 MiB at most.
 const MOST_BYTES: usize = 32 << 10;
+/// What a stream takes beside its state: its name, and where it is kept.
+const FRAME: usize = 256;
 
 /// An aggregate's state, and how far it is folded.
 #[derive(Debug, Default)]
@@ -35,29 +37,57 @@ impl<A: Aggregate> Folded<A> {
 
 /// The queues of one process. Clones share them.
 #[derive(Clone)]
-pub(crate) struct Turns(Arc<[Mutex<Option<Remembered>>]>);
+pub(crate) struct Turns(Arc<[Mutex<Memory>]>);
+
+/// What one queue remembers: with one stream alone, two in use that share a queue would be read from the store in turns, again and again.
+#[derive(Default)]
+struct Memory {
+    /// The one that was served last at the end.
+    streams: Vec<Remembered>,
+    bytes: usize,
+}
 
 /// A stream, and the [`Folded`] state of whatever it is.
 struct Remembered {
     stream: StreamId,
     folded: Box<dyn Any + Send>,
+    bytes: usize,
+}
+
+impl Memory {
+    fn take(&mut self, stream: &StreamId) -> Option<Remembered> {
+        let place = self.streams.iter().position(|remembered| remembered.stream == *stream)?;
+        let taken = self.streams.remove(place);
+        self.bytes -= taken.bytes;
+        Some(taken)
+    }
+
+    /// Keeps a stream, and lets go of those that were not served for the longest time.
+    fn keep(&mut self, remembered: Remembered) {
+        self.take(&remembered.stream);
+        self.bytes += remembered.bytes;
+        self.streams.push(remembered);
+        while self.bytes > MOST_BYTES {
+            self.bytes -= self.streams.remove(0).bytes;
+        }
+    }
 }
 
 /// The turn of one command; the next one on its stream waits until it is dropped.
 pub(crate) struct Turn<'t> {
     stream: &'t StreamId,
-    remembered: MutexGuard<'t, Option<Remembered>>,
+    memory: MutexGuard<'t, Memory>,
 }
 
 impl Turns {
     pub(crate) fn new() -> Turns {
-        Turns((0..QUEUES).map(|_| Mutex::new(None)).collect())
+        Turns((0..QUEUES).map(|_| Mutex::default()).collect())
     }
 
     /// Waits for a turn on `stream`.
     pub(crate) async fn of<'t>(&'t self, stream: &'t StreamId) -> Turn<'t> {
-        let remembered = self.0[stream.partition(QUEUES) as usize].lock().await;
-        Turn { stream, remembered }
+        let memory = self.0[stream.partition(QUEUES) as usize].lock().await;
+        Turn { stream, memory }
     }
 }
 
@@ -65,14 +95,15 @@ impl Turn<'_> {
     /// Takes what is remembered of the stream; the state of an empty one where nothing is. A turn that ends badly leaves nothing
     /// behind.
     pub(crate) fn recall<A: Aggregate>(&mut self) -> Folded<A> {
-        let of_it = self.remembered.take().filter(|remembered| remembered.stream == *self.stream);
+        let of_it = self.memory.take(self.stream);
         of_it.and_then(|remembered| remembered.folded.downcast().ok()).map_or_else(Folded::default, |folded| *folded)
     }
 
     /// Leaves the state to the next turn.
     pub(crate) fn remember<A: Aggregate>(&mut self, folded: Folded<A>) {
-        if folded.version > 0 && folded.state.bytes() <= MOST_BYTES {
-            *self.remembered = Some(Remembered { stream: self.stream.clone(), folded: Box::new(folded) });
+        let bytes = folded.state.bytes() + FRAME;
+        if folded.version > 0 && bytes <= MOST_BYTES {
+            self.memory.keep(Remembered { stream: self.stream.clone(), folded: Box::new(folded), bytes });
         }
     }
 }
@@ -107,10 +138,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn streams_that_share_a_queue_are_remembered_together_until_they_take_too_much() {
+        let (turns, state) = (Turns::new(), post(80));
+        let fit = MOST_BYTES / (state.bytes() + FRAME);
+        assert!(fit > 1, "{} bytes", state.bytes());
+        let streams = sharing(fit + 1);
+        for (version, stream) in (1..).zip(&streams[..fit]) {
+            turns.of(stream).await.remember(Folded { state: state.clone(), version, position: version });
+        }
+        for (version, stream) in (1..).zip(&streams[..fit]) {
+            let mut turn = turns.of(stream).await;
+            let found = turn.recall::<Post>();
+            assert_eq!((&found.state, found.version), (&state, version), "{stream}");
+            turn.remember(found);
+        }
+        // One more needs the place of the first.
+        turns.of(&streams[fit]).await.remember(Folded { state, version: 9, position: 9 });
+        assert_eq!(turns.of(&streams[fit]).await.recall::<Post>().version, 9);
+        assert_eq!(turns.of(&streams[0]).await.recall::<Post>().version, 0);
+        assert_eq!(turns.of(&streams[1]).await.recall::<Post>().version, 2);
+    }
+
+    /// Streams of one queue.
+    fn sharing(count: usize) -> Vec<StreamId> {
+        let queue = StreamId::new("post-1").unwrap().partition(QUEUES);
+        let streams = (1..).map(|nth| StreamId::new(&format!("post-{nth}")).unwrap());
+        streams.filter(|stream| stream.partition(QUEUES) == queue).take(count).collect()
+    }
+
+    #[tokio::test]
     async fn nothing_is_found_of_another_stream_or_kind_nor_of_a_large_state() {
-        let (turns, stream) = (Turns::new(), StreamId::new("post-1").unwrap());
-        let shares = |other: &StreamId| other.partition(QUEUES) == stream.partition(QUEUES);
-        let other = (2..).map(|nth| StreamId::new(&format!("post-{nth}")).unwrap()).find(shares).unwrap();
+        let (turns, streams) = (Turns::new(), sharing(2));
+        let [stream, other] = [&streams[0], &streams[1]].map(Clone::clone);
         let left = |comments| Folded { state: post(comments), version: 1, position: 1 };
         turns.of(&stream).await.remember(left(0));
         assert_eq!(turns.of(&other).await.recall::<Post>().version, 0);
