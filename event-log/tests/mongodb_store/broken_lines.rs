@@ -111,6 +111,40 @@ async fn documents_of_another_shape_are_refused_by_name() {
     assert!(reason.contains("does not say of which log"), "{reason}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_make_the_indexes_is_refused_with_what_to_do_until_somebody_made_them() {
+    let Some(place) = place().await else { return };
+    let proxy = Proxy::to(&place.url()).await;
+    proxy.forbid("createIndexes");
+    let url = proxied(&place, &proxy);
+    match open_store(&url, Limits::default()).await.err() {
+        Some(StoreError::Refused { location, reason }) => {
+            assert!(location.ends_with(place.database.name()), "{location}");
+            assert!(reason.contains("readWrite") && reason.contains("db.commits.createIndex("), "{reason}");
+            for name in ["position", "stream_version", "event_id"] {
+                assert!(reason.contains(&format!("name: \"{name}\", unique: true")), "{reason}");
+            }
+        }
+        other => panic!("{other:?}"),
+    }
+    drop(place.open(Limits::default()).await);
+    let store = open_store(&url, Limits::default()).await.unwrap();
+    assert_eq!(store.append(commit("a-1", 1)).await.unwrap().first_position, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_who_may_not_write_is_refused_by_name() {
+    let Some(place) = place().await else { return };
+    let proxy = Proxy::to(&place.url()).await;
+    drop(place.open(Limits::default()).await);
+    proxy.forbid("insert");
+    let store = open_store(&proxied(&place, &proxy), Limits::default()).await.unwrap();
+    let refused = timeout(PATIENCE, store.append(commit("a-1", 1))).await.unwrap().unwrap_err();
+    let AppendError::Store(error) = refused else { panic!("{refused:?}") };
+    let StoreError::Refused { reason, .. } = &*error else { panic!("{error:?}") };
+    assert!(reason.contains("not authorized to execute command insert"), "{reason}");
+}
+
 #[tokio::test]
 async fn nobody_at_the_address_is_unavailable_and_shows_no_password() {
     let url = "mongodb://user:secret@127.0.0.1:1/d?serverSelectionTimeoutMS=200";

@@ -1,4 +1,5 @@
-//! A line between store and server that can be broken: all of it, or so that the answer to one insert gets lost.
+//! A line between store and server that can be broken: all of it, or so that the answer to one insert gets lost, or so that the server
+//! seems to forbid something.
 
 use std::{
     net::SocketAddr,
@@ -8,13 +9,14 @@ use std::{
     },
 };
 
+use mongodb::bson::{Document, doc};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{Mutex, watch},
 };
 
 /// What the lines do.
@@ -26,7 +28,12 @@ struct Mood {
     refuses: AtomicBool,
     /// Raised to cut all lines.
     cuts: watch::Sender<u64>,
+    /// A command that never reaches the server: its user may not do it.
+    forbids: std::sync::Mutex<Option<&'static str>>,
 }
+
+/// Where answers to the store go.
+type ToClient = Mutex<OwnedWriteHalf>;
 
 pub(crate) struct Proxy {
     address: SocketAddr,
@@ -75,6 +82,11 @@ impl Proxy {
     pub(crate) fn connect_again(&self) {
         self.mood.refuses.store(false, Ordering::Relaxed);
     }
+
+    /// Answers this command as a server does whose user lacks the permission.
+    pub(crate) fn forbid(&self, command: &'static str) {
+        *self.mood.forbids.lock().unwrap() = Some(command);
+    }
 }
 
 async fn line(client: TcpStream, server: String, mood: Arc<Mood>) {
@@ -82,29 +94,58 @@ async fn line(client: TcpStream, server: String, mood: Arc<Mood>) {
     let mut cuts = mood.cuts.subscribe();
     let inserting = AtomicBool::new(false);
     let ((from_client, to_client), (from_server, to_server)) = (client.into_split(), server.into_split());
+    let to_client = Mutex::new(to_client);
     tokio::select! {
-        () = requests(from_client, to_server, &inserting) => {}
-        () = answers(from_server, to_client, &inserting, &mood) => {}
+        () = requests(from_client, to_server, &to_client, (&inserting, &mood)) => {}
+        () = answers(from_server, &to_client, &inserting, &mood) => {}
         _ = cuts.changed() => {}
     }
 }
 
-async fn requests(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, inserting: &AtomicBool) {
+async fn requests(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    to_client: &ToClient,
+    (inserting, mood): (&AtomicBool, &Mood),
+) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        let is_insert = bytes[..count].windows(12).any(|window| window == b"\x02insert\0\x08\0\0\0");
+        let read = &bytes[..count];
+        let is_insert = read.windows(12).any(|window| window == b"\x02insert\0\x08\0\0\0");
         inserting.store(is_insert, Ordering::Relaxed);
-        if to.write_all(&bytes[..count]).await.is_err() {
+        let forbidden = *mood.forbids.lock().unwrap();
+        let passed = match forbidden.filter(|command| is_command(read, command)) {
+            Some(command) => to_client.lock().await.write_all(&refusal(read, command)).await,
+            None => to.write_all(read).await,
+        };
+        if passed.is_err() {
             return;
         }
     }
 }
 
-async fn answers(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, inserting: &AtomicBool, mood: &Mood) {
+/// Whether a message, which came in one piece, is this command: behind its header (16 bytes), flags (4), the kind of its section (1) and
+/// the document's length (4) stands its first element, a text by the command's name.
+fn is_command(message: &[u8], command: &str) -> bool {
+    let named = [b"\x02", command.as_bytes(), b"\0"].concat();
+    message.get(25..).is_some_and(|document| document.starts_with(&named))
+}
+
+/// The answer to a message, as a server gives it whose user may not do that.
+fn refusal(message: &[u8], command: &str) -> Vec<u8> {
+    let errmsg = format!("not authorized to execute command {command}");
+    let answer: Document = doc! { "ok": 0.0, "errmsg": errmsg, "code": 13, "codeName": "Unauthorized" };
+    let answer = answer.to_vec().unwrap();
+    let length = (21 + answer.len() as u32).to_le_bytes();
+    let (id, asked, op_msg) = (1_u32.to_le_bytes(), &message[4..8], 2013_u32.to_le_bytes());
+    [&length[..], &id, asked, &op_msg, &[0; 4], &[0], &answer].concat()
+}
+
+async fn answers(mut from: OwnedReadHalf, to: &ToClient, inserting: &AtomicBool, mood: &Mood) {
     let mut bytes = vec![0; 1 << 16];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
         let lost = inserting.load(Ordering::Relaxed) && mood.loses_answer.swap(false, Ordering::Relaxed);
-        if lost || to.write_all(&bytes[..count]).await.is_err() {
+        if lost || to.lock().await.write_all(&bytes[..count]).await.is_err() {
             return;
         }
     }

@@ -58,6 +58,11 @@ impl From<String> for Fault {
 }
 
 impl Fault {
+    /// Whether the server does not let its user do that.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Fault::Driver(error) if is_refusal(error))
+    }
+
     pub(super) fn into_error(self, location: &str) -> StoreError {
         let location = location.to_owned();
         match self {

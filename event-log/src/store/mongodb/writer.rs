@@ -166,7 +166,10 @@ impl Writer {
                     }
                     round.inserted(&mut self.knowledge, outcome);
                 }
-                Step::Pause(_) if began.elapsed() > PERSISTENCE => {
+                // Trying again gives nobody a permission.
+                Step::Pause(_)
+                    if began.elapsed() > PERSISTENCE || last_fault.as_ref().is_some_and(Fault::is_refusal) =>
+                {
                     self.give_up(&mut round, last_fault);
                     break;
                 }
