@@ -75,6 +75,11 @@ impl Backlog {
         })
     }
 
+    /// How far the log is known to reach.
+    pub(super) fn known(&self) -> u64 {
+        *self.head.borrow()
+    }
+
     /// Waits until somebody appended since the last [`Backlog::fill`].
     pub(super) async fn appended(&mut self) {
         if self.head.changed().await.is_err() {

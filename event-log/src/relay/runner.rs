@@ -44,6 +44,8 @@ pub(super) struct Runner {
     publisher: Option<Publisher>,
     status: watch::Sender<RelayStatus>,
     said: Option<Instant>,
+    /// Through where it had published when trouble was said last.
+    stuck: u64,
     /// Until when to wait for what is on its way, once it was asked to end.
     grace: Option<Instant>,
 }
@@ -67,6 +69,7 @@ impl Runner {
             publisher: None,
             status,
             said: None,
+            stuck: 0,
             grace: None,
         }
     }
@@ -127,12 +130,15 @@ impl Runner {
         if leading.is_none() && self.surveying.is_none() && self.publisher.is_some() && !self.machine.is_planned() {
             self.publisher = None;
         }
+        // Who leads again, and fails again at the same event, is still in trouble.
+        let known = self.backlog.known();
+        let is_well = leading.is_some_and(|through| through > self.stuck || through >= known);
         self.status.send_if_modified(|status| {
-            let changed = status.leading != leading || (leading.is_some() && status.trouble.is_some());
+            let changed = status.leading != leading || (is_well && status.trouble.is_some());
             if leading.is_some() && status.leading.is_none() {
                 tracing::info!(topic = %self.config.topic, through = leading, "this relay leads");
             }
-            if leading.is_some() {
+            if is_well {
                 status.trouble = None;
             }
             status.leading = leading;
@@ -148,6 +154,7 @@ impl Runner {
 
     fn say(&mut self, error: &RelayError) {
         let trouble = chain_of(error);
+        self.stuck = self.status.borrow().leading.unwrap_or(self.stuck);
         let repeated = self.status.borrow().trouble.as_ref() == Some(&trouble)
             && self.said.is_some_and(|said| said.elapsed() < REPEAT);
         if !repeated {

@@ -8,4 +8,5 @@ mod cases;
 mod faults;
 mod logins;
 mod members;
+mod permissions;
 mod topics;

@@ -43,7 +43,9 @@ pub enum TopicFault {
         source: KafkaError,
     },
     /// It is not there, and may not be made: make it, or permit it.
-    #[error("the topic {url} is not there, and the broker refuses to make it; make it with {partitions} partitions")]
+    #[error(
+        "the topic {url} is not there, and the broker refuses to make it: grant its user Create, or make it with {partitions} partitions"
+    )]
     NotMade {
         /// Which topic.
         url: String,
@@ -88,7 +90,9 @@ pub enum TopicFault {
         source: KafkaError,
     },
     /// Reading or writing it is not permitted: a person must look.
-    #[error("the broker refuses the topic {url}")]
+    #[error(
+        "the broker refuses the topic {url}: grant its user Describe and Read there, a command service's Write and DescribeConfigs too"
+    )]
     Refused {
         /// Which topic.
         url: String,

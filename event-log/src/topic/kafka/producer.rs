@@ -151,7 +151,13 @@ impl Publisher {
     /// Why this publisher is of no use any more, if it is not.
     #[must_use]
     pub fn take_failure(&self) -> Option<TopicFault> {
-        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        // What ended the client says more than the messages that it threw away for that.
+        let fatal = self.producer.as_ref().and_then(|producer| producer.client().fatal_error());
+        Some(match fatal {
+            Some((code, _)) => TopicFault::of(&self.shared.url, KafkaError::MessageProduction(code)),
+            None => failure,
+        })
     }
 }
 
