@@ -5,5 +5,6 @@
 mod builds;
 mod chain;
 mod git_history;
+mod partitions;
 mod place;
 mod posts;

@@ -31,7 +31,8 @@ async fn a_topic_with_fewer_partitions_than_configured_is_used_and_named() {
     })
     .await;
     let log = commands.log();
-    let told = log.lines().find(|line| line.contains("another number of partitions")).unwrap_or_else(|| panic!("{log}"));
+    let told =
+        log.lines().find(|line| line.contains("another number of partitions")).unwrap_or_else(|| panic!("{log}"));
     assert!(told.contains("configured=8") && told.contains("found=2"), "{told}");
 
     let found = doctor(&apart, "8").await;
