@@ -287,6 +287,13 @@ impl Place {
         }
     }
 
+    /// What builds have put aside: the names of their directories.
+    #[must_use]
+    pub fn put_aside(&self) -> Vec<String> {
+        let Ok(directories) = std::fs::read_dir(self.data.path().join("builds")) else { return Vec::new() };
+        directories.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     fn file(&self) -> PathBuf {
         self.data.path().join("read.sqlite")
     }

@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::status::went_on;
 use super::{dry_run, rederive};
 use crate::args::{Deploy, How, OnFailure, Replay};
 use crate::client::{Client, Output, escape};
@@ -24,8 +25,9 @@ struct Status {
     position: u64,
     head: u64,
     phase: Option<String>,
-    pass: Option<u32>,
-    passes: Option<u32>,
+    pass: Option<u64>,
+    passes: Option<u64>,
+    taken_over: Option<u64>,
     rows: u64,
     rows_to_load: Option<u64>,
     events_per_second: Option<f64>,
@@ -137,7 +139,8 @@ impl Status {
         bar.set_position(done);
         let pass = self.pass.zip(self.passes);
         let pass = pass.map_or_else(String::new, |(pass, passes)| format!(", pass {pass} of {passes}"));
-        bar.set_message(format!("{} {at}{pass}{rate}", self.generation));
+        let went_on = went_on(self.taken_over, self.passes);
+        bar.set_message(format!("{} {at}{pass}{went_on}{rate}", self.generation));
     }
 }
 

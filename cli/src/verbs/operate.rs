@@ -33,12 +33,15 @@ async fn one(client: &Client, request: RequestBuilder) -> Result<(), CliError> {
     }
 }
 
-/// Resumes, and says of builds where they begin.
+/// Resumes, and says of builds where they go on.
 pub(crate) async fn resume(client: &Client, named: &Named) -> Result<(), CliError> {
     let answers: Vec<Value> = client.json(post(client, "resume", named, NOTHING_MORE)).await?;
     for build in answers.iter().filter(|status| status["state"] == "build") {
         let name = build["generation"].as_str().unwrap_or_default();
-        print::note(&format!("{name} was not built to the end: its build begins again from the log's start"));
+        print::note(&format!(
+            "{name} was not built to the end: its build goes on from the parts that this host has put aside, and where there are none \
+             begins again from the log's start"
+        ));
     }
     show_each(client, &answers)
 }

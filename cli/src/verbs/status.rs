@@ -82,12 +82,21 @@ pub(crate) fn show(answers: &[Value]) -> Result<(), CliError> {
     Ok(())
 }
 
-/// `build (folding, pass 2 of 5)`
+/// `build (folding, pass 3 of 5, went on from part 2 of 5)`
 fn standing(answer: &Value) -> String {
     let state = answer["state"].as_str().unwrap_or_default();
-    match (answer["phase"].as_str(), answer["pass"].as_u64(), answer["passes"].as_u64()) {
-        (Some(phase), Some(pass), Some(passes)) => format!("{state} ({phase}, pass {pass} of {passes})"),
-        (Some(phase), ..) => format!("{state} ({phase})"),
-        _ => state.to_owned(),
+    let Some(phase) = answer["phase"].as_str() else { return state.to_owned() };
+    let passes = answer["pass"].as_u64().zip(answer["passes"].as_u64());
+    let passed = passes.map_or_else(String::new, |(pass, passes)| format!(", pass {pass} of {passes}"));
+    let went_on = went_on(answer["takenOver"].as_u64(), passes.map(|(_, passes)| passes));
+    format!("{state} ({phase}{passed}{went_on})")
+}
+
+/// `, went on from part 2 of 5`, where a build goes on from what an earlier attempt had done.
+pub(super) fn went_on(taken_over: Option<u64>, passes: Option<u64>) -> String {
+    match (taken_over, passes) {
+        (Some(parts), Some(passes)) if parts < passes => format!(", went on from part {} of {passes}", parts + 1),
+        (Some(_), _) => ", went on from rows that were folded before".to_owned(),
+        (None, _) => String::new(),
     }
 }

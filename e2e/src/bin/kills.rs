@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use reel_e2e::dice::Dice;
-use reel_e2e::kills::kills;
+use reel_e2e::kills::{Memory, kills};
 use reel_e2e::place::Place;
 
 /// A Reel that is killed again and again while generations are built, flipped, gone back to and dropped: it must go on by itself.
@@ -19,6 +19,9 @@ struct Arguments {
     /// Where the rows are
     #[arg(long, value_enum, default_value_t = Target::Sqlite)]
     target: Target,
+    /// With so little memory for builds that they fold their rows part by part
+    #[arg(long)]
+    parts: bool,
 }
 
 /// Kinds of read databases.
@@ -35,7 +38,7 @@ enum Target {
 #[tokio::main]
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "this is what the program is for")]
 async fn main() -> ExitCode {
-    let Arguments { seed, kills: times, target } = Arguments::parse();
+    let Arguments { seed, kills: times, target, parts } = Arguments::parse();
     let seed = seed.unwrap_or_else(|| Dice::new().seed);
     println!("--seed {seed}");
     let place = match target {
@@ -47,6 +50,7 @@ async fn main() -> ExitCode {
         eprintln!("no server is given: set REEL_TEST_POSTGRES or REEL_TEST_MYSQL");
         return ExitCode::FAILURE;
     };
-    println!("--seed {seed} holds: {}", kills(&place, seed, times).await);
+    let memory = if parts { Memory::Parts } else { Memory::Enough };
+    println!("--seed {seed} holds: {}", kills(&place, memory, (seed, times)).await);
     ExitCode::SUCCESS
 }

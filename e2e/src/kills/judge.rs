@@ -34,6 +34,8 @@ pub(super) async fn assert_sound(reel: &Reel, place: &Place, said: &[String]) {
     })
     .await;
     assert_no_orphans(place, &statuses).await;
+    let what = format!("nothing is put aside any more after {said:?}");
+    until(&what, async || place.put_aside().is_empty().then_some(())).await;
 }
 
 async fn statuses(reel: &Reel) -> Vec<Value> {

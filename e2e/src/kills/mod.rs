@@ -18,45 +18,80 @@ use crate::reel::Reel;
 pub use moments::{Moment, Tally};
 use operator::{Operator, Script};
 
-/// Events that are there before the first deployment.
-const EVENTS: u64 = 8_000;
+/// How much memory builds have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// Enough for all rows.
+    Enough,
+    /// So little that rows are folded part by part.
+    Parts,
+}
+
 /// Events a second of a build, so that it has some length.
 const THROTTLE: &str = "40000";
 /// More generations than these, beside what is live, are cleaned away between two kills.
 const MOST: usize = 3;
+
+impl Memory {
+    /// Events that are there before the first deployment.
+    fn events(self) -> u64 {
+        match self {
+            Memory::Enough => 8_000,
+            Memory::Parts => 24_000,
+        }
+    }
+
+    /// At which moments a Reel is killed whose builds have so much.
+    #[must_use]
+    pub fn moments(self) -> &'static [Moment] {
+        match self {
+            Memory::Enough => &Moment::ALL,
+            Memory::Parts => &Moment::IN_PARTS,
+        }
+    }
+
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Memory::Enough => &["--throttle", THROTTLE],
+            Memory::Parts => &["--throttle", THROTTLE, "--memory", "1"],
+        }
+    }
+}
 
 /// Kills a Reel at `place` so many times, in turn at each of the [`Moment`]s, and looks after each; how many fell into which.
 ///
 /// # Panics
 /// Where something is not as it must be afterwards: the message says what was done before.
 #[expect(clippy::print_stdout, reason = "whoever looks at a failed run needs what came before")]
-pub async fn kills(place: &Place, seed: u64, times: u32) -> Tally {
+pub async fn kills(place: &Place, memory: Memory, (seed, times): (u64, u32)) -> Tally {
     let components = ["posts", "posts-v2"].map(|name| std::fs::read(example(name)).expect("it was built"));
     let mut script = Script::new(Dice::of(seed), components);
-    let mut reel = start(place).await;
+    let mut reel = start(place, memory).await;
     place.settle_stranger().await;
-    let imported = reel.run_with(&["import", "-"], history().as_bytes()).await;
+    let imported = reel.run_with(&["import", "-"], history(memory.events()).as_bytes()).await;
     assert_eq!(imported.code, 0, "{}", imported.stderr);
     reel.deploy(&example("posts"), &[]).await;
     let mut tally = Tally::default();
     for number in 0..times {
-        let aimed = Moment::ALL[number as usize % Moment::ALL.len()];
+        let moments = memory.moments();
         let mut operator = Operator::new(&reel, place, &mut script);
-        let hit = operator.works_until(aimed).await;
+        let hit = operator.works_until(moments[number as usize % moments.len()]).await;
         let said = operator.said();
         reel.kill().await;
         let hit = hit.settled(&place.entries().await);
         println!("kill {number}: {hit}; before it: {}", said.join(", "));
         tally.count(&hit);
-        reel = start(place).await;
+        reel = start(place, memory).await;
         judge::assert_sound(&reel, place, &said).await;
+        let log = reel.log();
+        assert!(!hit.left_parts() || log.contains("went on from part"), "{hit}: it began again\n{log}");
         clear(&reel).await;
     }
     tally
 }
 
-async fn start(place: &Place) -> Reel {
-    place.up().with(&["--throttle", THROTTLE]).start().await
+async fn start(place: &Place, memory: Memory) -> Reel {
+    place.up().with(memory.arguments()).start().await
 }
 
 /// Drops what has gathered, so that each round has some generations and not many.
@@ -67,7 +102,7 @@ async fn clear(reel: &Reel) {
 }
 
 /// Posts with likes and comments, as `reel import` takes them.
-fn history() -> String {
+fn history(events: u64) -> String {
     let event = |number: u64| {
         let (post, kind, data) = match number % 4 {
             0 => (number, "post-created", json!({ "author": format!("author {}", number % 7), "message": "m" })),
@@ -82,5 +117,5 @@ fn history() -> String {
             "subject": format!("post-{post}"), "time": "2026-01-01T00:00:00Z", "data": data,
         })
     };
-    (0..EVENTS).map(|number| event(number).to_string() + "\n").collect()
+    (0..events).map(|number| event(number).to_string() + "\n").collect()
 }

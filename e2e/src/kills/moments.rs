@@ -10,6 +10,8 @@ use crate::place::Entry;
 pub enum Moment {
     /// A build reads and folds history.
     Reading,
+    /// A build folds its second part of the streams, or a later one.
+    LaterPart,
     /// A build writes rows.
     Loading,
     /// A build makes keys and indexes.
@@ -31,7 +33,7 @@ pub enum Moment {
 }
 
 impl Moment {
-    /// All of them.
+    /// All that every build has.
     pub const ALL: [Moment; 10] = [
         Moment::Reading,
         Moment::Loading,
@@ -45,9 +47,14 @@ impl Moment {
         Moment::Anywhere,
     ];
 
+    /// What builds are at that fold part by part.
+    pub const IN_PARTS: [Moment; 6] =
+        [Moment::LaterPart, Moment::Loading, Moment::Reading, Moment::LaterPart, Moment::Cancel, Moment::Anywhere];
+
     fn name(self) -> &'static str {
         match self {
             Moment::Reading => "reading",
+            Moment::LaterPart => "reading a later part",
             Moment::Loading => "loading",
             Moment::Indexing => "indexing",
             Moment::CatchingUp => "catching up",
@@ -80,6 +87,11 @@ impl Hit {
     pub(super) fn settled(mut self, entries: &[Entry]) -> Hit {
         self.left = entries.iter().find(|entry| entry.number == self.of).map(|entry| entry.state.clone());
         self
+    }
+
+    /// Whether a build was killed that has put something aside, and is to go on.
+    pub(super) fn left_parts(&self) -> bool {
+        self.moment == Moment::LaterPart && self.left.as_deref() == Some("build")
     }
 
     /// Whether what was not answered had been done.

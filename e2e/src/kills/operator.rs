@@ -76,9 +76,12 @@ impl<'a> Operator<'a> {
         for _ in 0..TRIES {
             let hit = match aimed {
                 Moment::Anywhere => break,
-                Moment::Reading | Moment::Loading | Moment::Indexing | Moment::CatchingUp | Moment::GoingLive => {
-                    self.builds_until(aimed).await
-                }
+                Moment::Reading
+                | Moment::LaterPart
+                | Moment::Loading
+                | Moment::Indexing
+                | Moment::CatchingUp
+                | Moment::GoingLive => self.builds_until(aimed).await,
                 Moment::Promote | Moment::Rollback | Moment::Drop | Moment::Cancel => self.asks_for(aimed).await,
             };
             if let Some(hit) = hit {
@@ -256,6 +259,7 @@ fn is_at(status: &Value, moment: Moment) -> bool {
     let (state, phase) = (status["state"].as_str(), status["phase"].as_str());
     match moment {
         Moment::Reading => phase == Some("folding"),
+        Moment::LaterPart => phase == Some("folding") && status["pass"].as_u64() > Some(1),
         Moment::Loading => phase == Some("loading"),
         Moment::Indexing => phase == Some("indexing"),
         Moment::CatchingUp => state == Some("catch-up"),

@@ -39,6 +39,7 @@ pub struct Progress {
     rows_to_load: AtomicU64,
     pass: AtomicU32,
     passes: AtomicU32,
+    taken_over: AtomicU32,
     most_held: AtomicUsize,
     begun: Mutex<Begun>,
     waiting: Mutex<Option<String>>,
@@ -70,6 +71,8 @@ pub struct ProgressNow {
     pub pass: u32,
     /// Out of how many, as far as it knows.
     pub passes: u32,
+    /// How many of them were done by an earlier attempt, whose rows were taken over.
+    pub taken_over: u32,
     /// Most bytes that the rows of a build took at once, as it counts them.
     pub most_held: usize,
     /// For how long nothing moved.
@@ -91,6 +94,7 @@ impl Progress {
             rows_to_load: AtomicU64::new(0),
             pass: AtomicU32::new(1),
             passes: AtomicU32::new(1),
+            taken_over: AtomicU32::new(0),
             most_held: AtomicUsize::new(0),
             begun: Mutex::new(Begun::now(Phase::Following, 0, 0)),
             waiting: Mutex::new(None),
@@ -116,6 +120,7 @@ impl Progress {
             rows_to_load: self.rows_to_load.load(Ordering::Relaxed),
             pass: self.pass.load(Ordering::Relaxed),
             passes: self.passes.load(Ordering::Relaxed),
+            taken_over: self.taken_over.load(Ordering::Relaxed),
             most_held: self.most_held.load(Ordering::Relaxed),
             idle: begun.moved.elapsed(),
             position,
@@ -155,6 +160,11 @@ impl Progress {
         self.pass.store(pass, Ordering::Relaxed);
         self.passes.store(passes, Ordering::Relaxed);
         self.begin(0);
+    }
+
+    /// So many parts of history need not be read again, because an earlier attempt left their rows.
+    pub fn took_over(&self, parts: u32) {
+        self.taken_over.store(parts, Ordering::Relaxed);
     }
 
     /// The rows of a build take so many bytes.

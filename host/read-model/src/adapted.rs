@@ -94,6 +94,11 @@ impl<A: Adapter> Target for Adapted<A> {
         self.told(work.await, "reading the generations")
     }
 
+    async fn generation(&self, id: GenerationId) -> Result<Generation, CatalogError> {
+        let work = async { catalog::generation(&mut *self.database.read().await?, &self.manifests, id).await };
+        self.told(work.await, "reading a generation")
+    }
+
     async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError> {
         let work = async { catalog::live(&mut *self.database.read().await?, &self.manifests, projection).await };
         self.told(work.await, "reading the live generation")

@@ -42,6 +42,12 @@ pub trait Target: Send + Sync {
     /// All generations that were not dropped, of all projections, oldest first.
     async fn generations(&self) -> Result<Vec<Generation>, CatalogError>;
 
+    /// One generation, dropped or not.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] where there never was one of this number.
+    async fn generation(&self, id: GenerationId) -> Result<Generation, CatalogError>;
+
     /// The live generation of `projection`, if it has one.
     async fn live(&self, projection: &str) -> Result<Option<Generation>, CatalogError>;
 

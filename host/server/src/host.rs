@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use crate::build::let_go_of_orphans;
 use crate::config::{HostConfig, Hosts, Topic};
 use crate::error::HostError;
 use crate::reference::ProjectionRef;
@@ -123,6 +124,7 @@ impl Host {
         for target in self.inner.targets.clone().iter() {
             self.reconcile(target).await?;
         }
+        self.let_go_of_orphans().await;
         let host = self.clone();
         let reconciling = tokio::spawn(async move { host.keep_reconciled().await });
         if let Some(before) = self.reconciling().replace(reconciling) {
@@ -155,10 +157,18 @@ impl Host {
             let here = runners.keys().filter(|(name, _)| name == target.name());
             here.map(|(_, id)| *id).filter(|id| !runs(*id)).collect()
         };
+        if idle.is_empty() {
+            return Ok(());
+        }
         for id in idle {
             self.stop_generation(target, id).await;
         }
+        self.let_go_of_orphans().await;
         Ok(())
+    }
+
+    async fn let_go_of_orphans(&self) {
+        let_go_of_orphans(&self.inner.config.build.spill_dir, &self.inner.targets).await;
     }
 
     fn reconciling(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {

@@ -28,7 +28,7 @@ mod status;
 mod watch;
 
 pub use archive::{ArchivePruned, ArchiveStatus, ArchiveVerified, Mend};
-pub use build::{Build, BuildConfig, BuildError, Built};
+pub use build::{Build, BuildConfig, BuildError, Built, Keeping};
 pub use config::{HostConfig, Hosts, KafkaTopic, ManifestCheck, Topic};
 pub use deploy::{Deployed, Deployment, Outcome, Until};
 pub use error::HostError;

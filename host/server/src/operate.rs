@@ -86,8 +86,8 @@ impl Host {
         self.each(wanted, target, &Condition::Paused, "pausing").await
     }
 
-    /// Starts generations that were paused or have halted: the one named, or all of a projection that can run. A build begins again from
-    /// the log's start.
+    /// Starts generations that were paused or have halted: the one named, or all of a projection that can run. A build goes on from the parts
+    /// that this host has put aside, or begins again from the log's start.
     ///
     /// # Errors
     /// Where there is none, the one named has failed for good, or the catalog does not answer.
@@ -185,6 +185,7 @@ impl Host {
     ) -> Result<(), HostError> {
         self.stop_generation(target, generation.id).await;
         target.drop_generation(generation.id, scope).await.map_err(|error| HostError::catalog("dropping", error))?;
+        self.inner.config.build.forget(target.name(), generation).await;
         tracing::info!(generation = title(generation), "dropped");
         Ok(())
     }

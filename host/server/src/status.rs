@@ -38,6 +38,8 @@ pub struct GenerationStatus {
     pub pass: Option<u32>,
     /// Out of how many, as far as it knows.
     pub passes: Option<u32>,
+    /// How many of them an earlier attempt of the build had done, before it was killed: the build went on behind them.
+    pub taken_over: Option<u32>,
     /// `running`, `paused`, `halted`.
     pub condition: &'static str,
     /// The last position whose changes are in the tables; of another producer's topic, the sum over its partitions.
@@ -141,6 +143,7 @@ impl Host {
         let lag_events = head.saturating_sub(position);
         let (condition, halted) = describe(&generation.condition);
         let pace = running.as_ref().map(|now| Pace::of(now, generation.state, lag_events)).unwrap_or_default();
+        let is_built = generation.state == GenerationState::Build;
         let waiting = running.as_ref().and_then(|now| now.waiting.clone());
         let waiting = waiting.map(|message| problem("waiting", message));
         Ok(GenerationStatus {
@@ -152,6 +155,7 @@ impl Host {
             phase: pace.phase,
             pass: pace.passes.map(|(pass, _)| pass),
             passes: pace.passes.map(|(_, passes)| passes),
+            taken_over: running.as_ref().filter(|_| is_built).map(|now| now.taken_over).filter(|parts| *parts > 0),
             condition,
             position,
             head: head.max(position),
@@ -293,8 +297,10 @@ impl Pace {
             // A pass takes the events of one part only, but goes through all positions.
             Some((pass, passes)) => {
                 let head = (now.position + lag_events).max(1) as f64;
-                let done = (f64::from(pass - 1) + now.position as f64 / head) / f64::from(passes.max(pass));
-                (done > 0.0).then(|| seconds * (1.0 - done) / done)
+                let done = f64::from(pass - 1) + now.position as f64 / head;
+                // What an earlier attempt had done took no time in this one.
+                let here = done - f64::from(now.taken_over);
+                (here > 0.0).then(|| seconds * (f64::from(passes.max(pass)) - done) / here)
             }
             None => eta(lag_events, events_per_second),
         };
@@ -358,6 +364,7 @@ mod tests {
             rows_to_load: 0,
             pass,
             passes,
+            taken_over: 0,
             most_held: 0,
             idle,
             waiting: None,
@@ -372,6 +379,10 @@ mod tests {
         let second = Pace::of(&now(Phase::Folding, 500, (2, 4), 0), GenerationState::Build, 500);
         assert_eq!(second.passes, Some((2, 4)));
         assert!((second.eta_seconds.unwrap() - 10.0 * 5.0 / 3.0).abs() < 1e-9, "{second:?}");
+        // The first was done before: an eighth of all took ten seconds, and five eighths are left.
+        let went_on = ProgressNow { taken_over: 1, ..now(Phase::Folding, 500, (2, 4), 0) };
+        let went_on = Pace::of(&went_on, GenerationState::Build, 500);
+        assert!((went_on.eta_seconds.unwrap() - 50.0).abs() < 1e-9, "{went_on:?}");
         let begins = Pace::of(&now(Phase::Folding, 0, (1, 4), 0), GenerationState::Build, 1_000);
         assert_eq!((begins.passes, begins.eta_seconds), (Some((1, 4)), None));
         assert_eq!(Pace::of(&now(Phase::Loading, 500, (4, 4), 0), GenerationState::Build, 500).passes, None);

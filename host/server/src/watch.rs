@@ -176,6 +176,7 @@ mod tests {
             phase: Some("folding"),
             pass: None,
             passes: None,
+            taken_over: None,
             condition,
             position,
             head: position + lag_events,

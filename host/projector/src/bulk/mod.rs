@@ -26,6 +26,7 @@ use crate::work::{Scrutiny, Work};
 use tables::Tables;
 
 pub use merge::{MergeError, MergedTable, StoredRun, merge};
+pub use stored::FORM;
 pub use tables::FoldedShard;
 
 /// A shard of a build at work. Blocks: it belongs on a thread of its own.

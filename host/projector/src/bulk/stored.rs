@@ -1,5 +1,5 @@
-//! Rows of a build as bytes: what a pass over history leaves in a file until the last pass is done. Read by the process that wrote them,
-//! and by no other: the form may change at any time. Not here: files (`host/server`).
+//! Rows of a build as bytes: what a pass over history leaves in a file until the rows are loaded. Read by the process that wrote them, or by the
+//! next one where that was killed: the form may change at any time, by another [`FORM`]. Not here: files (`host/server`).
 //!
 //! A record is its length, the length of its key, the key, and the content: of a row its values; of a row that other shards change too,
 //! its key's values and the steps.
@@ -15,6 +15,9 @@ use super::table::Content;
 use crate::change::Row;
 use crate::step::{Events, Step, Sum};
 use crate::value::Value;
+
+/// Which form these bytes have: raised with every change of it, so that nobody reads another one.
+pub const FORM: u32 = 1;
 
 /// Which kind of content follows.
 const ROW: u8 = 0;

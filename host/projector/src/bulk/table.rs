@@ -415,6 +415,12 @@ impl Sorted {
         self.order.len()
     }
 
+    /// The rows to come, left where they are.
+    pub(super) fn to_come(&self) -> impl Iterator<Item = (&[u8], &Content)> {
+        let entries = self.order.as_slice().iter().map(|number| &self.entries[*number as usize]);
+        entries.map(|entry| (&*entry.key, &entry.content))
+    }
+
     pub(super) fn next(&mut self) -> Option<(KeyBytes, Content)> {
         let entry = &mut self.entries[self.order.next()? as usize];
         Some((std::mem::take(&mut entry.key), std::mem::replace(&mut entry.content, Content::Row(None))))

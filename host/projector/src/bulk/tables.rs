@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
 use reel_events::EventBatch;
 
+use super::stored;
 use super::table::{BulkTable, Content, Sorted, Undo};
 use crate::change::{Cell, Change, Row};
 use crate::check::{Checked, Key, check, check_read, encode_key_of, encode_named_key};
@@ -48,6 +50,25 @@ impl FoldedShard {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.tables.iter().map(Sorted::remaining).sum()
+    }
+
+    /// How many tables there are.
+    #[must_use]
+    pub fn tables(&self) -> usize {
+        self.tables.len()
+    }
+
+    /// Writes the rows of one table, for [`StoredRun`](super::StoredRun) to read, and keeps them; how many there are.
+    ///
+    /// # Errors
+    /// Where they cannot be written.
+    pub fn store(&self, table: usize, into: &mut impl Write) -> io::Result<usize> {
+        let (mut writer, mut rows) = (stored::Writer::default(), 0);
+        for (key, content) in self.tables[table].to_come() {
+            writer.write(key, content, into)?;
+            rows += 1;
+        }
+        Ok(rows)
     }
 }
 

@@ -62,6 +62,11 @@ impl Budget {
         Some(self.full_at.load(Ordering::Relaxed)).filter(|position| *position != u64::MAX)
     }
 
+    /// How many bytes of rows there are.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// How much of it is used; more than 1 = used up.
     pub(super) fn filled(&self) -> f64 {
         self.held.load(Ordering::Relaxed) as f64 / self.room.max(1) as f64

@@ -2,20 +2,24 @@
 //! several workers, each with the streams that hash to it; then the rows are loaded into tables without keys and indexes, and one
 //! transaction ends it: the generation is in state `catch-up`, and its loop goes on from there.
 //!
-//! Until that transaction nothing counts. Whatever ends a build before it — a failure, a kill, an operator — leaves a generation in
-//! state `build`, and the next build makes its tables anew. Rows that outgrow the memory budget are folded part by part (`passes`).
+//! Until that transaction nothing counts in the read database. Whatever ends a build before it — a failure, a kill, an operator — leaves a
+//! generation in state `build`, and the next build makes its tables anew. Rows that outgrow the memory budget are folded part by part
+//! (`passes`), and parts that are folded are put aside (`spill`): where a build was killed, the next one on this host folds the others.
 //!
 //! Not here: what an event makes of a row (`projector`), SQL (`read-model`), who decides to build (`runner`).
 
 mod budget;
 mod load;
+mod orphans;
 mod passes;
+mod record;
 mod spill;
 mod thread;
 mod workers;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use reel_event_log::EventStore;
 use reel_event_log::archive::Archive;
@@ -29,7 +33,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use load::NotLoaded;
+pub(crate) use orphans::let_go_of_orphans;
 use passes::{Beyond, Passes};
+use record::Owner;
+use thread::Writing;
 
 /// How a host builds.
 #[derive(Debug, Clone)]
@@ -42,18 +49,47 @@ pub struct BuildConfig {
     pub workers: usize,
     /// Most events that a worker gets at once.
     pub batch: usize,
-    /// Where rows are put aside that do not fit into memory: files without a name, which go with the process.
+    /// Where rows are put aside until they are loaded, in a directory for each generation, which goes with its build.
     pub spill_dir: PathBuf,
+    /// Which rows are put aside though they fit into memory.
+    pub keeping: Keeping,
+}
+
+/// When the rows of the last pass over history are written down before they are loaded, so that a kill from then on does not cost them: where
+/// folding them again would take much longer than that.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// They took at least so long.
+    pub at_least: Duration,
+    /// They take at most so many bytes for each second of it.
+    pub bytes_a_second: u64,
+}
+
+impl Default for Keeping {
+    /// Ten seconds; 50 MiB a second: a disk that takes 500 adds a tenth to the fold at most.
+    fn default() -> Keeping {
+        Keeping { at_least: Duration::from_secs(10), bytes_a_second: 50 << 20 }
+    }
 }
 
 impl BuildConfig {
-    /// A quarter of the machine's memory, no throttle, a worker for each core, the system's directory for temporary files.
+    /// A quarter of the machine's memory, no throttle, a worker for each core, a directory among the system's temporary files.
     #[must_use]
     pub fn for_this_machine() -> BuildConfig {
         let workers = std::thread::available_parallelism().map_or(1, usize::from).min(16);
-        let spill_dir = std::env::temp_dir();
-        BuildConfig { memory_bytes: quarter_of_memory(), throttle: None, workers, batch: 4_000, spill_dir }
+        let (spill_dir, keeping) = (std::env::temp_dir().join("reel-builds"), Keeping::default());
+        BuildConfig { memory_bytes: quarter_of_memory(), throttle: None, workers, batch: 4_000, spill_dir, keeping }
     }
+
+    /// Lets go of all that a build of a generation put aside, when there will be no other.
+    pub(crate) async fn forget(&self, target: &str, generation: &Generation) {
+        spill::discard(directory_of(&self.spill_dir, target, generation)).await;
+    }
+}
+
+/// Where the rows of a generation are put aside.
+fn directory_of(spill_dir: &Path, target: &str, generation: &Generation) -> PathBuf {
+    spill_dir.join(Owner::of(target, generation).directory())
 }
 
 /// All that a build needs.
@@ -109,7 +145,8 @@ struct Folded {
 }
 
 impl Build {
-    /// Builds until the generation is in state `catch-up`, or `stop` says so.
+    /// Builds until the generation is in state `catch-up`, or `stop` says so. What was put aside stays for the next attempt where there will be
+    /// one that may go on from it.
     ///
     /// # Errors
     /// Where an event is at fault under the policy `halt`, the component cannot be run, or a database does not answer.
@@ -117,32 +154,55 @@ impl Build {
         if self.store.log_id() != self.checkpoint.log {
             return Err(self.other_log());
         }
+        let writing = Writing::default();
+        let built = tokio::select! {
+            built = self.attempts(&writing) => built.map(|()| Built::Whole),
+            () = asked(stop) => Ok(Built::Stopped),
+        };
+        writing.give_up().await;
+        let is_over =
+            matches!(&built, Ok(Built::Whole) | Err(BuildError::Run(RunError::Halted(_) | RunError::Fatal(_))));
+        if is_over {
+            self.let_go().await;
+        }
+        built
+    }
+
+    async fn attempts(&self, writing: &Writing) -> Result<(), BuildError> {
         let (mut workers, mut beyond) = match self.generation.manifest.order {
             Order::Global => (1, Beyond::End),
             Order::ByStream => (self.config.workers.max(1), Beyond::Split),
         };
         loop {
-            tokio::select! {
-                built = self.build(workers, beyond) => match built {
-                    Ok(()) => return Ok(Built::Whole),
-                    // What is at fault is found in the order of all events.
-                    Err(NotBuilt::Together) if workers > 1 || beyond == Beyond::Split => {
-                        (workers, beyond) = (1, Beyond::End);
-                    }
-                    Err(NotBuilt::Together) => unreachable!("one worker has nothing to merge"),
-                    Err(NotBuilt::TooLarge) => beyond = Beyond::End,
-                    Err(NotBuilt::For(error)) => return Err(error),
-                },
-                () = asked(stop) => return Ok(Built::Stopped),
+            match self.build(writing, (workers, beyond)).await {
+                Ok(()) => return Ok(()),
+                // What is at fault is found in the order of all events.
+                Err(NotBuilt::Together) if workers > 1 || beyond == Beyond::Split => {
+                    (workers, beyond) = (1, Beyond::End);
+                }
+                Err(NotBuilt::Together) => unreachable!("one worker has nothing to merge"),
+                Err(NotBuilt::TooLarge) => beyond = Beyond::End,
+                Err(NotBuilt::For(error)) => return Err(error),
             }
+            self.let_go().await;
         }
     }
 
-    async fn build(&self, workers: usize, beyond: Beyond) -> Result<(), NotBuilt> {
+    /// Nobody goes on from what was put aside.
+    async fn let_go(&self) {
+        self.config.forget(self.target.name(), &self.generation).await;
+    }
+
+    fn put_aside_in(&self) -> PathBuf {
+        directory_of(&self.config.spill_dir, self.target.name(), &self.generation)
+    }
+
+    async fn build(&self, writing: &Writing, way: (usize, Beyond)) -> Result<(), NotBuilt> {
         self.progress.begin(0);
+        self.progress.took_over(0);
         self.progress.enter(Phase::Folding);
         let begun = Instant::now();
-        let folded = Passes::new(self, workers, beyond).fold().await?;
+        let folded = Passes::new(self, writing, way).fold().await?;
         let rows = folded.tables.iter().map(MergedTable::remaining).sum::<usize>();
         let position = folded.through.position;
         tracing::info!(position, rows, seconds = begun.elapsed().as_secs_f64(), "folded");

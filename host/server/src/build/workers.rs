@@ -37,6 +37,7 @@ enum Order {
 }
 
 /// What workers have made of the events of one pass.
+#[derive(Default)]
 pub(super) struct Worked {
     pub(super) shards: Vec<FoldedShard>,
     pub(super) aside: Vec<DeadLetter>,

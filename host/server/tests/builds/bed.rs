@@ -1,9 +1,9 @@
 //! A log, read databases of one's own, generations that are built in them, and the loop that goes on from there.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use reel_event_log::topic::Tail;
 use reel_event_log::{EventStore, Limits, SqliteStore};
@@ -24,7 +24,7 @@ use crate::ledger::{self, Ledger};
 /// A log.
 pub(crate) struct Bed {
     pub(crate) store: Arc<dyn EventStore>,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 /// What became of a generation: rows by table with their fingerprints, positions of dead letters, and where it halted.
@@ -47,15 +47,24 @@ pub(crate) struct Way {
     pub(crate) nice: (i64, i64),
 }
 
-/// Notes by which nice value the threads are run that apply events.
+/// What the component of a build was asked to do: by position which streams' events it applied, and the nice value of the threads that did.
+#[derive(Default)]
+pub(crate) struct Noted {
+    pub(crate) applied: Mutex<BTreeMap<u64, String>>,
+    nice: AtomicI64,
+}
+
+/// The ledger, watched.
 struct Watched {
     ledger: Ledger,
-    nice: Arc<AtomicI64>,
+    noted: Arc<Noted>,
 }
 
 impl Plugin for Watched {
     fn apply(&mut self, batch: &EventBatch, range: Range<usize>, sink: &mut dyn Sink) -> Result<(), ApplyError> {
-        self.nice.store(nice(), Ordering::Relaxed);
+        self.noted.nice.store(nice(), Ordering::Relaxed);
+        let events = range.clone().map(|index| (batch.get(index).position, batch.stream(index).to_owned()));
+        self.noted.applied.lock().unwrap().extend(events);
         self.ledger.apply(batch, range, sink)
     }
 }
@@ -95,22 +104,9 @@ impl Bed {
     pub(crate) async fn built(&self, target: &Arc<dyn Target>, policy: FailurePolicy, config: BuildConfig) -> Way {
         let generation = self.generation(target, policy).await;
         let checkpoint = target.take(generation.id).await.unwrap()[0];
-        let progress = Arc::new(Progress::new(0, watch::Sender::new(0)));
-        let threads = Arc::new(AtomicI64::new(0));
-        let noted = Arc::clone(&threads);
-        let build = Build {
-            store: Arc::clone(&self.store),
-            archive: None,
-            target: Arc::clone(target),
-            generation: generation.clone(),
-            checkpoint,
-            plugins: Arc::new(move || {
-                Ok(Box::new(Watched { ledger: Ledger, nice: Arc::clone(&noted) }) as Box<dyn Plugin>)
-            }),
-            settings: settings(policy),
-            progress: Arc::clone(&progress),
-            config,
-        };
+        let noted = Arc::new(Noted::default());
+        let build = self.build((target, &generation, checkpoint), (policy, config), &noted);
+        let progress = Arc::clone(&build.progress);
         let (_go_on, mut stop) = watch::channel(false);
         let halted = match build.run(&mut stop).await {
             Ok(built) => {
@@ -121,25 +117,58 @@ impl Bed {
             Err(error) => panic!("{error:?}"),
         };
         let held = progress.now().most_held;
-        let nice = (threads.load(Ordering::Relaxed), nice());
+        let nice = (noted.nice.load(Ordering::Relaxed), nice());
         if halted.is_some() {
             let outcome = Outcome { rows: Vec::new(), fingerprints: Vec::new(), dead: BTreeSet::new(), halted };
             return Way { outcome, built: 0, held, nice };
         }
+        let (outcome, built) = self.outcome(target, &generation, policy).await;
+        Way { outcome, built, held, nice }
+    }
+
+    /// A build, to be run.
+    pub(crate) fn build(
+        &self,
+        (target, generation, checkpoint): (&Arc<dyn Target>, &Generation, Checkpoint),
+        (policy, config): (FailurePolicy, BuildConfig),
+        noted: &Arc<Noted>,
+    ) -> Build {
+        let noted = Arc::clone(noted);
+        Build {
+            store: Arc::clone(&self.store),
+            archive: None,
+            target: Arc::clone(target),
+            generation: generation.clone(),
+            checkpoint,
+            plugins: Arc::new(move || {
+                Ok(Box::new(Watched { ledger: Ledger, noted: Arc::clone(&noted) }) as Box<dyn Plugin>)
+            }),
+            settings: settings(policy),
+            progress: Arc::new(Progress::new(0, watch::Sender::new(0))),
+            config,
+        }
+    }
+
+    /// Lets the loop apply what a build left; what became of it, and how far the build had come.
+    pub(crate) async fn outcome(
+        &self,
+        target: &Arc<dyn Target>,
+        generation: &Generation,
+        policy: FailurePolicy,
+    ) -> (Outcome, u64) {
         let checkpoint = target.take(generation.id).await.unwrap()[0];
         let parked = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let is_parked = |reason| reason == reel_projector::ports::DeadLetterReason::Parked;
         let parked = parked.into_iter().filter(|letter| is_parked(letter.reason)).map(|letter| letter.stream).collect();
         let settings = RunSettings { parked, ..settings(policy) };
-        let halted = self.follow(target.read_model(&generation), checkpoint, settings).await;
+        let halted = self.follow(target.read_model(generation), checkpoint, settings).await;
         let letters = target.dead_letters(generation.id, Place::START, 100_000).await.unwrap();
         let dead = letters.iter().map(|letter| letter.position).collect();
-        let (rows, fingerprints) = stored(target, &generation).await;
-        let outcome = Outcome { rows, fingerprints, dead, halted };
-        Way { outcome, built: checkpoint.point.position, held, nice }
+        let (rows, fingerprints) = stored(target, generation).await;
+        (Outcome { rows, fingerprints, dead, halted }, checkpoint.point.position)
     }
 
-    async fn generation(&self, target: &Arc<dyn Target>, on_failure: FailurePolicy) -> Generation {
+    pub(crate) async fn generation(&self, target: &Arc<dyn Target>, on_failure: FailurePolicy) -> Generation {
         let digest = Uuid::new_v4().to_string();
         let component = Component { digest: digest.clone(), manifest: ledger::MANIFEST.to_owned(), bytes: vec![0] };
         target.put_component(&component).await.unwrap();
