@@ -18,7 +18,7 @@ use crate::query::{Answer, Query};
 use crate::snapshot::Snapshot;
 use crate::target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
-    IfBehind, NewGeneration, Pointer, Target, TargetKind,
+    Hold, IfBehind, NewGeneration, Pointer, Target, TargetKind,
 };
 use crate::{answer, filling, moment};
 
@@ -184,6 +184,31 @@ impl<A: Adapter> Target for Adapted<A> {
             Ok(A::commit(transaction).await?)
         };
         self.told(work.await, "giving a generation's lease back")
+    }
+
+    async fn hold(&self, id: GenerationId, holder: Uuid, through: u64) -> Result<bool, CatalogError> {
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            let generation = catalog::generation(&mut *transaction, &self.manifests, id).await?;
+            let held = catalog::hold(&mut *transaction, &generation, (holder, through)).await?;
+            A::commit(transaction).await?;
+            Ok(held)
+        };
+        self.told(work.await, "holding a generation")
+    }
+
+    async fn end_hold(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError> {
+        let work = async {
+            let mut transaction = self.database.write().await?;
+            catalog::end_hold(&mut *transaction, id, holder).await?;
+            Ok(A::commit(transaction).await?)
+        };
+        self.told(work.await, "letting go of a generation")
+    }
+
+    async fn holds(&self) -> Result<Vec<Hold>, CatalogError> {
+        let work = async { catalog::holds(&mut *self.database.reader().await?).await };
+        self.told(work.await, "reading which generations are held")
     }
 
     async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError> {

@@ -36,5 +36,5 @@ pub use query::{Answer, Case, Comparison, Count, Direction, Filter, Nulls, Order
 pub use snapshot::Snapshot;
 pub use target::{
     CatalogError, Component, Condition, Decision, DropScope, FlipOutcome, Generation, GenerationId, GenerationState,
-    IfBehind, NewGeneration, Pointer, Promotion, Target, TargetKind,
+    Hold, IfBehind, NewGeneration, Pointer, Promotion, Target, TargetKind,
 };

@@ -101,6 +101,19 @@ pub trait Target: Send + Sync {
     /// Gives the lease back, if `holder` has it.
     async fn release(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError>;
 
+    /// Holds a generation: none of its shards, whichever hosts run them, is to go beyond `through`, and each is to come there. Saying it again moves
+    /// it. Hosts keep to it for as long as it is said again and again, and never for long. False = somebody else holds it.
+    ///
+    /// # Errors
+    /// [`CatalogError::NotFound`] where the generation was dropped.
+    async fn hold(&self, id: GenerationId, holder: Uuid, through: u64) -> Result<bool, CatalogError>;
+
+    /// Takes a hold back, if `holder` has it.
+    async fn end_hold(&self, id: GenerationId, holder: Uuid) -> Result<(), CatalogError>;
+
+    /// All holds that were not taken back, whoever made them.
+    async fn holds(&self) -> Result<Vec<Hold>, CatalogError>;
+
     /// Begins to fill a generation in state `build` at once: its tables are made anew, empty, without keys and indexes. `epoch` is
     /// what [`Target::take`] answered; the load ends only if it still holds.
     async fn bulk_load(&self, generation: &Generation, epoch: u64) -> Result<Box<dyn BulkLoad>, CatalogError>;
@@ -167,6 +180,19 @@ pub struct Component {
 /// Number of a generation within its target; never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GenerationId(pub i64);
+
+/// A generation that is held: see [`Target::hold`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hold {
+    /// Which.
+    pub generation: GenerationId,
+    /// For whom.
+    pub holder: Uuid,
+    /// The position at which its shards are to stand.
+    pub through: u64,
+    /// Another one each time that it is said.
+    pub stamp: u64,
+}
 
 /// One filling of a projection's tables: from one component with one set of settings.
 #[derive(Debug, Clone, PartialEq)]

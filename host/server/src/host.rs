@@ -8,8 +8,8 @@ use reel_event_log::EventStore;
 use reel_plugin::Engine;
 use reel_projector::{Request, chain, manifest::Order};
 use reel_read_model::{CatalogError, Condition, Generation, GenerationId, GenerationState, Target};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use crate::build::let_go_of_orphans;
@@ -75,13 +75,14 @@ pub(crate) struct Inner {
     pub(crate) operations: tokio::sync::Mutex<()>,
     /// One flip of a projection at a time. A flip may wait for long, for whoever reads a view: nothing else waits with it.
     flips: Mutex<HashMap<ProjectionKey, Arc<tokio::sync::Mutex<()>>>>,
-    /// One pair of generations is held at a time.
-    pub(crate) holding: tokio::sync::Mutex<()>,
+    /// Told when a reader on this host holds generations, or lets go of them: else that is heard a second later.
+    pub(crate) asked_to_hold: Notify,
     /// How each generation moved, as far as it was looked at.
     pub(crate) seen: Seen,
     /// Who this host is where leases are held.
     pub(crate) holder: Uuid,
-    reconciling: Mutex<Option<JoinHandle<()>>>,
+    /// What looks at the catalogs.
+    looking: Mutex<JoinSet<()>>,
 }
 
 /// Which generation a runner runs: the target's name, and the number within it.
@@ -100,7 +101,7 @@ impl Host {
         };
         let inner = Inner {
             holder,
-            reconciling: Mutex::default(),
+            looking: Mutex::default(),
             store,
             targets,
             engine,
@@ -109,7 +110,7 @@ impl Host {
             runners: Mutex::default(),
             operations: tokio::sync::Mutex::default(),
             flips: Mutex::default(),
-            holding: tokio::sync::Mutex::default(),
+            asked_to_hold: Notify::new(),
             seen: Seen::default(),
         };
         Host { inner: Arc::new(inner) }
@@ -125,11 +126,14 @@ impl Host {
             self.reconcile(target).await?;
         }
         self.let_go_of_orphans().await;
+        let mut looking = JoinSet::new();
         let host = self.clone();
-        let reconciling = tokio::spawn(async move { host.keep_reconciled().await });
-        if let Some(before) = self.reconciling().replace(reconciling) {
-            before.abort();
+        looking.spawn(async move { host.keep_reconciled().await });
+        for target in self.inner.targets.iter() {
+            looking.spawn(self.clone().keep_to_holds(Arc::clone(target)));
         }
+        // Whoever looked before is aborted.
+        *self.looking() = looking;
         Ok(())
     }
 
@@ -171,15 +175,13 @@ impl Host {
         let_go_of_orphans(&self.inner.config.build.spill_dir, &self.inner.targets).await;
     }
 
-    fn reconciling(&self) -> std::sync::MutexGuard<'_, Option<JoinHandle<()>>> {
-        self.inner.reconciling.lock().expect("nobody panics while holding it")
+    fn looking(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.inner.looking.lock().expect("nobody panics while holding it")
     }
 
     /// Stops all generations, each behind the batch it is at.
     pub async fn stop(&self) {
-        if let Some(reconciling) = self.reconciling().take() {
-            reconciling.abort();
-        }
+        self.looking().abort_all();
         let runners: Vec<_> = self.runners().drain().map(|(_, runner)| runner).collect();
         for runner in &runners {
             runner.ask_to_stop();

@@ -13,6 +13,7 @@ mod deploy;
 mod error;
 mod foreign;
 mod gate;
+mod holds;
 mod host;
 pub mod inspect;
 mod lease;

@@ -165,7 +165,6 @@ impl Run {
         };
         let follow = AbortOnDrop(tokio::spawn(lifecycle::follow(self.clone())));
         let ended = reel_projector::run(parts, source, settings, orders).await;
-        self.gate.end();
         drop(follow);
         ended.map_err(Ended::from)
     }

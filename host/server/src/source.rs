@@ -41,7 +41,6 @@ impl LogSource {
 
     /// Hands over, from position `at`, where the tail stands, what a gate lets through.
     pub(crate) fn behind(self, gate: &Arc<Gate>, at: u64) -> LogSource {
-        gate.begin(at);
         LogSource { at, gate: Arc::clone(gate), ..self }
     }
 

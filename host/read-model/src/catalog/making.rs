@@ -230,6 +230,7 @@ pub(crate) async fn forget<S: CatalogSession>(
     let id = generation.id.0;
     session.execute(S::SQL.delete_checkpoints, &[id.into()]).await?;
     session.execute(S::SQL.delete_lease, &[id.into()]).await?;
+    session.execute(S::SQL.delete_hold, &[id.into()]).await?;
     session.execute(S::SQL.delete_dead_letters, &[id.into()]).await?;
     session.execute(S::SQL.set_state, &[GenerationState::Dropped.word().into(), id.into()]).await?;
     Ok(())

@@ -6,6 +6,7 @@ mod checkpoints;
 mod commits;
 mod entries;
 mod generations;
+mod holds;
 mod loads;
 mod making;
 mod manifests;
@@ -28,6 +29,7 @@ pub(crate) use generations::{
     check_pointer, component, generation, generations, lease, live, lock_generation, manifest, promote, put_component,
     release, set_condition, set_state,
 };
+pub(crate) use holds::{end_hold, hold, holds};
 pub(crate) use loads::{end_load, lost};
 pub(crate) use making::{
     Made, Names, Pointed, check_names, check_view, claim_names, forget, lock_to_drop, made_views, move_pointer,
@@ -44,7 +46,7 @@ pub(crate) use statements::{Statements, collected_statements};
 use crate::target::{CatalogError, Generation, GenerationId};
 
 /// The catalog that this build reads and writes.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// How often a flip looks whether the next generation has passed the live one.
 const LOOK: Duration = Duration::from_millis(5);

@@ -73,6 +73,20 @@ macro_rules! catalog_statements {
             concat!("DELETE FROM ", $at, "lease WHERE generation = $1 AND holder = $2");
         pub(crate) const DELETE_LEASE: &str = concat!("DELETE FROM ", $at, "lease WHERE generation = $1");
 
+        pub(crate) const HOLDS: &str = concat!("SELECT generation, holder, through, stamp FROM ", $at, "hold");
+        pub(crate) const MOVE_HOLD: &str = concat!(
+            "UPDATE ",
+            $at,
+            "hold SET through = $1, stamp = stamp + 1 WHERE generation = $2 AND holder = $3"
+        );
+        pub(crate) const PUT_HOLD: &str = concat!(
+            "INSERT INTO ",
+            $at,
+            "hold (through, generation, holder, stamp) VALUES ($1, $2, $3, 1) ON CONFLICT (generation) DO NOTHING"
+        );
+        pub(crate) const END_HOLD: &str = concat!("DELETE FROM ", $at, "hold WHERE generation = $1 AND holder = $2");
+        pub(crate) const DELETE_HOLD: &str = concat!("DELETE FROM ", $at, "hold WHERE generation = $1");
+
         pub(crate) const CHECKPOINT: &str = concat!(
             "SELECT log, position, event, layout, epoch FROM ",
             $at,

@@ -150,14 +150,16 @@ pub(crate) async fn a_newer_catalog_is_refused(place: Arc<Place>) {
 
 pub(crate) async fn an_older_catalog_is_brought_up_to_date(place: Arc<Place>) {
     let generation = deploy(place.target.as_ref(), &notes()).await;
-    let [catalog, lease, letters] = ["catalog", "lease", "dead_letter"].map(|table| place.catalog(table));
+    let [catalog, lease, letters, hold] = ["catalog", "lease", "dead_letter", "hold"].map(|table| place.catalog(table));
     place.sql(&format!("DROP TABLE {lease}")).await.unwrap();
+    place.sql(&format!("DROP TABLE {hold}")).await.unwrap();
     place.sql(&format!("ALTER TABLE {letters} DROP COLUMN original")).await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 1")).await.unwrap();
     let again = place.reopen().await.unwrap();
     assert_eq!(again.generations().await.unwrap(), std::slice::from_ref(&generation));
     assert!(again.lease(generation.id, Uuid::from_u128(1), Duration::from_secs(60)).await.unwrap());
     assert_eq!(again.dead_letters(generation.id, EventPlace::START, 1).await.unwrap(), []);
+    assert_eq!(again.holds().await.unwrap(), []);
     place.reopen().await.unwrap();
     place.sql(&format!("UPDATE {catalog} SET version = 0")).await.unwrap();
     let error = place.reopen().await.err().unwrap().to_string();
@@ -178,7 +180,7 @@ pub(crate) async fn several_open_at_once(place: Arc<Place>) {
         }
         TargetKind::SqlServer => {
             let tables = ["catalog", "component", "component_chunk", "projection", "generation", "checkpoint"];
-            for table in tables.into_iter().chain(["dead_letter", "decision", "view", "lease"]) {
+            for table in tables.into_iter().chain(["dead_letter", "decision", "view", "lease", "hold"]) {
                 place.sql(&format!("DROP TABLE {}", place.catalog(table))).await.unwrap();
             }
             place.sql("DROP SCHEMA reel; DROP SCHEMA reel_data").await.unwrap();

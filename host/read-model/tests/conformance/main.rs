@@ -62,7 +62,7 @@ on_every_adapter! {
     catalog: components_are_kept_once, generations_live_on_after_a_restart, states_and_conditions, two_names_for_one_schema,
         names_that_are_somebody_elses, decisions_are_kept, a_newer_catalog_is_refused, an_older_catalog_is_brought_up_to_date, several_open_at_once,
         a_generation_needs_its_component, what_is_dropped_is_gone, a_projection_goes_whole, a_database_that_is_not_there;
-    shards: one_shard_changes_hands, a_new_layout_in_one_step, a_layout_that_cannot_change, leases_exclude_and_run_out;
+    shards: one_shard_changes_hands, a_new_layout_in_one_step, a_layout_that_cannot_change, leases_exclude_and_run_out, holds_exclude_and_move;
     flips: behind_flipped_already_and_back, views_show_what_is_live, readers_of_the_old_one_are_told, a_view_of_ones_own_in_the_way;
     queries: filters_orders_and_limits_are_as_in_memory, like_is_the_same_everywhere, a_long_answer_comes_in_pieces,
         an_answer_nobody_reads;

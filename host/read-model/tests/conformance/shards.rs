@@ -113,3 +113,30 @@ pub(crate) async fn leases_exclude_and_run_out(place: Arc<Place>) {
     assert!(matches!(error, CatalogError::NotFound(_)), "{error}");
     target.release(generation.id, HERE).await.unwrap();
 }
+
+pub(crate) async fn holds_exclude_and_move(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let (generation, other) = (deploy(target, &notes()).await, deploy(target, &notes()).await);
+    assert_eq!(target.holds().await.unwrap(), []);
+    assert!(target.hold(generation.id, HERE, 7).await.unwrap());
+    assert!(!target.hold(generation.id, THERE, 9).await.unwrap());
+    assert!(target.hold(other.id, THERE, 9).await.unwrap(), "each generation has its own");
+    let first = target.holds().await.unwrap().into_iter().find(|hold| hold.generation == generation.id).unwrap();
+    assert_eq!((first.holder, first.through), (HERE, 7));
+    for through in [7, 12] {
+        let before = target.holds().await.unwrap().into_iter().find(|hold| hold.generation == generation.id).unwrap();
+        assert!(target.hold(generation.id, HERE, through).await.unwrap());
+        let now = target.holds().await.unwrap().into_iter().find(|hold| hold.generation == generation.id).unwrap();
+        assert_eq!((now.holder, now.through), (HERE, through));
+        assert_ne!(now.stamp, before.stamp, "it was said again");
+    }
+    target.end_hold(generation.id, THERE).await.unwrap();
+    assert_eq!(target.holds().await.unwrap().len(), 2, "only the holder takes it back");
+    target.end_hold(generation.id, HERE).await.unwrap();
+    assert!(target.hold(generation.id, THERE, 1).await.unwrap());
+    target.drop_generation(generation.id, DropScope::Generation).await.unwrap();
+    let left: Vec<_> = target.holds().await.unwrap().iter().map(|hold| hold.generation).collect();
+    assert_eq!(left, [other.id], "it goes with its generation");
+    let error = target.hold(generation.id, HERE, 1).await.unwrap_err();
+    assert!(matches!(error, CatalogError::NotFound(_)), "{error}");
+}

@@ -127,6 +127,10 @@ struct Group {
     reins: HashMap<u32, Reins>,
     tasks: JoinSet<(u32, Result<(), Ended>)>,
     ends: watch::Sender<Option<u64>>,
+    /// Where the layout ends, once there is a newer one.
+    layout_end: Option<u64>,
+    /// Where the generation is held.
+    held: watch::Receiver<Option<u64>>,
     suspected: Arc<Notify>,
     /// Moves the generation through its life, where this host has the lease.
     follow: Option<AbortOnDrop>,
@@ -144,6 +148,8 @@ impl Group {
         let member =
             member.map_err(|error| Ended::Passing(format!("the topic cannot be consumed: {}", chain(&error))))?;
         Ok(Group {
+            held: run.gate.watch(),
+            layout_end: None,
             run,
             topic,
             member,
@@ -171,10 +177,11 @@ impl Group {
                 }
                 moved = self.member.next() => self.moved(moved).await?,
                 Some(request) = orders.requests.recv() => self.ask(request).await,
+                Ok(()) = self.held.changed() => self.set_ends(),
                 () = self.suspected.notified() => next_look = next_look.min(tokio::time::Instant::now() + ENDING),
                 () = tokio::time::sleep_until(next_look) => {
                     self.look().await?;
-                    let pause = if self.ends.borrow().is_some() { ENDING } else { PERIOD };
+                    let pause = if self.layout_end.is_some() { ENDING } else { PERIOD };
                     next_look = tokio::time::Instant::now() + pause;
                 }
             }
@@ -284,17 +291,26 @@ impl Group {
         match plan(&checkpoints, newest) {
             Plan::Stay => {}
             Plan::Replace if leads => return self.replace(&checkpoints, newest).await,
-            Plan::Replace => {
-                self.ends.send_replace(Some(checkpoints[0].point.position));
-            }
+            Plan::Replace => self.end_layout(checkpoints[0].point.position),
             Plan::End { through } => {
-                self.ends.send_replace(Some(through));
+                self.end_layout(through);
                 if leads {
                     self.adopt_orphans(newest.partitions).await?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn end_layout(&mut self, through: u64) {
+        self.layout_end = Some(through);
+        self.set_ends();
+    }
+
+    /// Whoever is held runs there from history, and no further, as to a layout's end.
+    fn set_ends(&mut self) {
+        let held = *self.held.borrow_and_update();
+        self.ends.send_replace(self.layout_end.into_iter().chain(held).min());
     }
 
     /// Starts or ends what the holder of the lease does.
@@ -309,7 +325,7 @@ impl Group {
     /// Puts the checkpoints of the new layout in their place; whoever runs a shard of the old one is fenced, and looks again.
     async fn replace(&mut self, checkpoints: &[Checkpoint], newest: Layout) -> Result<(), Ended> {
         let id = self.run.generation.id;
-        self.ends.send_replace(Some(checkpoints[0].point.position));
+        self.end_layout(checkpoints[0].point.position);
         match self.run.target.relayout(id, checkpoints, newest.from, newest.partitions).await {
             Ok(_) => {
                 tracing::info!(layout = newest.from, shards = newest.partitions, "the generation has a new layout");

@@ -23,6 +23,9 @@ use uuid::Uuid;
 
 use crate::posts::{self, Posts, happening};
 
+/// What the name of the second read database ends in.
+const OTHER: &str = "_other";
+
 /// How long anything that a case waits for may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -119,13 +122,33 @@ impl Bed {
 
     /// The same with another topic.
     pub(crate) async fn host_on(&self, topic: Topic) -> (Host, Arc<dyn Target>) {
-        let url = format!("{}/{}", self.server.rsplit_once('/').unwrap().0, self.database);
-        let target = reel_read_model::open("default", &url).await.unwrap();
+        let target = reel_read_model::open("default", &self.url("")).await.unwrap();
+        self.start(topic, vec![target]).await
+    }
+
+    /// A host that has a second read database, which is called `other`: see [`Bed::add_other`].
+    pub(crate) async fn host_with_other(&self) -> (Host, Arc<dyn Target>) {
+        let target = reel_read_model::open("default", &self.url("")).await.unwrap();
+        let other = reel_read_model::open("other", &self.url(OTHER)).await.unwrap();
+        self.start(Topic::Kafka(self.topic.clone()), vec![target, other]).await
+    }
+
+    /// Makes the second read database.
+    pub(crate) async fn add_other(&self) {
+        let database = format!("{}{OTHER}", self.database);
+        admin(&self.server, &format!("CREATE DATABASE {database} ENCODING 'UTF8' TEMPLATE template0")).await;
+    }
+
+    fn url(&self, suffix: &str) -> String {
+        format!("{}/{}{suffix}", self.server.rsplit_once('/').unwrap().0, self.database)
+    }
+
+    async fn start(&self, topic: Topic, targets: Vec<Arc<dyn Target>>) -> (Host, Arc<dyn Target>) {
+        let default = Arc::clone(&targets[0]);
         let config = HostConfig { topic, hosts: Hosts::Several, ..HostConfig::new(|_| Ok(())) };
-        let targets = Targets::new(vec![Arc::clone(&target)]);
-        let host = Host::new(Arc::clone(&self.store), targets, self.engine.clone(), config);
+        let host = Host::new(Arc::clone(&self.store), Targets::new(targets), self.engine.clone(), config);
         host.start().await.unwrap();
-        (host, target)
+        (host, default)
     }
 
     /// Lets things happen to posts, round after round.
@@ -140,7 +163,7 @@ impl Bed {
 
     /// Somebody changes rows behind the hosts' backs.
     pub(crate) async fn spoil(&self, sql: &str) {
-        admin(&format!("{}/{}", self.server.rsplit_once('/').unwrap().0, self.database), sql).await;
+        admin(&self.url(""), sql).await;
     }
 
     pub(crate) async fn end(mut self, hosts: &[&Host]) {
@@ -149,7 +172,10 @@ impl Bed {
         }
         self.stop_relay().await;
         self.delete_topic().await;
-        admin(&self.server, &format!("DROP DATABASE {} WITH (FORCE)", self.database)).await;
+        for suffix in ["", OTHER] {
+            let database = format!("{}{suffix}", self.database);
+            admin(&self.server, &format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)")).await;
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that meets the unexpected ends")]
 #![expect(clippy::print_stdout, reason = "a case that is passed over says so")]
 
+mod alike;
 mod bed;
 mod foreign;
 mod hosts;

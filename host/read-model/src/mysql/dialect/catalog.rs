@@ -52,6 +52,14 @@ pub(in crate::mysql) const SET_SHARDS: &str = "UPDATE reel_generation SET shards
 pub(in crate::mysql) const RELEASE: &str = "DELETE FROM reel_lease WHERE generation = ? AND holder = ?";
 pub(in crate::mysql) const DELETE_LEASE: &str = "DELETE FROM reel_lease WHERE generation = ?";
 
+pub(in crate::mysql) const HOLDS: &str = "SELECT generation, holder, through, stamp FROM reel_hold";
+pub(in crate::mysql) const MOVE_HOLD: &str =
+    "UPDATE reel_hold SET through = ?, stamp = stamp + 1 WHERE generation = ? AND holder = ?";
+pub(in crate::mysql) const PUT_HOLD: &str =
+    "INSERT INTO reel_hold (through, generation, holder, stamp) VALUES (?, ?, ?, 1)";
+pub(in crate::mysql) const END_HOLD: &str = "DELETE FROM reel_hold WHERE generation = ? AND holder = ?";
+pub(in crate::mysql) const DELETE_HOLD: &str = "DELETE FROM reel_hold WHERE generation = ?";
+
 pub(in crate::mysql) const CHECKPOINT: &str =
     "SELECT log, position, event, layout, epoch FROM reel_checkpoint WHERE generation = ? AND shard = ?";
 pub(in crate::mysql) const CHECKPOINTS: &str =
@@ -144,8 +152,13 @@ const CREATE_LEASE: &str = "CREATE TABLE IF NOT EXISTS reel_lease (
 /// The message that a dead letter of a foreign topic was, since version 3.
 const ADD_ORIGINAL: &str = "ALTER TABLE reel_dead_letter ADD COLUMN original longtext";
 
+/// Which generations are held for whom, and where, since version 4.
+const CREATE_HOLD: &str = "CREATE TABLE IF NOT EXISTS reel_hold (
+        generation bigint NOT NULL PRIMARY KEY, holder varchar(36) NOT NULL, through bigint NOT NULL, stamp bigint NOT NULL
+    ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE COLLATION";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::mysql) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
+pub(in crate::mysql) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL], &[CREATE_HOLD]];
 
 /// The empty catalog of version 1; the upgrades follow. Nothing of it is undone where making it is interrupted, so that each
 /// statement does nothing where it was done before. The first table says that the others are ours.

@@ -82,8 +82,13 @@ const CREATE_LEASE: &str = "CREATE TABLE reel.lease (
 /// The message that a dead letter of a foreign topic was, since version 3.
 const ADD_ORIGINAL: &str = "ALTER TABLE reel.dead_letter ADD COLUMN original text";
 
+/// Which generations are held for whom, and where, since version 4.
+const CREATE_HOLD: &str = "CREATE TABLE reel.hold (
+        generation bigint NOT NULL PRIMARY KEY, holder text NOT NULL, through bigint NOT NULL, stamp bigint NOT NULL
+    )";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::postgres) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
+pub(in crate::postgres) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL], &[CREATE_HOLD]];
 
 /// The empty catalog of version 1; the upgrades follow. The schemas may be there already, if they are empty: made by somebody who
 /// has more rights.

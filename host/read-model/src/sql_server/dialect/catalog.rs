@@ -53,6 +53,14 @@ pub(in crate::sql_server) const SET_SHARDS: &str = "UPDATE reel.[generation] SET
 pub(in crate::sql_server) const RELEASE: &str = "DELETE FROM reel.[lease] WHERE generation = @P1 AND holder = @P2";
 pub(in crate::sql_server) const DELETE_LEASE: &str = "DELETE FROM reel.[lease] WHERE generation = @P1";
 
+pub(in crate::sql_server) const HOLDS: &str = "SELECT generation, holder, through, stamp FROM reel.[hold]";
+pub(in crate::sql_server) const MOVE_HOLD: &str =
+    "UPDATE reel.[hold] SET through = @P1, stamp = stamp + 1 WHERE generation = @P2 AND holder = @P3";
+pub(in crate::sql_server) const PUT_HOLD: &str = "INSERT INTO reel.[hold] (through, generation, holder, stamp) \
+     SELECT @P1, @P2, @P3, 1 WHERE NOT EXISTS (SELECT 1 FROM reel.[hold] WITH (UPDLOCK, HOLDLOCK) WHERE generation = @P2)";
+pub(in crate::sql_server) const END_HOLD: &str = "DELETE FROM reel.[hold] WHERE generation = @P1 AND holder = @P2";
+pub(in crate::sql_server) const DELETE_HOLD: &str = "DELETE FROM reel.[hold] WHERE generation = @P1";
+
 pub(in crate::sql_server) const CHECKPOINT: &str = "SELECT log, position, event, layout, epoch FROM reel.[checkpoint] \
      WHERE generation = @P1 AND shard = @P2";
 pub(in crate::sql_server) const CHECKPOINTS: &str = "SELECT log, position, event, layout, epoch FROM reel.[checkpoint] \
@@ -181,8 +189,14 @@ const CREATE_LEASE: &str = "CREATE TABLE reel.[lease] (
 const ADD_ORIGINAL: &str =
     "ALTER TABLE reel.[dead_letter] ADD original nvarchar(max) COLLATE Latin1_General_100_BIN2 NULL";
 
+/// Which generations are held for whom, and where, since version 4.
+const CREATE_HOLD: &str = "CREATE TABLE reel.[hold] (
+        generation bigint NOT NULL PRIMARY KEY, holder nvarchar(36) COLLATE Latin1_General_100_BIN2 NOT NULL,
+        through bigint NOT NULL, stamp bigint NOT NULL
+    )";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::sql_server) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
+pub(in crate::sql_server) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL], &[CREATE_HOLD]];
 
 /// Our schemas, if they are not there: made by somebody who has more rights.
 pub(in crate::sql_server) const SCHEMAS: [&str; 2] = ["reel", "reel_data"];

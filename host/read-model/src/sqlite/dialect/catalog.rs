@@ -44,8 +44,13 @@ const CREATE_LEASE: &str = "CREATE TABLE reel_lease (
 /// The message that a dead letter of a foreign topic was, since version 3.
 const ADD_ORIGINAL: &str = "ALTER TABLE reel_dead_letter ADD COLUMN original TEXT";
 
+/// Which generations are held for whom, and where, since version 4.
+const CREATE_HOLD: &str = "CREATE TABLE reel_hold (
+    generation INTEGER NOT NULL PRIMARY KEY, holder TEXT NOT NULL, through INTEGER NOT NULL, stamp INTEGER NOT NULL
+) STRICT";
+
 /// What makes version 2 of version 1, and so on.
-pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL]];
+pub(in crate::sqlite) const UPGRADES: &[&[&str]] = &[&[CREATE_LEASE], &[ADD_ORIGINAL], &[CREATE_HOLD]];
 
 /// The empty catalog of version 1; the upgrades follow. Numbers of generations are never used again, hence AUTOINCREMENT.
 pub(in crate::sqlite) const CREATE: &[&str] = &["
