@@ -119,7 +119,7 @@ pub(crate) struct Flags {
     /// The configuration file [default: ./reel.toml, where there is one]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The event store: sqlite:PATH [default: sqlite: in the data directory]
+    /// The event store: sqlite:PATH or mongodb://HOST:PORT/DATABASE [default: sqlite: in the data directory]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
     /// What feeds the host: local: (the event store itself), or kafka://HOST:PORT,…/TOPIC [default: local:]
