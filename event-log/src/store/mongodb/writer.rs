@@ -29,7 +29,7 @@ pub(super) const MOST: Most = Most { commits: 1000, bytes: 16 << 20 };
 /// How long a group is tried again while the server does not answer, or nothing moves.
 const PERSISTENCE: Duration = Duration::from_secs(10);
 /// How long to wait at most for callers who were answered a moment ago.
-const LONGEST_LINGER: Duration = Duration::from_millis(20);
+const LONGEST_LINGER: Duration = Duration::from_millis(10);
 /// The longest that others are let go first.
 const LONGEST_WAY: Duration = Duration::from_millis(50);
 
@@ -122,7 +122,7 @@ impl Writer {
     /// All that is waiting. Who was answered a moment ago is about to send the next, so that a short wait makes one insert of two; else
     /// many callers fall apart into halves that wait for each other.
     async fn gather(&self, first: Request, queue: &mut mpsc::UnboundedReceiver<Request>) -> Group {
-        let until = tokio::time::Instant::now() + (self.insert_time / 2).min(LONGEST_LINGER);
+        let until = tokio::time::Instant::now() + (self.insert_time / 4).min(LONGEST_LINGER);
         let mut group = Group::default();
         group.add(first);
         while !group.is_full() {
