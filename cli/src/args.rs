@@ -360,6 +360,18 @@ pub(crate) enum Archive {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Plugin {
+    /// Make the crate of a projection that works, with its tests, to begin with
+    New {
+        /// A folder that is not there yet
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// What the projection is called [default: as the folder]
+        #[arg(long)]
+        name: Option<String>,
+        /// Where Reel's SDK is: its folder (projections/sdk), or the URL of Reel's repository [default: where this program was built]
+        #[arg(long, value_name = "FOLDER|URL")]
+        sdk: Option<String>,
+    },
     /// Build the plugin in DIR, and print the path of the component
     Build {
         /// A Rust crate of type cdylib that uses the SDK

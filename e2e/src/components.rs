@@ -31,6 +31,14 @@ pub fn longest() -> PathBuf {
     build(&repository().join("e2e/guests/longest"))
 }
 
+/// The component of a crate outside the repository, from what the repository's guests are built of: nothing is fetched.
+#[must_use]
+pub fn build_elsewhere(folder: &Path) -> PathBuf {
+    let locked = repository().join("e2e/guests/unruly/Cargo.lock");
+    std::fs::copy(locked, folder.join("Cargo.lock")).expect("the folder can be written to");
+    build(folder)
+}
+
 fn build(folder: &Path) -> PathBuf {
     static BUILT: Mutex<Option<HashMap<PathBuf, PathBuf>>> = Mutex::new(None);
     // Held while it builds: whoever else wants it waits. A build that failed fails everybody.

@@ -7,6 +7,7 @@
     reason = "this is a test; clippy exempts only the functions marked as one"
 )]
 
+mod begin;
 mod reader;
 
 use std::sync::Arc;

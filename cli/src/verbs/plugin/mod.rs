@@ -1,4 +1,6 @@
-//! `reel plugin build`, `reel plugin inspect`: from a Rust crate to a component, and what is in one.
+//! `reel plugin build`, `reel plugin inspect`: from a Rust crate to a component, and what is in one. Where a crate comes from: `new`.
+
+mod new;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -30,6 +32,16 @@ const PROFILE: [&str; 8] = [
 
 pub(crate) async fn run(client: &Client, plugin: Plugin) -> Result<(), CliError> {
     match plugin {
+        Plugin::New { dir, name, sdk } => {
+            let name = new::make(&dir, name, sdk)?;
+            let shown = dir.display().to_string();
+            if client.output == Output::Json {
+                return print::json(&json!({ "name": name, "folder": shown }));
+            }
+            print::line(&format!(
+                "{shown} holds a projection that works, {name}. Test it: (cd {shown} && cargo test). Build it: reel plugin build {shown}"
+            ))
+        }
         Plugin::Build { dir } => {
             let path = build(&dir).await?;
             let shown = path.display().to_string();
