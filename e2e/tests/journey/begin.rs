@@ -22,7 +22,7 @@ async fn a_new_crate_makes_rows() {
         {"type": "item-added", "data": {"title": "Kitchen"}},
         {"type": "item-renamed", "data": {"title": "Large kitchen"}},
     ]});
-    let answer = up.command(Method::POST, "/commands/v1/streams/item-1", &events).await;
+    let answer = up.command(Method::POST, "/streams/item-1", &events).await;
     let token = answer["token"].as_str().unwrap();
     let rows = up.get(&format!("/read/v1/rooms/items?select=id,title,renamed&wait-for={token}")).await;
     assert_eq!(rows.rows(), [json!({"id": "1", "title": "Large kitchen", "renamed": 1})]);

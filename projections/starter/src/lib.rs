@@ -67,11 +67,8 @@ mod tests {
 
     #[test]
     fn an_item_that_was_removed_is_gone() {
-        given([
-            event("item-1", "item-added", json!({"title": "A chair"})),
-            event("item-1", "item-removed", json!({})),
-        ])
-        .when(items)
-        .then_none::<Item>();
+        given([event("item-1", "item-added", json!({"title": "A chair"})), event("item-1", "item-removed", json!({}))])
+            .when(items)
+            .then_none::<Item>();
     }
 }

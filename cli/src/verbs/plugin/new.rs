@@ -67,7 +67,8 @@ fn dependency(given: Option<String>) -> Result<String, CliError> {
     let Some(given) = given else {
         let built_here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../projections/sdk");
         return folder(&built_here).map_err(|_| {
-            let message = "where is Reel's SDK? Say it by --sdk: the folder projections/sdk, or the URL of Reel's repository";
+            let message =
+                "where is Reel's SDK? Say it by --sdk: the folder projections/sdk, or the URL of Reel's repository";
             CliError::Usage(message.to_owned())
         });
     };
