@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use bytes::Bytes;
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -116,13 +117,18 @@ impl Client {
         Err(problem(status, &body))
     }
 
+    /// Sends a request; whatever it is answered, problems too.
+    pub(crate) async fn exchange(&self, request: RequestBuilder) -> Result<(StatusCode, Bytes), CliError> {
+        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        Ok((status, body))
+    }
+
     /// Sends a request and reads its answer.
     pub(crate) async fn json<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CliError> {
-        let response = self.send(request).await?;
-        response
-            .json()
-            .await
-            .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
+        let (status, body) = self.exchange(request).await?;
+        if status.is_success() { document(&body) } else { Err(problem(status, &body)) }
     }
 
     /// What a connection that failed means.
@@ -137,8 +143,14 @@ impl Client {
     }
 }
 
+/// What an answer says.
+pub(crate) fn document<T: DeserializeOwned>(body: &[u8]) -> Result<T, CliError> {
+    serde_json::from_slice(body)
+        .map_err(|error| CliError::caused("the answer is not what this version of reel expects", error))
+}
+
 /// The error that a problem+json answer means.
-fn problem(status: StatusCode, body: &[u8]) -> CliError {
+pub(crate) fn problem(status: StatusCode, body: &[u8]) -> CliError {
     let problem: Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |member: &str| problem[member].as_str().unwrap_or_default();
     let message = match (text("title"), text("detail")) {

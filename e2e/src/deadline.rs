@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long anything that a test waits for may take, on a machine that does much else.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Looks until there is something to find.
 ///

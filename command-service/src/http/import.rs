@@ -9,14 +9,14 @@ use axum::{
     http::{HeaderMap, StatusCode, header::CONTENT_ENCODING},
 };
 use futures::StreamExt;
-use reel_event_log::AppendError;
+use reel_event_log::{AppendError, StoreError};
 use reel_problem::{Problem, Query};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Service,
-    answer::{append_refusal, too_large},
+    answer::{append_refusal, store_failure, too_large},
 };
 use crate::import::{Fault, Importer, Progress, Reason};
 
@@ -103,7 +103,7 @@ async fn run(importer: &mut Importer, body: &mut BodyDataStream, silence: Durati
 async fn finished(service: &Service, progress: Progress) -> Result<Json<Summary>, Problem> {
     let Progress { imported, already, lines, mut last_position } = progress;
     if last_position == 0 {
-        last_position = service.store.head().await.map_err(|error| super::answer::store_failure(&error))?.position;
+        last_position = service.store.head().await.map_err(|error| store_failure(&error))?.position;
     }
     Ok(Json(Summary { imported, already, lines, last_position }))
 }
@@ -149,7 +149,20 @@ fn refused(reason: &Reason, line: u64) -> Problem {
         Reason::Append(error @ AppendError::TooLarge { limit, .. }) => {
             too_large(format!("line {line}: {error}; {again}")).member("limit", limit)
         }
+        Reason::Append(AppendError::Store(error)) => away(error, line),
         Reason::Append(error) => append_refusal(error),
+    }
+}
+
+/// The store failed while lines from `line` on were written: no key makes it safe to send them again, their ids do.
+fn away(error: &StoreError, line: u64) -> Problem {
+    let problem = store_failure(error);
+    match error {
+        StoreError::Unavailable { .. } | StoreError::InUse { .. } => problem.detail(format!(
+            "the event store did not answer at line {line}; the lines before it are kept: import again, what is kept is not \
+             taken twice"
+        )),
+        StoreError::Unreadable { .. } | StoreError::Refused { .. } => problem,
     }
 }
 

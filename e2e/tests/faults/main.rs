@@ -5,5 +5,6 @@
 
 mod away;
 mod disk;
+mod import;
 mod store;
 mod unruly;

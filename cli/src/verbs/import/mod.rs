@@ -1,31 +1,20 @@
 //! `reel import`: CloudEvents JSON Lines into the event store, in parts, so that progress shows and a line that is refused is named.
 
+mod sender;
+
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::Instant;
 
-use indicatif::ProgressBar;
-use reqwest::Method;
-use serde::{Deserialize, Serialize};
-
 use crate::args::Import;
 use crate::client::{Client, Output};
 use crate::error::CliError;
 use crate::print;
+use sender::{Sender, Summary};
 
 /// Bytes of one request: some thousand events, a few times a second.
 const PART: usize = 2 << 20;
-
-/// What an import came to, so far.
-#[derive(Debug, Default, Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Summary {
-    imported: u64,
-    already: u64,
-    lines: u64,
-    last_position: u64,
-}
 
 pub(crate) async fn run(client: &Client, import: Import) -> Result<(), CliError> {
     let mut total = Summary::default();
@@ -61,44 +50,24 @@ async fn one(client: &Client, path: &Path) -> Result<Summary, CliError> {
     let bar = print::progress(None, "{msg} {spinner} {human_pos} lines, {per_sec}");
     bar.set_message(name.clone());
     let mut lines = open(path)?;
-    let mut summary = Summary::default();
+    let mut sender = Sender::new(client, &name);
     let mut part = Vec::with_capacity(PART + (64 << 10));
     loop {
         part.clear();
-        let read = fill(&mut lines, &mut part)
-            .map_err(|error| CliError::caused(format!("{name} cannot be read behind line {}", summary.lines), error))?;
-        if read == 0 && summary.lines > 0 {
+        let read = fill(&mut lines, &mut part).map_err(|error| {
+            CliError::caused(format!("{name} cannot be read behind line {}", sender.summary.lines), error)
+        })?;
+        if read == 0 && sender.summary.lines > 0 {
             break;
         }
-        send(client, &name, &mut summary, std::mem::take(&mut part)).await?;
-        advance(&bar, &summary);
+        sender.send(std::mem::take(&mut part)).await?;
+        bar.set_position(sender.summary.lines);
         if read == 0 {
             break;
         }
     }
     bar.finish_and_clear();
-    Ok(summary)
-}
-
-fn advance(bar: &ProgressBar, summary: &Summary) {
-    bar.set_position(summary.lines);
-}
-
-/// Sends whole lines; the answer counts them.
-async fn send(client: &Client, name: &str, summary: &mut Summary, part: Vec<u8>) -> Result<(), CliError> {
-    let first = (summary.lines + 1).to_string();
-    let request = client.request(Method::POST, "/commands/v1/import", &[("line", Some(&first))]);
-    let request = request.header("content-type", "application/x-ndjson").body(part);
-    let answer: Summary = client.json(request).await.map_err(|error| match error {
-        CliError::Failed(why) => CliError::Failed(format!("{name}: {why}")),
-        CliError::Conflict(why) => CliError::Conflict(format!("{name}: {why}")),
-        other => other,
-    })?;
-    summary.imported += answer.imported;
-    summary.already += answer.already;
-    summary.lines += answer.lines;
-    summary.last_position = answer.last_position;
-    Ok(())
+    Ok(sender.summary)
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>, CliError> {
