@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod canonical;
+mod causes;
 pub mod cloud_events;
 mod event;
 pub mod foreign;
@@ -17,6 +18,7 @@ pub mod token;
 
 pub use batch::{EventBatch, EventRef, Span};
 pub use canonical::{CanonicalError, CanonicalJson};
+pub use causes::chain;
 pub use event::{Event, EventKind, KindError, LogId, LogPoint, NewEvent};
 pub use place::{Place, PlaceError};
 pub use stream::{StreamId, StreamIdError, key_hash, key_part, partition_of};

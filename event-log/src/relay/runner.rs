@@ -1,11 +1,11 @@
 //! Does what the machine says: reads and writes the record, surveys, reads the store, publishes, waits. Decides nothing itself.
 
 use std::{
-    error::Error,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use reel_events::chain;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -153,7 +153,7 @@ impl Runner {
     }
 
     fn say(&mut self, error: &RelayError) {
-        let trouble = chain_of(error);
+        let trouble = chain(error);
         self.stuck = self.status.borrow().leading.unwrap_or(self.stuck);
         let repeated = self.status.borrow().trouble.as_ref() == Some(&trouble)
             && self.said.is_some_and(|said| said.elapsed() < REPEAT);
@@ -258,16 +258,4 @@ impl Runner {
     fn stopped(&self, error: tokio::task::JoinError) -> StoreError {
         StoreError::Unavailable { location: format!("log {}", self.store.log_id()), source: error.into() }
     }
-}
-
-/// An error and what is behind it, in one line.
-fn chain_of(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use reel_events::{EventBatch, Place};
+use reel_events::{EventBatch, Place, chain};
 
 use crate::change::Refusal;
 use crate::ports::{ApplyError, CommitError, ReadModelError, SinkError};
@@ -149,17 +149,4 @@ pub(crate) fn depends_on_batches(batch: &EventBatch, range: Range<usize>, differ
          {difference}. Keep nothing between events in variables: what must last belongs in a row"
     );
     Fault::Fatal(Failure::general("depends-on-batches", message))
-}
-
-/// An error with all its causes in one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -32,12 +32,13 @@ mod work;
 
 pub use bulk::{BulkShard, FoldedShard, MergeError, MergedTable, StoredRun};
 pub use change::{Cell, Change, KeyValues, Merge, Operation, Refusal, Row, RowFilter, TableWrites, Writes};
-pub use failure::{Failure, RunError, chain};
+pub use failure::{Failure, RunError};
 pub use manifest::{Column, ColumnType, Manifest, ManifestError, Table};
 pub use policy::RunSettings;
 pub use ports::{ApplyError, Checkpoint, Plugin, ReadModel, ReadModelError, Sink, Source, SourceError};
 pub use progress::{Phase, Progress, ProgressNow};
 pub use rederive::Rederivation;
+pub use reel_events::chain;
 pub use run::{Errand, Orders, Rederive, Request, Retry, run};
 pub use settings::{SettingsError, check_settings};
 pub use shard::ShardParts;

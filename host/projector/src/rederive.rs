@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use reel_events::{EventBatch, LogPoint, key_part};
+use reel_events::{EventBatch, LogPoint, chain, key_part};
 
 use crate::bulk::BulkShard;
 use crate::change::{RowFilter, TableWrites, Writes};
-use crate::failure::{Failure, RunError, chain};
+use crate::failure::{Failure, RunError};
 use crate::manifest::{ColumnType, Manifest, Ownership, StreamPart, Table};
 use crate::policy::RunSettings;
 use crate::ports::{Plugin, Source};

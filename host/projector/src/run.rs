@@ -5,6 +5,7 @@ mod errand;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use reel_events::chain;
 use tokio::sync::{mpsc, watch};
 
 use crate::failure::{Failure, Fault, RunError};
@@ -141,7 +142,7 @@ impl Run {
         }
         self.in_flight = None;
         if let Fault::Passing(error) = &fault {
-            self.shard.progress.waiting(&crate::failure::chain(error));
+            self.shard.progress.waiting(&chain(error));
             self.wait.pause().await;
         }
         let pieces = match self.policy.instead(work, fault) {
@@ -161,7 +162,7 @@ impl Run {
             Ok(()) => stopped,
             Err(Fault::Superseded(by)) => RunError::Superseded(by),
             // Who cannot ask begins again from the checkpoint; a fault that is one comes again.
-            Err(Fault::Passing(error)) => RunError::Superseded(crate::failure::chain(&error)),
+            Err(Fault::Passing(error)) => RunError::Superseded(chain(&error)),
             Err(_) => stopped,
         }
     }
@@ -169,7 +170,7 @@ impl Run {
     async fn source_failed(&mut self, error: SourceError) -> Result<(), RunError> {
         match error {
             SourceError::Unavailable(cause) => {
-                self.shard.progress.waiting(&crate::failure::chain(cause.as_ref()));
+                self.shard.progress.waiting(&chain(cause.as_ref()));
                 self.wait.pause().await;
                 Ok(())
             }

@@ -7,13 +7,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reel_events::{EventBatch, LogPoint, Place};
+use reel_events::{EventBatch, LogPoint, Place, chain};
 use tokio::sync::watch;
 
 use crate::cache::{Coverage, RowCache};
 use crate::change::{Change, Row};
 use crate::check::{Key, check, check_read};
-use crate::failure::{Fault, chain, depends_on_batches};
+use crate::failure::{Fault, depends_on_batches};
 use crate::fold::{Bases, Fold, Folded, Writers};
 use crate::manifest::Manifest;
 use crate::ports::{

@@ -127,12 +127,7 @@ impl MergedTable {
     /// Where they cannot be written, or what was stored before cannot be read.
     pub fn store(mut self, into: &mut impl Write) -> io::Result<usize> {
         self.begin()?;
-        let (mut writer, mut rows) = (stored::Writer::default(), 0);
-        while let Some((key, content)) = self.content()? {
-            writer.write(&key, &content, into)?;
-            rows += 1;
-        }
-        Ok(rows)
+        stored::write_all(|| self.content(), into)
     }
 
     fn begin(&mut self) -> io::Result<()> {

@@ -4,8 +4,10 @@
 //! A record is its length, the length of its key, the key, and the content: of a row its values; of a row that other shards change too,
 //! its key's values and the steps.
 
+use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::io::{self, Read, Write};
+use std::ops::Deref;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
@@ -27,15 +29,27 @@ const SUM: u8 = 0;
 const LEAST: u8 = 1;
 const MOST: u8 = 2;
 
+/// Writes records for as long as there is a next one; how many.
+pub(super) fn write_all<K: Deref<Target = [u8]>, C: Borrow<Content>>(
+    mut next: impl FnMut() -> io::Result<Option<(K, C)>>,
+    into: &mut impl Write,
+) -> io::Result<usize> {
+    let (mut writer, mut records) = (Writer::default(), 0);
+    while let Some((key, content)) = next()? {
+        writer.write(&key, content.borrow(), into)?;
+        records += 1;
+    }
+    Ok(records)
+}
+
 /// Writes records, each from the same piece of memory.
 #[derive(Default)]
-pub(super) struct Writer {
+struct Writer {
     bytes: Vec<u8>,
 }
 
 impl Writer {
-    /// Writes one record.
-    pub(super) fn write(&mut self, key: &[u8], content: &Content, into: &mut impl Write) -> io::Result<()> {
+    fn write(&mut self, key: &[u8], content: &Content, into: &mut impl Write) -> io::Result<()> {
         let bytes = &mut self.bytes;
         bytes.clear();
         put_length(key.len(), bytes);
@@ -118,7 +132,7 @@ fn put_text(tag: u8, content: &[u8], bytes: &mut Vec<u8>) {
 /// Reads the next record: its key and content; nothing behind the last.
 ///
 /// # Errors
-/// Where the bytes end early, or are none that [`Writer`] wrote.
+/// Where the bytes end early, or are none that [`write_all`] wrote.
 pub(super) fn read(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Option<(KeyBytes, Content)>> {
     let mut length = [0; 4];
     if from.read(&mut length[..1])? == 0 {
@@ -269,10 +283,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_goes_in_comes_out(records in prop::collection::vec((any::<Vec<u8>>(), content()), 0..6)) {
-            let (mut bytes, mut writer) = (Vec::new(), Writer::default());
-            for (key, content) in &records {
-                writer.write(key, content, &mut bytes).unwrap();
-            }
+            let (mut bytes, mut next) = (Vec::new(), records.iter());
+            let written = write_all(|| Ok(next.next().map(|(key, content)| (&key[..], content))), &mut bytes).unwrap();
+            prop_assert_eq!(written, records.len());
             let (mut from, mut record) = (&bytes[..], Vec::new());
             for (key, content) in &records {
                 let (read_key, read_content) = read(&mut from, &mut record).unwrap().unwrap();

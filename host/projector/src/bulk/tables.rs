@@ -63,12 +63,8 @@ impl FoldedShard {
     /// # Errors
     /// Where they cannot be written.
     pub fn store(&self, table: usize, into: &mut impl Write) -> io::Result<usize> {
-        let (mut writer, mut rows) = (stored::Writer::default(), 0);
-        for (key, content) in self.tables[table].to_come() {
-            writer.write(key, content, into)?;
-            rows += 1;
-        }
-        Ok(rows)
+        let mut rows = self.tables[table].to_come();
+        stored::write_all(|| Ok(rows.next()), into)
     }
 }
 

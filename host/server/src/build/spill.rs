@@ -61,23 +61,38 @@ impl Spill {
         (!parts.is_empty()).then_some((left, parts.len() as u32, *through))
     }
 
-    /// Takes over what an earlier attempt put aside, if all of it fits and is whole; and its dead letters. Blocks.
+    /// Takes over what an earlier attempt put aside, if it fits; and its dead letters. A part of which a file is not whole is left to fold
+    /// again. Blocks.
     pub(super) fn take_over(&mut self) -> Result<Vec<DeadLetter>, Unfit> {
-        let Some(record) = Record::read(&self.directory)? else { return Ok(Vec::new()) };
+        let Some(mut record) = Record::read(&self.directory)? else { return Ok(Vec::new()) };
         record.check(&self.record)?;
-        let (mut aside, mut runs) = (Vec::new(), Vec::new());
-        for Kept { runs: kept, letters, .. } in &record.parts {
-            let unread = |error| Unfit(format!("{}: {error}", letters.name));
-            let read: Vec<Letter> = serde_json::from_reader(self.whole(letters)?).map_err(unread)?;
-            aside.extend(read.into_iter().map(DeadLetter::from));
-            for Run { table, rows, file } in kept {
-                runs.push(Opened { table: *table, rows: *rows, file: self.whole(file)? });
+        let mut aside = Vec::new();
+        for kept in std::mem::take(&mut record.parts) {
+            match self.opened(&kept) {
+                Ok((mut letters, mut runs)) => {
+                    aside.append(&mut letters);
+                    self.runs.append(&mut runs);
+                    record.parts.push(kept);
+                }
+                Err(unfit) => {
+                    let Part { part, of } = kept.part;
+                    tracing::warn!(why = %unfit, part, of, "a part that was put aside is of no use: it is folded again");
+                    record.left.push(kept.part);
+                }
             }
         }
         self.record = record;
-        self.runs = runs;
         self.clear_unnamed();
         Ok(aside)
+    }
+
+    /// The dead letters and the rows of a part, if all of it is whole.
+    fn opened(&self, Kept { runs, letters, .. }: &Kept) -> Result<(Vec<DeadLetter>, Vec<Opened>), Unfit> {
+        let unread = |error| Unfit(format!("{}: {error}", letters.name));
+        let read: Vec<Letter> = serde_json::from_reader(self.whole(letters)?).map_err(unread)?;
+        let open = |Run { table, rows, file }: &Run| Ok(Opened { table: *table, rows: *rows, file: self.whole(file)? });
+        let opened = runs.iter().map(open).collect::<Result<_, Unfit>>()?;
+        Ok((read.into_iter().map(DeadLetter::from).collect(), opened))
     }
 
     /// A file, at its beginning, if it is as it was sealed.

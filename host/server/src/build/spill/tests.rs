@@ -1,4 +1,4 @@
-//! What an attempt left is taken over whole, or said to be of no use.
+//! What an attempt left is taken over part by part, or said to be of no use.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -179,31 +179,60 @@ fn a_kill_at_any_moment_of_writing_leaves_the_parts_before() {
     assert_eq!(spill.stands(), None);
 }
 
-/// What is spoiled, how, and what is said of it.
-type Spoiler = (&'static str, fn(&Path), &'static str);
+/// What is spoiled, and how.
+type Spoiler = (&'static str, fn(&Path));
 
 #[test]
-fn what_is_torn_or_flipped_is_of_no_use() {
-    let spoilers: [Spoiler; 5] = [
-        ("a record that ends early", |at| cut(&at.join(RECORD)), "record is not as it was written"),
-        ("a bit of the record", |at| flip(&at.join(RECORD)), "record is not as it was written"),
-        ("rows that end early", |at| cut(&files(at, "rows")[0]), "is not as it was written"),
-        ("a bit of the rows", |at| flip(&files(at, "rows")[1]), "is not as it was written"),
-        ("a bit of the dead letters", |at| flip(&files(at, "letters")[0]), "is not as it was written"),
+fn a_record_that_is_torn_or_flipped_is_of_no_use() {
+    for spoil in [cut, flip] {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("one");
+        two_of_three(&directory);
+        spoil(&directory.join(RECORD));
+        let unfit = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).err();
+        assert!(unfit.as_ref().is_some_and(|unfit| unfit.0.contains("record is not as it was written")), "{unfit:?}");
+    }
+}
+
+/// The names of the first part's file of rows, or of dead letters.
+fn first_part(directory: &Path, file: fn(&Kept) -> &Sealed) -> PathBuf {
+    let record = Record::read(directory).unwrap().unwrap();
+    directory.join(&file(&record.parts[0]).name)
+}
+
+#[test]
+fn a_part_that_is_torn_or_flipped_or_gone_is_folded_again_and_the_others_are_kept() {
+    let spoilers: [Spoiler; 4] = [
+        ("rows that end early", |at| cut(&first_part(at, |kept| &kept.runs[0].file))),
+        ("a bit of the rows", |at| flip(&first_part(at, |kept| &kept.runs[0].file))),
+        ("a bit of the dead letters", |at| flip(&first_part(at, |kept| &kept.letters))),
+        ("rows that are gone", |at| fs::remove_file(first_part(at, |kept| &kept.runs[0].file)).unwrap()),
     ];
-    for (what, spoil, why) in spoilers {
+    for (what, spoil) in spoilers {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("one");
         two_of_three(&directory);
         spoil(&directory);
-        let unfit = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).err();
-        assert!(unfit.as_ref().is_some_and(|unfit| unfit.0.contains(why)), "{what}: {unfit:?}");
+        let (mut spill, aside) = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).unwrap();
+        assert_eq!(spill.stands(), Some((&[part(2), part(0)][..], 1, point(9))), "{what}");
+        assert_eq!(aside, [], "{what}: its dead letters come again");
+        assert_eq!(files(&directory, "rows").len(), 1, "{what}");
+        let done = Done { part: part(0), through: point(9), left: vec![part(2)], aside: vec![letter(4)] };
+        spill.put(&manifest(), folded(&["b", "d"]), done).unwrap();
+        let (spill, aside) = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).unwrap();
+        assert_eq!((spill.stands(), aside), (Some((&[part(2)][..], 2, point(9))), vec![letter(4)]), "{what}");
+        assert_eq!(rows(spill, folded(&["c"])), [row("a", 1), row("b", 1), row("c", 1), row("d", 2)], "{what}");
     }
+}
+
+#[test]
+fn where_no_part_is_whole_history_is_folded_from_its_beginning() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("one");
     two_of_three(&directory);
-    fs::remove_file(&files(&directory, "rows")[0]).unwrap();
-    assert!(taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).is_err(), "a file is gone");
+    files(&directory, "rows").iter().for_each(|file| cut(file));
+    let (spill, aside) = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).unwrap();
+    assert_eq!((spill.stands(), aside), (None, Vec::new()));
 }
 
 fn cut(path: &Path) {
