@@ -1,7 +1,7 @@
 //! Who gives commands while all goes wrong: eight writers, who send again under the same idempotency key what was not answered, and now and
 //! then what was. What was answered is kept, for the judge.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -49,6 +49,8 @@ impl Ledger {
 pub(super) struct Writers {
     stop: watch::Sender<bool>,
     writers: Vec<JoinHandle<Result<Ledger, String>>>,
+    /// Why the first one gave up.
+    failed: Arc<OnceLock<String>>,
 }
 
 /// Posts that anybody may like and comment on.
@@ -68,16 +70,25 @@ impl Writers {
             comments: Vec::new(),
             ledger: Ledger::default(),
         };
-        let writers =
-            (0..WRITERS).map(writer).map(|writer| tokio::spawn(writer.writes_until(stopped.clone()))).collect();
-        Writers { stop, writers }
+        let failed = Arc::new(OnceLock::new());
+        let writes = |writer: Writer| {
+            let (stopped, failed) = (stopped.clone(), Arc::clone(&failed));
+            tokio::spawn(async move {
+                let ended = writer.writes_until(stopped).await;
+                // The first says why; what the others saw comes of it, most likely.
+                ended.inspect_err(|why| drop(failed.set(why.clone())))
+            })
+        };
+        let writers = (0..WRITERS).map(writer).map(writes).collect();
+        Writers { stop, writers, failed }
     }
 
     /// An error where one has given up.
     pub(super) fn still_write(&self) -> Result<(), String> {
-        match self.writers.iter().any(JoinHandle::is_finished) {
-            true => Err("a writer has given up".into()),
-            false => Ok(()),
+        match self.failed.get() {
+            Some(why) => Err(format!("a writer has given up: {why}")),
+            None if self.writers.iter().any(JoinHandle::is_finished) => Err("a writer has panicked".into()),
+            None => Ok(()),
         }
     }
 
