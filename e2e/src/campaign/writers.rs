@@ -132,7 +132,8 @@ impl Writer {
     }
 
     async fn writes(&mut self) -> Result<(), String> {
-        let (name, text) = (self.name.clone(), format!("Häuser №{} \"quoted\"\n", self.dice.below(1_000_000)));
+        // Never the same twice: an edit that changes nothing is acknowledged without an event.
+        let (name, text) = (self.name.clone(), format!("Häuser №{} \"quoted\"\n", self.dice.below(u64::MAX)));
         let drawn = self.dice.below(20);
         if let Some(post) = self.any_post().filter(|_| drawn >= 2) {
             let (own, comment) = (self.pick(self.own.len()), self.pick(self.comments.len()));
