@@ -81,6 +81,8 @@ impl Spill {
                 }
             }
         }
+        // Whoever is given up has not seen all files: those that he has not are no less whole.
+        self.go_on().map_err(|given_up| Unfit(given_up.to_string()))?;
         self.record = record;
         self.clear_unnamed();
         Ok(aside)

@@ -296,6 +296,8 @@ fn who_is_given_up_writes_no_more_and_leaves_what_was_there() {
     let done = Done { part: part(2), through: point(9), left: Vec::new(), aside: Vec::new() };
     assert!(spill.keep(&folded(&["c"]), done).is_err());
     assert_eq!(files(&directory, "rows").len(), 2);
+    assert!(spill.take_over().is_err());
+    assert_eq!(files(&directory, "rows").len(), 2);
     let (spill, _) = taken_over(&directory, wanted(&generation(), &settings(), Beyond::Split)).unwrap();
     assert_eq!(spill.stands(), Some((&[part(2)][..], 2, point(9))));
 }
