@@ -20,11 +20,7 @@ pub(crate) async fn run(client: &Client, import: Import) -> Result<(), CliError>
     let mut total = Summary::default();
     let began = Instant::now();
     for file in &import.files {
-        let summary = one(client, file).await?;
-        total.imported += summary.imported;
-        total.already += summary.already;
-        total.lines += summary.lines;
-        total.last_position = summary.last_position;
+        total.add(one(client, file).await?);
     }
     if client.output == Output::Json {
         return print::json(&total);

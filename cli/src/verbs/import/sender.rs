@@ -24,19 +24,19 @@ const WAITS: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 pub(super) struct Summary {
     pub(super) imported: u64,
     pub(super) already: u64,
+    /// Lines kept, from the first; a problem calls them `kept`.
+    #[serde(alias = "kept")]
     pub(super) lines: u64,
     pub(super) last_position: u64,
 }
 
-/// What became of the lines of a part that was not kept as a whole.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Kept {
-    imported: u64,
-    already: u64,
-    /// Lines, from the first.
-    kept: u64,
-    last_position: u64,
+impl Summary {
+    pub(super) fn add(&mut self, more: Summary) {
+        self.imported += more.imported;
+        self.already += more.already;
+        self.lines += more.lines;
+        self.last_position = self.last_position.max(more.last_position);
+    }
 }
 
 /// Sends one file.
@@ -93,25 +93,18 @@ impl<'a> Sender<'a> {
         };
         self.answered = true;
         if status.is_success() {
-            let Summary { imported, already, lines, last_position } = client::document(&body)?;
-            self.add(&Kept { imported, already, kept: lines, last_position });
+            self.summary.add(client::document(&body)?);
             return Ok(None);
         }
-        let kept: Kept = serde_json::from_slice(&body).unwrap_or_default();
-        self.add(&kept);
+        // Only the problems of an import count lines.
+        let kept: Summary = serde_json::from_slice(&body).unwrap_or_default();
+        self.summary.add(kept);
         match client::problem(status, &body) {
-            why @ CliError::NotReachable(_) => Ok(Some(Broken { kept: kept.kept, why })),
+            why @ CliError::NotReachable(_) => Ok(Some(Broken { kept: kept.lines, why })),
             CliError::Failed(why) => Err(CliError::Failed(format!("{}: {why}", self.name))),
             CliError::Conflict(why) => Err(CliError::Conflict(format!("{}: {why}", self.name))),
             other => Err(other),
         }
-    }
-
-    fn add(&mut self, kept: &Kept) {
-        self.summary.imported += kept.imported;
-        self.summary.already += kept.already;
-        self.summary.lines += kept.kept;
-        self.summary.last_position = self.summary.last_position.max(kept.last_position);
     }
 }
 
