@@ -99,6 +99,37 @@ async fn stream_at(bed: &Bed, position: u64) -> String {
     batch.stream(0).to_owned()
 }
 
+/// The files of rows that are put aside.
+fn put_aside(directory: &Path) -> Vec<PathBuf> {
+    let is_rows = |path: &PathBuf| path.extension().is_some_and(|ending| ending == "rows");
+    files(directory).into_iter().filter(|path| is_rows(path) && fs::metadata(path).unwrap().len() > 0).collect()
+}
+
+/// Flips a bit.
+fn spoil(rows: &Path) {
+    let mut bytes = fs::read(rows).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 4;
+    fs::write(rows, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_that_is_spoiled_is_folded_again_alone() {
+    let bed = Bed::new(22, LOG).await;
+    let (policy, target) = (FailurePolicy::Skip, bed.sqlite().await);
+    let expected = bed.expected(policy).await;
+    let generation = bed.generation(&target, policy).await;
+    let config = config(bed.folder.path().join("builds"), MEMORY);
+    killed(&bed, &target, &generation, config.clone()).await;
+    spoil(&put_aside(&config.spill_dir)[0]);
+    let (taken_over, noted, ended) = built(&bed, &target, &generation, config.clone()).await;
+    assert_eq!((taken_over, ended.unwrap()), (1, Built::Whole), "the other of two is taken over");
+    let applied = noted.applied.lock().unwrap().len() as u64;
+    assert!(applied > 0 && applied < LOG.0, "{applied} events are folded again");
+    assert_eq!(bed.outcome(&target, &generation, policy).await.0, expected);
+    assert_eq!(files(&config.spill_dir), Vec::<PathBuf>::new());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_put_aside_and_spoiled_is_folded_again() {
     let bed = Bed::new(22, LOG).await;
@@ -107,13 +138,7 @@ async fn what_is_put_aside_and_spoiled_is_folded_again() {
     let generation = bed.generation(&target, policy).await;
     let config = config(bed.folder.path().join("builds"), MEMORY);
     killed(&bed, &target, &generation, config.clone()).await;
-    let rows = files(&config.spill_dir)
-        .into_iter()
-        .find(|path| path.extension().is_some_and(|ending| ending == "rows") && fs::metadata(path).unwrap().len() > 0);
-    let mut bytes = fs::read(rows.as_ref().unwrap()).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 4;
-    fs::write(rows.unwrap(), bytes).unwrap();
+    put_aside(&config.spill_dir).iter().for_each(|rows| spoil(rows));
     let (taken_over, noted, ended) = built(&bed, &target, &generation, config.clone()).await;
     assert_eq!((taken_over, ended.unwrap()), (0, Built::Whole));
     assert_eq!(noted.applied.lock().unwrap().len() as u64, LOG.0, "all events are folded again");
