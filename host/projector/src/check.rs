@@ -7,7 +7,7 @@ use reel_events::key_part;
 use smallvec::SmallVec;
 
 use crate::change::{Cell, Change, KeyValues, Operation, Refusal, Row, RowFilter};
-use crate::key::{encode_taken, encode_value};
+use crate::key::encode_taken;
 use crate::manifest::{Manifest, Ownership, StreamPart, Table};
 use crate::step::{Events, IfMissing, Step, Sum, is_ordered, is_summable};
 use crate::value::{Taken, Value, ValueRef};
@@ -15,8 +15,8 @@ use crate::value::{Taken, Value, ValueRef};
 /// A change that obeys the rules.
 #[derive(Debug)]
 pub(crate) enum Checked<'a> {
-    /// The row is this now.
-    Put { row: Row },
+    /// The row is this now: a value for each column, in declared order.
+    Put { row: TakenRow<'a> },
     /// There is no such row now.
     Delete { key: Key<'a> },
     /// The row becomes what the step makes of it.
@@ -24,6 +24,9 @@ pub(crate) enum Checked<'a> {
     /// These rows are gone.
     DeleteWhere(RowFilter),
 }
+
+/// The values of a row, a value for each column, in declared order, before anybody owns them.
+pub(crate) type TakenRow<'a> = SmallVec<[Taken<'a>; 8]>;
 
 /// The values of a primary key, in key order, before anybody owns them: most keys are only looked up.
 #[derive(Debug, Clone)]
@@ -46,8 +49,8 @@ pub(crate) fn key_of(table: &Table, row: &Row) -> KeyValues {
 }
 
 /// Appends the encoding of a row's key.
-pub(crate) fn encode_key_of(table: &Table, row: &Row, into: &mut Vec<u8>) {
-    table.key.iter().for_each(|column| encode_value(&row[usize::from(*column)], into));
+pub(crate) fn encode_key_of(table: &Table, row: &TakenRow<'_>, into: &mut Vec<u8>) {
+    table.key.iter().for_each(|column| encode_taken(&row[usize::from(*column)], into));
 }
 
 /// Appends the encoding of the key that cells name, as it is where they are legal; false where they name none.
@@ -77,7 +80,8 @@ pub(crate) fn check<'a>(manifest: &Manifest, stream: &str, change: &Change<'a>) 
         Operation::Upsert => rules.row(cells).map(|row| Checked::Put { row }),
         Operation::InsertIfAbsent => {
             let key = rules.key(&cells);
-            Ok(Checked::Step { key, step: Step::InsertIfAbsent { row: rules.row(cells)? } })
+            let row = rules.row(cells)?.into_iter().map(Value::from).collect();
+            Ok(Checked::Step { key, step: Step::InsertIfAbsent { row } })
         }
         Operation::Delete => rules.only_key(&cells).map(|()| Checked::Delete { key: rules.take_key(&mut cells) }),
         _ => Ok(Checked::Step { key: rules.take_key(&mut cells), step: rules.step(cells)? }),
@@ -187,7 +191,7 @@ impl Rules<'_> {
                 );
                 return Err(self.refuse("not-owned", message));
             }
-            Some((_, Taken::Text(text))) => *text == stream,
+            Some((_, Taken::Text(text))) => &**text == stream,
             Some((_, Taken::Uuid(uuid))) => uuid::Uuid::try_parse(stream).is_ok_and(|stream| stream == *uuid),
             Some(_) => false,
         };
@@ -236,19 +240,19 @@ impl Rules<'_> {
     }
 
     /// A whole row: what is not named takes its default.
-    fn row(&self, mut cells: Cells<'_>) -> Result<Row, Refusal> {
+    fn row<'v>(&self, mut cells: Cells<'v>) -> Result<TakenRow<'v>, Refusal> {
         if cells.len() == self.table.columns.len() {
             cells.sort_unstable_by_key(|(column, _)| *column);
-            return Ok(cells.into_iter().map(|(_, value)| value.into()).collect());
+            return Ok(cells.into_iter().map(|(_, value)| value).collect());
         }
-        let mut row: Vec<Option<Value>> = vec![None; self.table.columns.len()];
+        let mut row: SmallVec<[Option<Taken<'v>>; 8]> = SmallVec::from_elem(None, self.table.columns.len());
         for (column, value) in cells {
-            row[usize::from(column)] = Some(value.into());
+            row[usize::from(column)] = Some(value);
         }
         row.into_iter()
             .zip(&self.table.columns)
             .map(|(value, column)| {
-                value.or_else(|| column.default_value()).ok_or_else(|| {
+                value.or_else(|| column.default_value().map(Taken::from)).ok_or_else(|| {
                     let message =
                         format!("table {}: column {} has no default and must be named", self.table.name, column.name);
                     self.refuse("value-missing", message)

@@ -13,6 +13,7 @@ use crate::manifest::{Manifest, Ownership, Table};
 use crate::ports::{ReadModelError, SinkError};
 use crate::removals::{Moment, Removals};
 use crate::step::{Effect, Step, show_key};
+use crate::value::Value;
 
 /// Where the fold finds rows as they stand before the batch.
 pub(crate) trait Bases {
@@ -92,7 +93,8 @@ impl Fold {
             }
             Checked::Put { row } => {
                 encode_key_of(meta, &row, buffer);
-                (None, State::Known { row: Some(row), since: now, effect: Effect::Changed }, None)
+                let row = Some(row.into_iter().map(Value::from).collect());
+                (None, State::Known { row, since: now, effect: Effect::Changed }, None)
             }
             Checked::Delete { key } => {
                 key.encode(buffer);

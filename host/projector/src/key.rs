@@ -1,9 +1,12 @@
 //! Values as bytes whose order is the order of the values: what rows are hashed, sorted and compared by, the same on every
 //! database. No format of anything stored.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
+use crate::manifest::ColumnType;
 use crate::value::{Taken, Value};
 
 /// Appends the values of a key, one after the other.
@@ -27,27 +30,14 @@ pub fn encoded(values: &[Value]) -> Vec<u8> {
 
 /// Appends one value; see [`encode_key`].
 pub fn encode_value(value: &Value, into: &mut Vec<u8>) {
-    match value {
-        Value::Null => into.push(NULL),
-        Value::Boolean(value) => encode_boolean(*value, into),
-        Value::Int(value) => encode_int(INT, *value, into),
-        Value::Double(value) => encode_double(*value, into),
-        Value::Decimal(value) => encode_decimal(*value, into),
-        Value::Text(text) => encode_bytes(TEXT, text.as_bytes(), into),
-        Value::Bytes(bytes) => encode_bytes(BYTES, bytes, into),
-        Value::Json(text) => encode_bytes(JSON, text.as_bytes(), into),
-        Value::Uuid(uuid) => encode_uuid(*uuid, into),
-        Value::Date(day) => encode_int(DATE, (*day).into(), into),
-        Value::Time(value) => encode_int(TIME, *value, into),
-        Value::Timestamp(value) => encode_int(TIMESTAMP, *value, into),
-    }
+    encode_taken(&Taken::from(value), into);
 }
 
 /// The same of a value that nobody owns.
 pub(crate) fn encode_taken(value: &Taken<'_>, into: &mut Vec<u8>) {
     match value {
         Taken::Null => into.push(NULL),
-        Taken::Boolean(value) => encode_boolean(*value, into),
+        Taken::Boolean(value) => into.extend([BOOLEAN, u8::from(*value)]),
         Taken::Int(value) => encode_int(INT, *value, into),
         Taken::Double(value) => encode_double(*value, into),
         Taken::Decimal(value) => encode_decimal(*value, into),
@@ -59,6 +49,26 @@ pub(crate) fn encode_taken(value: &Taken<'_>, into: &mut Vec<u8>) {
         Taken::Time(value) => encode_int(TIME, *value, into),
         Taken::Timestamp(value) => encode_int(TIMESTAMP, *value, into),
     }
+}
+
+/// Takes the first value off a key: what [`encode_taken`] made of one that a column of type `kind` has. Nothing where it made none of it.
+pub(crate) fn decode_taken<'k>(kind: ColumnType, from: &mut &'k [u8]) -> Option<Taken<'k>> {
+    let tag = *from.split_off_first()?;
+    Some(match tag {
+        NULL => Taken::Null,
+        BOOLEAN => Taken::Boolean(*from.split_off_first()? != 0),
+        INT => Taken::Int(decode_int(from)?),
+        DOUBLE => Taken::Double(decode_double(from)?),
+        DECIMAL => Taken::Decimal(decode_decimal(kind, from)?),
+        TEXT => Taken::Text(decode_text(from)?),
+        BYTES => Taken::Bytes(decode_bytes(from)?),
+        JSON => Taken::Json(decode_text(from)?),
+        UUID => Taken::Uuid(Uuid::from_slice(from.split_off(..16)?).ok()?),
+        DATE => Taken::Date(decode_int(from)?.try_into().ok()?),
+        TIME => Taken::Time(decode_int(from)?),
+        TIMESTAMP => Taken::Timestamp(decode_int(from)?),
+        _ => return None,
+    })
 }
 
 /// What comes first of a value: keeps values of different types apart, and NULL in front.
@@ -74,10 +84,6 @@ const UUID: u8 = 8;
 const DATE: u8 = 9;
 const TIME: u8 = 10;
 const TIMESTAMP: u8 = 11;
-
-fn encode_boolean(value: bool, into: &mut Vec<u8>) {
-    into.extend([BOOLEAN, u8::from(value)]);
-}
 
 fn encode_int(tag: u8, value: i64, into: &mut Vec<u8>) {
     into.push(tag);
@@ -125,6 +131,53 @@ fn encode_bytes(tag: u8, bytes: &[u8], into: &mut Vec<u8>) {
     }
     into.extend_from_slice(rest);
     into.extend_from_slice(&[0, 0]);
+}
+
+fn decode_int(from: &mut &[u8]) -> Option<i64> {
+    Some(i64::from_be_bytes(array(from)?) ^ i64::MIN)
+}
+
+fn decode_double(from: &mut &[u8]) -> Option<f64> {
+    let turned = u64::from_be_bytes(array(from)?);
+    let bits = if turned >> 63 == 1 { turned & !(1 << 63) } else { !turned };
+    Some(f64::from_bits(bits))
+}
+
+fn decode_decimal(kind: ColumnType, from: &mut &[u8]) -> Option<Decimal> {
+    let mantissa = i128::from_be_bytes(array(from)?) ^ i128::MIN;
+    let ColumnType::Decimal { scale, .. } = kind else { return None };
+    Decimal::try_from_i128_with_scale(mantissa, scale.into()).ok()
+}
+
+fn decode_text<'k>(from: &mut &'k [u8]) -> Option<Cow<'k, str>> {
+    match decode_bytes(from)? {
+        Cow::Borrowed(bytes) => simdutf8::basic::from_utf8(bytes).ok().map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+    }
+}
+
+/// The way back from [`encode_bytes`].
+fn decode_bytes<'k>(from: &mut &'k [u8]) -> Option<Cow<'k, [u8]>> {
+    let mut joined: Vec<u8> = Vec::new();
+    loop {
+        let piece = from.split_off(..memchr::memchr(0, from)?)?;
+        match from.split_off(..2)? {
+            [0, 0] if joined.is_empty() => return Some(Cow::Borrowed(piece)),
+            [0, 0] => {
+                joined.extend_from_slice(piece);
+                return Some(Cow::Owned(joined));
+            }
+            [0, 0xff] => {
+                joined.extend_from_slice(piece);
+                joined.push(0);
+            }
+            _ => return None,
+        }
+    }
+}
+
+fn array<const N: usize>(from: &mut &[u8]) -> Option<[u8; N]> {
+    from.split_off(..N)?.try_into().ok()
 }
 
 #[cfg(test)]
@@ -204,6 +257,21 @@ mod tests {
         #[test]
         fn bytes_are_ordered_as_keys_are((a, b) in keys()) {
             prop_assert_eq!(encoded(&a).cmp(&encoded(&b)), order_of_keys(&a, &b));
+        }
+
+        #[test]
+        fn what_goes_in_comes_out((key, _) in keys()) {
+            let (bytes, mut rest) = (encoded(&key), &encoded(&key)[..]);
+            for value in &key {
+                let kind = ColumnType::Decimal { precision: 18, scale: 4 };
+                prop_assert_eq!(&Value::from(decode_taken(kind, &mut rest).unwrap()), value);
+            }
+            prop_assert!(rest.is_empty());
+            for end in 0..bytes.len() {
+                let mut cut = &bytes[..end];
+                let values = key.iter().map_while(|_| decode_taken(ColumnType::Int64, &mut cut)).count();
+                prop_assert!(values < key.len(), "an early end is seen");
+            }
         }
 
         #[test]

@@ -6,6 +6,7 @@
 
 pub mod bulk;
 mod cache;
+mod cells;
 pub mod change;
 mod check;
 mod failure;

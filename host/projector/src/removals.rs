@@ -3,9 +3,10 @@
 
 use hashbrown::HashMap;
 
+use crate::cells::Cells;
 use crate::change::RowFilter;
-use crate::key::encode_value;
-use crate::value::Value;
+use crate::key::encode_taken;
+use crate::value::Taken;
 
 /// A moment within a sequence of changes: the number of removals before it.
 pub(crate) type Moment = u32;
@@ -34,7 +35,7 @@ impl Removals {
     pub(crate) fn add(&mut self, filter: RowFilter) {
         let moment = self.now();
         let columns: Box<[u16]> = filter.equal.iter().map(|(column, _)| *column).collect();
-        let values = encode(filter.equal.iter().map(|(_, value)| value));
+        let values = encode(filter.equal.iter().map(|(_, value)| Taken::from(value)));
         let found = self.by_columns.iter().position(|by| by.columns == columns);
         let place = found.unwrap_or_else(|| {
             self.by_columns.push(ByColumns { columns, moments: HashMap::new() });
@@ -49,17 +50,17 @@ impl Removals {
         let Some(filter) = self.filters.pop() else { return };
         let columns = filter.equal.iter().map(|(column, _)| column);
         let by = self.by_columns.iter_mut().find(|by| by.columns.iter().eq(columns.clone()));
-        let values = encode(filter.equal.iter().map(|(_, value)| value));
+        let values = encode(filter.equal.iter().map(|(_, value)| Taken::from(value)));
         if let Some(moments) = by.and_then(|by| by.moments.get_mut(values.as_slice())) {
             moments.pop();
         }
     }
 
     /// Whether a removal took away `row`, which stood as it is from `from` until `until`.
-    pub(crate) fn took(&self, row: &[Value], from: Moment, until: Moment) -> bool {
+    pub(crate) fn took(&self, row: &impl Cells, from: Moment, until: Moment) -> bool {
         from < until
             && self.by_columns.iter().any(|by| {
-                let values = encode(by.columns.iter().map(|column| &row[usize::from(*column)]));
+                let values = encode(by.columns.iter().map(|column| row.cell(*column)));
                 by.moments.get(values.as_slice()).is_some_and(|moments| {
                     let first = moments.partition_point(|moment| *moment < from);
                     moments.get(first).is_some_and(|moment| *moment < until)
@@ -73,10 +74,10 @@ impl Removals {
     }
 }
 
-fn encode<'a>(values: impl Iterator<Item = &'a Value>) -> Vec<u8> {
+fn encode<'a>(values: impl Iterator<Item = Taken<'a>>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(40);
     for value in values {
-        encode_value(value, &mut bytes);
+        encode_taken(&value, &mut bytes);
     }
     bytes
 }

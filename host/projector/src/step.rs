@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use rust_decimal::Decimal;
 
+use crate::cells::Place;
 use crate::change::{Refusal, Row};
 use crate::manifest::{ColumnType, Table};
 use crate::value::{Taken, Value};
@@ -59,11 +60,7 @@ pub(crate) enum Effect {
 impl Sum {
     /// One addition of `value`, which is an integer or a decimal of the column's scale.
     pub(crate) fn of(column: u16, value: &Taken<'_>) -> Sum {
-        let total = match value {
-            Taken::Int(int) => i128::from(*int),
-            Taken::Decimal(decimal) => decimal.mantissa(),
-            _ => 0,
-        };
+        let total = amount(value);
         Sum { column, total, lowest: total, highest: total }
     }
 
@@ -104,7 +101,7 @@ impl Step {
                     keep == other && cells.len() == more.len() && cells.iter().zip(more).all(|((a, _), (b, _))| a == b);
                 if same {
                     for ((_, value), (_, later)) in cells.iter_mut().zip(more) {
-                        if compare(later, value) == *keep {
+                        if compare(&Taken::from(later), &Taken::from(&*value)) == *keep {
                             value.clone_from(later);
                         }
                     }
@@ -140,11 +137,6 @@ impl Step {
         }
     }
 
-    /// Whether a row that is there may take more or less memory afterwards.
-    pub(crate) fn may_resize(&self) -> bool {
-        !matches!(self, Step::Sum { .. })
-    }
-
     /// Whether an event may be at fault for it, once the row is known.
     pub(crate) fn may_refuse(&self) -> bool {
         match self {
@@ -154,24 +146,20 @@ impl Step {
         }
     }
 
-    /// Applies the step to `row`, the row under `key` as it stands (nothing: it does not exist).
-    pub(crate) fn apply(&self, table: &Table, key: &[Value], row: &mut Option<Row>) -> Result<Effect, Refusal> {
+    /// Applies the step to the row under `key` as it stands, or does not. A row that stands knows its key.
+    pub(crate) fn apply(&self, table: &Table, key: &[Value], row: &mut impl Place) -> Result<Effect, Refusal> {
         match self {
             Step::InsertIfAbsent { row: new } => Ok(insert_if_absent(new, row)),
             Step::Become { row: new } => {
-                row.clone_from(new);
+                row.put(new.clone());
                 Ok(Effect::Changed)
             }
-            Step::Patch { event, cells, if_missing } => match row {
-                Some(row) => Ok(set(cells, row)),
-                None if *if_missing == IfMissing::Nothing => Ok(Effect::Unchanged),
-                None => Err(Refusal::of(*event, "row-missing", missing_row(table, key))),
-            },
+            Step::Patch { cells, .. } if row.stands() => Ok(set(cells, row)),
+            Step::Patch { if_missing: IfMissing::Nothing, .. } => Ok(Effect::Unchanged),
+            Step::Patch { event, .. } => Err(Refusal::of(*event, "row-missing", missing_row(table, key))),
             Step::Sum { events, sums } => {
-                let created =
-                    create_if_missing(table, key, row, events.one(), |column| sums.iter().any(|s| s.column == column))?;
-                let row = row.as_mut().expect("created above");
-                let mut effect = created;
+                let named = |column| sums.iter().any(|sum| sum.column == column);
+                let mut effect = create_if_missing((table, key), row, events.one(), named)?;
                 for sum in sums {
                     if add(table, sum, *events, row)? == Effect::Changed {
                         effect = Effect::Changed;
@@ -181,8 +169,7 @@ impl Step {
             }
             Step::Extreme { event, cells, keep } => {
                 let named = |column| cells.iter().any(|(named, _)| *named == column);
-                let created = create_if_missing(table, key, row, Some(*event), named)?;
-                let row = row.as_mut().expect("created above");
+                let created = create_if_missing((table, key), row, Some(*event), named)?;
                 Ok(if extreme(cells, *keep, row) == Effect::Changed { Effect::Changed } else { created })
             }
         }
@@ -205,7 +192,7 @@ pub(crate) fn stay_in_range(table: &Table, steps: &[Step]) -> Result<(), Refusal
     for sum in steps.iter().filter_map(Step::sums).flatten() {
         let place = bounds.iter().position(|(column, ..)| *column == sum.column).unwrap_or_else(|| {
             let default = table.columns[usize::from(sum.column)].default_value();
-            let base = default.as_ref().map_or(0, amount);
+            let base = default.as_ref().map_or(0, |default| amount(&Taken::from(default)));
             bounds.push((sum.column, base, base));
             bounds.len() - 1
         });
@@ -223,30 +210,29 @@ pub(crate) fn stay_in_range(table: &Table, steps: &[Step]) -> Result<(), Refusal
     Ok(())
 }
 
-fn insert_if_absent(new: &Row, row: &mut Option<Row>) -> Effect {
-    if row.is_some() {
+fn insert_if_absent(new: &Row, row: &mut impl Place) -> Effect {
+    if row.stands() {
         return Effect::Unchanged;
     }
-    *row = Some(new.clone());
+    row.put(Some(new.clone()));
     Effect::Changed
 }
 
-fn set(cells: &[(u16, Value)], row: &mut Row) -> Effect {
+fn set(cells: &[(u16, Value)], row: &mut impl Place) -> Effect {
     let mut effect = Effect::Unchanged;
     for (column, value) in cells {
-        let slot = &mut row[usize::from(*column)];
-        if slot != value {
-            slot.clone_from(value);
+        if row.cell(*column) != Taken::from(value) {
+            row.set(*column, value);
             effect = Effect::Changed;
         }
     }
     effect
 }
 
-fn add(table: &Table, sum: &Sum, events: Events, row: &mut Row) -> Result<Effect, Refusal> {
+fn add(table: &Table, sum: &Sum, events: Events, row: &mut impl Place) -> Result<Effect, Refusal> {
     let column = &table.columns[usize::from(sum.column)];
-    let slot = &mut row[usize::from(sum.column)];
-    let base = amount(slot);
+    let standing = row.cell(sum.column);
+    let base = amount(&standing);
     let range = range(column.kind);
     if !range.contains(&(base + sum.lowest)) || !range.contains(&(base + sum.highest)) {
         let message = format!(
@@ -258,19 +244,21 @@ fn add(table: &Table, sum: &Sum, events: Events, row: &mut Row) -> Result<Effect
         return Err(Refusal { event: events.one(), code: "value-out-of-domain", message });
     }
     let value = value_of(column.kind, base + sum.total);
-    if *slot == value {
+    if standing == Taken::from(&value) {
         return Ok(Effect::Unchanged);
     }
-    *slot = value;
+    drop(standing);
+    row.set(sum.column, &value);
     Ok(Effect::Changed)
 }
 
-fn extreme(cells: &[(u16, Value)], keep: Ordering, row: &mut Row) -> Effect {
+fn extreme(cells: &[(u16, Value)], keep: Ordering, row: &mut impl Place) -> Effect {
     let mut effect = Effect::Unchanged;
     for (column, value) in cells {
-        let slot = &mut row[usize::from(*column)];
-        if *slot == Value::Null || compare(value, slot) == keep {
-            slot.clone_from(value);
+        let standing = row.cell(*column);
+        if standing == Taken::Null || compare(&Taken::from(value), &standing) == keep {
+            drop(standing);
+            row.set(*column, value);
             effect = Effect::Changed;
         }
     }
@@ -279,13 +267,12 @@ fn extreme(cells: &[(u16, Value)], keep: Ordering, row: &mut Row) -> Effect {
 
 /// Makes the row from the column defaults where there is none; a column that the change names starts absent without a default.
 fn create_if_missing(
-    table: &Table,
-    key: &[Value],
-    row: &mut Option<Row>,
+    (table, key): (&Table, &[Value]),
+    row: &mut impl Place,
     event: Option<usize>,
     named: impl Fn(u16) -> bool,
 ) -> Result<Effect, Refusal> {
-    if row.is_some() {
+    if row.stands() {
         return Ok(Effect::Unchanged);
     }
     let mut values = Vec::with_capacity(table.columns.len());
@@ -305,7 +292,7 @@ fn create_if_missing(
         };
         values.push(value);
     }
-    *row = Some(values.into());
+    row.put(Some(values.into()));
     Ok(Effect::Changed)
 }
 
@@ -328,10 +315,10 @@ pub(crate) fn show_key(key: &[Value]) -> String {
 }
 
 /// An integer or decimal in the column's smallest unit; NULL counts as nothing yet.
-fn amount(value: &Value) -> i128 {
+fn amount(value: &Taken<'_>) -> i128 {
     match value {
-        Value::Int(int) => i128::from(*int),
-        Value::Decimal(decimal) => decimal.mantissa(),
+        Taken::Int(int) => i128::from(*int),
+        Taken::Decimal(decimal) => decimal.mantissa(),
         _ => 0,
     }
 }
@@ -375,13 +362,13 @@ pub(crate) fn is_summable(kind: ColumnType) -> bool {
 }
 
 /// The order of two values of one column.
-fn compare(a: &Value, b: &Value) -> Ordering {
+fn compare(a: &Taken<'_>, b: &Taken<'_>) -> Ordering {
     match (a, b) {
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Decimal(a), Value::Decimal(b)) => a.cmp(b),
-        (Value::Text(a), Value::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
-        (Value::Date(a), Value::Date(b)) => a.cmp(b),
-        (Value::Time(a), Value::Time(b)) | (Value::Timestamp(a), Value::Timestamp(b)) => a.cmp(b),
+        (Taken::Int(a), Taken::Int(b)) => a.cmp(b),
+        (Taken::Decimal(a), Taken::Decimal(b)) => a.cmp(b),
+        (Taken::Text(a), Taken::Text(b)) => a.as_bytes().cmp(b.as_bytes()),
+        (Taken::Date(a), Taken::Date(b)) => a.cmp(b),
+        (Taken::Time(a), Taken::Time(b)) | (Taken::Timestamp(a), Taken::Timestamp(b)) => a.cmp(b),
         _ => Ordering::Equal,
     }
 }

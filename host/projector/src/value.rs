@@ -1,6 +1,8 @@
 //! The values that rows are made of, owned and borrowed. What a column accepts is decided in `manifest::column`, in one place
 //! for all databases.
 
+use std::borrow::Cow;
+
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -62,7 +64,7 @@ pub enum ValueRef<'a> {
     Timestamp(i64),
 }
 
-/// A value that a column has taken, and nobody owns yet: many are looked at once and added to a number.
+/// A value that a column has taken, and that nobody need own: many are looked at once and added to a number.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Taken<'a> {
     Null,
@@ -70,10 +72,10 @@ pub(crate) enum Taken<'a> {
     Int(i64),
     Double(f64),
     Decimal(Decimal),
-    Text(&'a str),
-    Bytes(&'a [u8]),
+    Text(Cow<'a, str>),
+    Bytes(Cow<'a, [u8]>),
     /// In canonical form, which is seldom the one it came in.
-    Json(Box<str>),
+    Json(Cow<'a, str>),
     Uuid(Uuid),
     Date(i32),
     Time(i64),
@@ -90,11 +92,49 @@ impl From<Taken<'_>> for Value {
             Taken::Decimal(value) => Value::Decimal(value),
             Taken::Text(text) => Value::Text(text.into()),
             Taken::Bytes(bytes) => Value::Bytes(bytes.into()),
-            Taken::Json(text) => Value::Json(text),
+            Taken::Json(text) => Value::Json(text.into()),
             Taken::Uuid(value) => Value::Uuid(value),
             Taken::Date(value) => Value::Date(value),
             Taken::Time(value) => Value::Time(value),
             Taken::Timestamp(value) => Value::Timestamp(value),
+        }
+    }
+}
+
+impl<'a> From<&'a Value> for Taken<'a> {
+    fn from(value: &'a Value) -> Taken<'a> {
+        match value {
+            Value::Null => Taken::Null,
+            Value::Boolean(value) => Taken::Boolean(*value),
+            Value::Int(value) => Taken::Int(*value),
+            Value::Double(value) => Taken::Double(*value),
+            Value::Decimal(value) => Taken::Decimal(*value),
+            Value::Text(text) => Taken::Text(Cow::Borrowed(text)),
+            Value::Bytes(bytes) => Taken::Bytes(Cow::Borrowed(bytes)),
+            Value::Json(text) => Taken::Json(Cow::Borrowed(text)),
+            Value::Uuid(value) => Taken::Uuid(*value),
+            Value::Date(value) => Taken::Date(*value),
+            Value::Time(value) => Taken::Time(*value),
+            Value::Timestamp(value) => Taken::Timestamp(*value),
+        }
+    }
+}
+
+impl From<Value> for Taken<'_> {
+    fn from(value: Value) -> Self {
+        match value {
+            Value::Text(text) => Taken::Text(Cow::Owned(text.into())),
+            Value::Bytes(bytes) => Taken::Bytes(Cow::Owned(bytes.into())),
+            Value::Json(text) => Taken::Json(Cow::Owned(text.into())),
+            Value::Null => Taken::Null,
+            Value::Boolean(value) => Taken::Boolean(value),
+            Value::Int(value) => Taken::Int(value),
+            Value::Double(value) => Taken::Double(value),
+            Value::Decimal(value) => Taken::Decimal(value),
+            Value::Uuid(value) => Taken::Uuid(value),
+            Value::Date(value) => Taken::Date(value),
+            Value::Time(value) => Taken::Time(value),
+            Value::Timestamp(value) => Taken::Timestamp(value),
         }
     }
 }

@@ -6,9 +6,9 @@ use std::collections::binary_heap::PeekMut;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use super::key_bytes::KeyBytes;
+use super::packed::{Layout, View};
 use super::stored;
-use super::table::{Content, Sorted};
+use super::table::{Content, OpenRow, Sorted};
 use super::tables::FoldedShard;
 use crate::change::{Merge, Refusal, Row};
 use crate::manifest::Manifest;
@@ -18,6 +18,7 @@ use crate::step::stay_in_range;
 pub struct MergedTable {
     manifest: Arc<Manifest>,
     table: usize,
+    layout: Layout,
     runs: Vec<Run>,
     /// The first row of each run.
     heads: BinaryHeap<Reverse<Head>>,
@@ -52,9 +53,8 @@ pub enum MergeError {
 
 /// The first row of a run; ordered by its key, then by the run.
 struct Head {
-    key: KeyBytes,
-    run: usize,
     content: Content,
+    run: usize,
 }
 
 /// The tables of a build in the manifest's order, out of its shards.
@@ -63,6 +63,7 @@ pub fn merge(manifest: &Arc<Manifest>, shards: Vec<FoldedShard>) -> Vec<MergedTa
     let table = |table| MergedTable {
         manifest: Arc::clone(manifest),
         table,
+        layout: Layout::of(&manifest.tables[table]),
         runs: Vec::new(),
         heads: BinaryHeap::new(),
         begun: false,
@@ -107,13 +108,14 @@ impl MergedTable {
         self.begin()?;
         let mut rows = Vec::with_capacity(most.min(self.remaining));
         while rows.len() < most
-            && let Some((_, content)) = self.content()?
+            && let Some(content) = self.content()?
         {
             let table = &self.manifest.tables[self.table];
             match content {
-                Content::Row(row) => rows.extend(row),
-                Content::Open(key, steps) => {
-                    stay_in_range(table, &steps)?;
+                Content::Row(row) => rows.extend(self.layout.view(&row).map(View::unpack)),
+                Content::Open(open) => {
+                    stay_in_range(table, &open.steps)?;
+                    let OpenRow { values: key, steps, .. } = *open;
                     rows.push(Merge { key, steps }.resolve(table, None)?);
                 }
             }
@@ -135,43 +137,43 @@ impl MergedTable {
             return Ok(());
         }
         for (number, run) in self.runs.iter_mut().enumerate() {
-            if let Some((key, content)) = run.next()? {
-                self.heads.push(Reverse(Head { key, run: number, content }));
+            if let Some(content) = run.next(&self.layout)? {
+                self.heads.push(Reverse(Head { content, run: number }));
             }
         }
         Ok(())
     }
 
     /// The next row, or all that was done to it.
-    fn content(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
-        let Some((key, mut content)) = self.first()? else { return Ok(None) };
-        if let Content::Open(_, steps) = &mut content {
-            while self.heads.peek().is_some_and(|Reverse(head)| head.key == key)
-                && let Some((_, Content::Open(_, mut more))) = self.first()?
+    fn content(&mut self) -> io::Result<Option<Content>> {
+        let Some(mut content) = self.first()? else { return Ok(None) };
+        if let Content::Open(open) = &mut content {
+            while self.heads.peek().is_some_and(|Reverse(head)| *head.content.key() == *open.key)
+                && let Some(Content::Open(mut more)) = self.first()?
             {
-                steps.append(&mut more);
+                open.steps.append(&mut more.steps);
             }
         }
-        Ok(Some((key, content)))
+        Ok(Some(content))
     }
 
-    fn first(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
+    fn first(&mut self) -> io::Result<Option<Content>> {
         let Some(mut first) = self.heads.peek_mut() else { return Ok(None) };
         let run = first.0.run;
-        let Reverse(Head { key, content, .. }) = match self.runs[run].next()? {
-            Some((key, content)) => std::mem::replace(&mut *first, Reverse(Head { key, run, content })),
+        let Reverse(Head { content, .. }) = match self.runs[run].next(&self.layout)? {
+            Some(content) => std::mem::replace(&mut *first, Reverse(Head { content, run })),
             None => PeekMut::pop(first),
         };
         self.remaining -= 1;
-        Ok(Some((key, content)))
+        Ok(Some(content))
     }
 }
 
 impl Run {
-    fn next(&mut self) -> io::Result<Option<(KeyBytes, Content)>> {
+    fn next(&mut self, layout: &Layout) -> io::Result<Option<Content>> {
         match self {
             Run::Sorted(sorted) => Ok(sorted.next()),
-            Run::Stored(StoredRun { from, record, .. }) => stored::read(from, record),
+            Run::Stored(StoredRun { from, record, .. }) => stored::read(from, layout, record),
         }
     }
 }
@@ -192,6 +194,6 @@ impl PartialOrd for Head {
 
 impl Ord for Head {
     fn cmp(&self, other: &Head) -> std::cmp::Ordering {
-        self.key.cmp(&other.key).then(self.run.cmp(&other.run))
+        self.content.key().cmp(other.content.key()).then(self.run.cmp(&other.run))
     }
 }

@@ -5,8 +5,10 @@
 //! where events come from and where rows go (`host/server`).
 
 mod entries;
-mod key_bytes;
+#[cfg(test)]
+mod every_type;
 mod merge;
+mod packed;
 mod stored;
 mod table;
 mod tables;

@@ -1,25 +1,24 @@
 //! Rows of a build as bytes: what a pass over history leaves in a file until the rows are loaded. Read by the process that wrote them, or by the
 //! next one where that was killed: the form may change at any time, by another [`FORM`]. Not here: files (`host/server`).
 //!
-//! A record is its length, the length of its key, the key, and the content: of a row its values; of a row that other shards change too,
-//! its key's values and the steps.
+//! A record is its length and the content: a row with its key as it is packed; of a row that other shards change too its key, encoded and as
+//! values, and the steps.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::io::{self, Read, Write};
-use std::ops::Deref;
 
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
-use super::key_bytes::KeyBytes;
-use super::table::Content;
-use crate::change::Row;
+use super::packed::Layout;
+use super::table::{Content, OpenRow};
+use crate::change::KeyValues;
 use crate::step::{Events, Step, Sum};
 use crate::value::Value;
 
 /// Which form these bytes have: raised with every change of it, so that nobody reads another one.
-pub const FORM: u32 = 1;
+pub const FORM: u32 = 2;
 
 /// Which kind of content follows.
 const ROW: u8 = 0;
@@ -30,13 +29,13 @@ const LEAST: u8 = 1;
 const MOST: u8 = 2;
 
 /// Writes records for as long as there is a next one; how many.
-pub(super) fn write_all<K: Deref<Target = [u8]>, C: Borrow<Content>>(
-    mut next: impl FnMut() -> io::Result<Option<(K, C)>>,
+pub(super) fn write_all<C: Borrow<Content>>(
+    mut next: impl FnMut() -> io::Result<Option<C>>,
     into: &mut impl Write,
 ) -> io::Result<usize> {
     let (mut writer, mut records) = (Writer::default(), 0);
-    while let Some((key, content)) = next()? {
-        writer.write(&key, content.borrow(), into)?;
+    while let Some(content) = next()? {
+        writer.write(content.borrow(), into)?;
         records += 1;
     }
     Ok(records)
@@ -49,21 +48,21 @@ struct Writer {
 }
 
 impl Writer {
-    fn write(&mut self, key: &[u8], content: &Content, into: &mut impl Write) -> io::Result<()> {
+    fn write(&mut self, content: &Content, into: &mut impl Write) -> io::Result<()> {
         let bytes = &mut self.bytes;
         bytes.clear();
-        put_length(key.len(), bytes);
-        bytes.extend_from_slice(key);
         match content {
             Content::Row(row) => {
                 bytes.push(ROW);
-                put_values(row.as_ref().expect("rows that are gone are not kept"), bytes);
+                bytes.extend_from_slice(row.bytes());
             }
-            Content::Open(key, steps) => {
+            Content::Open(open) => {
                 bytes.push(OPEN);
-                put_values(key, bytes);
-                put_length(steps.len(), bytes);
-                steps.iter().for_each(|step| put_step(step, bytes));
+                put_length(open.key.len(), bytes);
+                bytes.extend_from_slice(&open.key);
+                put_values(&open.values, bytes);
+                put_length(open.steps.len(), bytes);
+                open.steps.iter().for_each(|step| put_step(step, bytes));
             }
         }
         into.write_all(&(bytes.len() as u32).to_le_bytes())?;
@@ -129,11 +128,11 @@ fn put_text(tag: u8, content: &[u8], bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(content);
 }
 
-/// Reads the next record: its key and content; nothing behind the last.
+/// Reads the next record, a row of that layout; nothing behind the last.
 ///
 /// # Errors
 /// Where the bytes end early, or are none that [`write_all`] wrote.
-pub(super) fn read(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Option<(KeyBytes, Content)>> {
+pub(super) fn read(from: &mut impl Read, layout: &Layout, record: &mut Vec<u8>) -> io::Result<Option<Content>> {
     let mut length = [0; 4];
     if from.read(&mut length[..1])? == 0 {
         return Ok(None);
@@ -142,14 +141,11 @@ pub(super) fn read(from: &mut impl Read, record: &mut Vec<u8>) -> io::Result<Opt
     record.resize(u32::from_le_bytes(length) as usize, 0);
     from.read_exact(record)?;
     let mut rest = Rest(record);
-    let length = rest.length()?;
-    let key = rest.take(length)?.into();
-    let content = match rest.byte()? {
-        ROW => Content::Row(Some(rest.values()?)),
-        OPEN => Content::Open(rest.values()?, rest.many(Rest::step)?),
+    Ok(Some(match rest.byte()? {
+        ROW => Content::Row(layout.restore(rest.0).ok_or_else(broken)?),
+        OPEN => Content::Open(Box::new(rest.open()?)),
         _ => return Err(broken()),
-    };
-    Ok(Some((key, content)))
+    }))
 }
 
 /// What is left of a record.
@@ -183,8 +179,14 @@ impl<'a> Rest<'a> {
         (0..length).map(|_| one(self)).collect()
     }
 
-    fn values(&mut self) -> io::Result<Row> {
-        self.many(Rest::value).map(Row::from)
+    fn values(&mut self) -> io::Result<KeyValues> {
+        self.many(Rest::value).map(KeyValues::from)
+    }
+
+    fn open(&mut self) -> io::Result<OpenRow> {
+        let length = self.length()?;
+        let key = self.take(length)?.into();
+        Ok(OpenRow { key, values: self.values()?, steps: self.many(Rest::step)? })
     }
 
     fn step(&mut self) -> io::Result<Step> {
@@ -242,6 +244,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::bulk::every_type;
+    use crate::value::Taken;
 
     fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
@@ -273,28 +277,34 @@ mod tests {
     }
 
     fn content() -> impl Strategy<Value = Content> {
-        let values = || prop::collection::vec(value(), 0..5).prop_map(Row::from);
-        prop_oneof![
-            values().prop_map(|row| Content::Row(Some(row))),
-            (values(), prop::collection::vec(step(), 0..4)).prop_map(|(key, steps)| Content::Open(key, steps)),
-        ]
+        let packed = every_type::row().prop_map(|row| {
+            let values: Vec<_> = row.iter().map(Taken::from).collect();
+            Content::Row(layout().pack(&every_type::key(&every_type::table(), &row), &values))
+        });
+        let key = prop::collection::vec(value(), 0..5).prop_map(KeyValues::from);
+        let open = (any::<Vec<u8>>(), key, prop::collection::vec(step(), 0..4))
+            .prop_map(|(key, values, steps)| Content::Open(Box::new(OpenRow { key: key.into(), values, steps })));
+        prop_oneof![packed, open]
+    }
+
+    fn layout() -> Layout {
+        Layout::of(&every_type::table())
     }
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(records in prop::collection::vec((any::<Vec<u8>>(), content()), 0..6)) {
-            let (mut bytes, mut next) = (Vec::new(), records.iter());
-            let written = write_all(|| Ok(next.next().map(|(key, content)| (&key[..], content))), &mut bytes).unwrap();
+        fn what_goes_in_comes_out(records in prop::collection::vec(content(), 0..6)) {
+            let (layout, mut bytes, mut next) = (layout(), Vec::new(), records.iter());
+            let written = write_all(|| Ok(next.next()), &mut bytes).unwrap();
             prop_assert_eq!(written, records.len());
             let (mut from, mut record) = (&bytes[..], Vec::new());
-            for (key, content) in &records {
-                let (read_key, read_content) = read(&mut from, &mut record).unwrap().unwrap();
-                prop_assert_eq!((&*read_key, &read_content), (&key[..], content));
+            for content in &records {
+                prop_assert_eq!(&read(&mut from, &layout, &mut record).unwrap().unwrap(), content);
             }
-            prop_assert!(read(&mut from, &mut record).unwrap().is_none());
+            prop_assert!(read(&mut from, &layout, &mut record).unwrap().is_none());
             let mut cut = &bytes[..bytes.len().saturating_sub(1)];
             let mut read_all = || -> io::Result<()> {
-                while read(&mut cut, &mut record)?.is_some() {}
+                while read(&mut cut, &layout, &mut record)?.is_some() {}
                 Ok(())
             };
             prop_assert_eq!(read_all().is_err(), !bytes.is_empty(), "an early end is an error");

@@ -5,8 +5,10 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher;
 
 use super::entries::Entries;
-use super::key_bytes::KeyBytes;
+use super::packed::{Layout, Packed, PackedPlace, View};
+use crate::cells::Place;
 use crate::change::{KeyValues, Refusal, Row, RowFilter};
+use crate::check::TakenRow;
 use crate::manifest::Table;
 use crate::removals::{Moment, Removals};
 use crate::step::Step;
@@ -16,12 +18,15 @@ use crate::value::Value;
 const MOST_REMOVALS: usize = 20_000;
 const ROWS_A_REMOVAL: usize = 4;
 
-/// What an entry takes beside its row and the bytes of a long key, about: itself, and its place in the index, which grows by half as
+/// What an entry takes beside its row with its key, about: itself, and its place in the index, which grows by half as
 /// much as it needs at once.
 const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Indexed>();
 
 /// What an entry takes more when the rows are put in order in the end.
 const ORDER_BYTES: usize = size_of::<(u128, u32)>();
+
+/// What a row that is left open takes beside its steps and its key's encoding, about.
+const OPEN_BYTES: usize = size_of::<OpenRow>() + 64;
 
 /// What a step that is left open takes, about.
 const STEP_BYTES: usize = size_of::<Step>() + 64;
@@ -31,8 +36,8 @@ const FEWEST_TO_SWEEP: usize = 16;
 
 /// Rows by key. The entry of a row that is gone stays until the next sweep, so that there are at most about twice as many entries
 /// as there were ever rows at once.
-#[derive(Default)]
 pub(super) struct BulkTable {
+    layout: Layout,
     index: HashTable<Indexed>,
     hasher: DefaultHashBuilder,
     entries: Entries<Entry>,
@@ -51,25 +56,33 @@ struct Indexed {
 }
 
 struct Entry {
-    key: KeyBytes,
     content: Content,
     /// Since when the row stands as it is, but for steps.
     since: Moment,
 }
 
-/// What is known of a row.
+/// What is known of a row, and its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Content {
     /// The row, or that there is none.
-    Row(Option<Row>),
-    /// Other shards change it too: what this one does to it, with its key.
-    Open(KeyValues, Vec<Step>),
+    Row(Packed),
+    /// Other shards change it too: what this one does to it.
+    Open(Box<OpenRow>),
+}
+
+/// What one shard does to a row that others change too.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct OpenRow {
+    /// Its key, encoded, and the key's values.
+    pub(super) key: Box<[u8]>,
+    pub(super) values: KeyValues,
+    pub(super) steps: Vec<Step>,
 }
 
 /// What undoes one change.
 pub(super) enum Undo {
-    /// The row was this.
-    Row { entry: u32, row: Option<Row>, since: Moment },
+    /// The row was this, or was not there.
+    Row { entry: u32, row: Option<Packed>, since: Moment },
     /// A cell was this.
     Cell { entry: u32, column: u16, value: Value },
     /// The row stood since then.
@@ -81,6 +94,19 @@ pub(super) enum Undo {
 }
 
 impl BulkTable {
+    /// No rows.
+    pub(super) fn new(table: &Table) -> BulkTable {
+        BulkTable {
+            layout: Layout::of(table),
+            index: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            entries: Entries::default(),
+            removals: Removals::default(),
+            bytes: 0,
+            left: 0,
+        }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.entries.len() * ORDER_BYTES
     }
@@ -100,45 +126,51 @@ impl BulkTable {
     }
 
     /// The row of an entry, whether it stands or not.
-    pub(super) fn row_of(&self, entry: u32) -> Option<&Row> {
+    pub(super) fn row_of(&self, entry: u32) -> Option<&Packed> {
         match &self.entries.get(entry as usize)?.content {
-            Content::Row(row) => row.as_ref(),
-            Content::Open(..) => None,
+            Content::Row(row) => Some(row),
+            Content::Open(_) => None,
         }
     }
 
     /// The row as it stands.
-    pub(super) fn row(&self, key: &[u8]) -> Option<&Row> {
-        self.standing(self.find(key)?)
+    pub(super) fn row(&self, key: &[u8]) -> Option<Row> {
+        self.standing(self.find(key)?).map(View::unpack)
     }
 
     /// The rows that are wanted, as they stand, in key order.
     pub(super) fn rows_where(&self, wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
-        let standing = |number: usize| Some((&self.entries[number].key, self.standing(number)?));
+        let standing = |number: usize| Some((self.entries[number].content.key(), self.standing(number)?.unpack()));
         let mut rows: Vec<_> = (0..self.entries.len()).filter_map(standing).filter(|(_, row)| wanted(row)).collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
-        rows.into_iter().map(|(_, row)| row.clone()).collect()
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     /// What is known of a key.
     pub(super) fn content(&self, key: &[u8]) -> Content {
-        let Some(entry) = self.find(key) else { return Content::Row(None) };
-        match &self.entries[entry].content {
-            Content::Row(_) => Content::Row(self.standing(entry).cloned()),
-            open @ Content::Open(..) => open.clone(),
+        match self.find(key).map(|entry| (entry, &self.entries[entry].content)) {
+            Some((entry, Content::Row(_))) if self.standing(entry).is_none() => Content::Row(Packed::vacant(key)),
+            Some((_, content)) => content.clone(),
+            None => Content::Row(Packed::vacant(key)),
         }
     }
 
+    /// A row, for messages; nothing where there is none.
+    pub(super) fn shown(&self, row: &Packed) -> Option<Row> {
+        self.layout.view(row).map(View::unpack)
+    }
+
     /// Replaces a row whole, or deletes it.
-    pub(super) fn put(&mut self, key: &[u8], row: Option<Row>) -> Undo {
-        let number = self.entry(key, || Content::Row(None));
+    pub(super) fn put(&mut self, key: &[u8], row: Option<&TakenRow<'_>>) -> Undo {
+        let new = row.map_or_else(|| Packed::vacant(key), |values| self.layout.pack(key, values));
         let now = self.removals.now();
-        let entry = &mut self.entries[number];
-        let Content::Row(standing) = &mut entry.content else { unreachable!("open rows are not replaced") };
-        self.bytes += row.as_ref().map_or(0, size_of_row);
-        let old = std::mem::replace(standing, row);
-        self.bytes -= old.as_ref().map_or(0, size_of_row);
-        Undo::Row { entry: number as u32, row: old, since: std::mem::replace(&mut entry.since, now) }
+        let mut new = Some(new);
+        let number = self.entry(key, || Content::Row(new.take().expect("asked once")));
+        let entry = number as u32;
+        let Some(new) = new else { return Undo::Row { entry, row: None, since: now } };
+        let old = self.replace(number, new);
+        let since = std::mem::replace(&mut self.entries[number].since, now);
+        Undo::Row { entry, row: old.stands().then_some(old), since }
     }
 
     /// Applies a step to a row.
@@ -149,34 +181,33 @@ impl BulkTable {
         step: &Step,
         note: &mut impl FnMut(Undo),
     ) -> Result<(), Refusal> {
-        let number = self.entry(key, || Content::Row(None));
+        let number = self.entry(key, || Content::Row(Packed::vacant(key)));
         self.take_removed(number, note);
-        let entry = &mut self.entries[number];
-        let number = number as u32;
-        let Content::Row(row) = &mut entry.content else { unreachable!("open rows are not stepped") };
-        match row {
-            None => note(Undo::Row { entry: number, row: None, since: entry.since }),
-            Some(row) => {
-                let cell = |column: u16| Undo::Cell { entry: number, column, value: row[usize::from(column)].clone() };
-                step.each_column(|column| note(cell(column)));
-            }
-        }
-        let measured = step.may_resize() || row.is_none();
-        let before = if measured { row.as_ref().map_or(0, size_of_row) } else { 0 };
-        // A row that is there knows its key.
-        let applied = if row.is_some() { step.apply(table, &[], row) } else { step.apply(table, &values(), row) };
-        if measured {
-            self.bytes = self.bytes + row.as_ref().map_or(0, size_of_row) - before;
-        }
+        let Entry { content, since } = &mut self.entries[number];
+        let entry = number as u32;
+        let Content::Row(row) = content else { unreachable!("open rows are not stepped") };
+        let before = row.heap_bytes();
+        let mut place = PackedPlace { layout: &self.layout, row };
+        let applied = if place.stands() {
+            let cell = |column: u16| Undo::Cell { entry, column, value: place.cell(column).into() };
+            step.each_column(|column| note(cell(column)));
+            step.apply(table, &[], &mut place)
+        } else {
+            note(Undo::Row { entry, row: None, since: *since });
+            step.apply(table, &values(), &mut place)
+        };
+        self.bytes = self.bytes + place.row.heap_bytes() - before;
         applied.map(drop)
     }
 
     /// Adds a step to a row that other shards change too.
     pub(super) fn open(&mut self, key: &[u8], values: impl FnOnce() -> KeyValues, step: Step) -> Undo {
-        let number = self.entry(key, || Content::Open(values(), Vec::new()));
-        let Content::Open(_, steps) = &mut self.entries[number].content else {
+        let new = || OpenRow { key: key.into(), values: values(), steps: Vec::new() };
+        let number = self.entry(key, || Content::Open(Box::new(new())));
+        let Content::Open(open) = &mut self.entries[number].content else {
             unreachable!("rows of this table are open")
         };
+        let steps = &mut open.steps;
         let entry = number as u32;
         for (place, earlier) in steps.iter_mut().enumerate().rev() {
             let before = earlier.clone();
@@ -201,21 +232,24 @@ impl BulkTable {
     pub(super) fn undo(&mut self, undo: Undo) {
         match undo {
             Undo::Row { entry, row, since } => {
-                let entry = &mut self.entries[entry as usize];
-                let Content::Row(now) = &mut entry.content else { unreachable!("open rows are not replaced") };
-                self.bytes += row.as_ref().map_or(0, size_of_row);
-                self.bytes -= now.as_ref().map_or(0, size_of_row);
-                (*now, entry.since) = (row, since);
+                let number = entry as usize;
+                let row = row.unwrap_or_else(|| Packed::vacant(self.entries[number].content.key()));
+                self.replace(number, row);
+                self.entries[number].since = since;
             }
             Undo::Cell { entry, column, value } => {
-                if let Content::Row(Some(row)) = &mut self.entries[entry as usize].content {
-                    self.bytes = self.bytes + heap_bytes(&value) - heap_bytes(&row[usize::from(column)]);
-                    row[usize::from(column)] = value;
+                if let Content::Row(row) = &mut self.entries[entry as usize].content
+                    && row.stands()
+                {
+                    let before = row.heap_bytes();
+                    self.layout.set(row, column, &value);
+                    self.bytes = self.bytes + row.heap_bytes() - before;
                 }
             }
             Undo::Since { entry, since } => self.entries[entry as usize].since = since,
             Undo::Step { entry, place, step } => {
-                let Content::Open(_, steps) = &mut self.entries[entry as usize].content else { return };
+                let Content::Open(open) = &mut self.entries[entry as usize].content else { return };
+                let steps = &mut open.steps;
                 match step {
                     Some(step) => steps[place] = step,
                     None => {
@@ -230,23 +264,24 @@ impl BulkTable {
 
     /// The rows that a change touched, as they stand.
     pub(super) fn touched(&self, undo: &Undo) -> Option<(&[u8], Content)> {
-        let number = undo.entry()?;
-        let key = &self.entries[number].key;
+        let key = self.entries[undo.entry()?].content.key();
         Some((key, self.content(key)))
     }
 
     /// A row as it was before `undos`, which are in the order of the changes.
     pub(super) fn original<'u>(&self, key: &[u8], undos: impl DoubleEndedIterator<Item = &'u Undo>) -> Content {
-        let Some(number) = self.find(key) else { return Content::Row(None) };
+        let Some(number) = self.find(key) else { return Content::Row(Packed::vacant(key)) };
         let mut content = self.entries[number].content.clone();
         for undo in undos.rev().filter(|undo| undo.entry() == Some(number)) {
             match (undo, &mut content) {
-                (Undo::Row { row, .. }, content) => *content = Content::Row(row.clone()),
-                (Undo::Cell { column, value, .. }, Content::Row(Some(row))) => {
-                    row[usize::from(*column)] = value.clone();
+                (Undo::Row { row, .. }, Content::Row(now)) => {
+                    *now = row.clone().unwrap_or_else(|| Packed::vacant(key));
                 }
-                (Undo::Step { place, step: Some(step), .. }, Content::Open(_, steps)) => steps[*place] = step.clone(),
-                (Undo::Step { place, step: None, .. }, Content::Open(_, steps)) => steps.truncate(*place),
+                (Undo::Cell { column, value, .. }, Content::Row(row)) if row.stands() => {
+                    self.layout.set(row, *column, value);
+                }
+                (Undo::Step { place, step: Some(step), .. }, Content::Open(open)) => open.steps[*place] = step.clone(),
+                (Undo::Step { place, step: None, .. }, Content::Open(open)) => open.steps.truncate(*place),
                 _ => {}
             }
         }
@@ -269,12 +304,12 @@ impl BulkTable {
     pub(super) fn sorted(mut self) -> Sorted {
         self.take_all_removed();
         drop(self.index);
-        self.entries.retain(|entry| !entry.is_vacant());
+        self.entries.retain(|entry| !entry.content.is_vacant());
         let entries = self.entries;
+        let key = |number: u32| entries[number as usize].content.key();
         // Most comparisons are decided by the first bytes, which are kept beside the number.
         let mut order: Vec<(u128, u32)> =
-            entries.iter().enumerate().map(|(number, entry)| (first_bytes(&entry.key), number as u32)).collect();
-        let key = |number: u32| &entries[number as usize].key;
+            (0..entries.len() as u32).map(|number| (first_bytes(key(number)), number)).collect();
         order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| key(a.1).cmp(key(b.1))));
         let order: Vec<u32> = order.into_iter().map(|(_, number)| number).collect();
         Sorted { entries, order: order.into_iter() }
@@ -285,9 +320,11 @@ impl BulkTable {
         let now = removals.now();
         for entry in self.entries.iter_mut() {
             if let Content::Row(row) = &mut entry.content
-                && row.as_ref().is_some_and(|row| removals.took(row, entry.since, now))
+                && self.layout.view(row).is_some_and(|row| removals.took(&row, entry.since, now))
             {
-                self.bytes -= row.take().as_ref().map_or(0, size_of_row);
+                let vacant = Packed::vacant(row.key());
+                self.bytes -= row.heap_bytes() - vacant.heap_bytes();
+                *row = vacant;
             }
             entry.since = 0;
         }
@@ -298,62 +335,70 @@ impl BulkTable {
         let bytes = &mut self.bytes;
         let before = self.entries.len();
         self.entries.retain(|entry| {
-            if entry.is_vacant() {
+            let vacant = entry.content.is_vacant();
+            if vacant {
                 *bytes -= entry.bytes();
             }
-            !entry.is_vacant()
+            !vacant
         });
         if self.entries.len() < before {
             self.index.clear();
             self.index.shrink_to(2 * self.entries.len(), Indexed::spread);
             for (number, entry) in self.entries.iter().enumerate() {
-                let indexed = Indexed { hash: hash(&self.hasher, &entry.key), entry: number as u32 };
+                let indexed = Indexed { hash: hash(&self.hasher, entry.content.key()), entry: number as u32 };
                 self.index.insert_unique(indexed.spread(), indexed, Indexed::spread);
             }
         }
     }
 
     /// The row of an entry, unless a removal took it.
-    fn standing(&self, entry: usize) -> Option<&Row> {
-        let Entry { content, since, .. } = &self.entries[entry];
-        let Content::Row(Some(row)) = content else { return None };
-        (!self.removals.took(row, *since, self.removals.now())).then_some(row)
+    fn standing(&self, entry: usize) -> Option<View<'_>> {
+        let Entry { content, since } = &self.entries[entry];
+        let Content::Row(row) = content else { return None };
+        self.layout.view(row).filter(|row| !self.removals.took(row, *since, self.removals.now()))
     }
 
     fn take_removed(&mut self, number: usize, note: &mut impl FnMut(Undo)) {
         let now = self.removals.now();
-        let entry = &mut self.entries[number];
-        if entry.since == now {
+        let since = std::mem::replace(&mut self.entries[number].since, now);
+        if since == now {
             return;
         }
-        let since = std::mem::replace(&mut entry.since, now);
-        let Content::Row(row) = &mut entry.content else { return };
-        if row.as_ref().is_some_and(|row| self.removals.took(row, since, now)) {
-            let row = row.take();
-            self.bytes -= row.as_ref().map_or(0, size_of_row);
-            note(Undo::Row { entry: number as u32, row, since });
+        let entry = number as u32;
+        let Content::Row(row) = &self.entries[number].content else { return };
+        if self.layout.view(row).is_some_and(|row| self.removals.took(&row, since, now)) {
+            let row = Some(self.replace(number, Packed::vacant(row.key())));
+            note(Undo::Row { entry, row, since });
         } else {
-            note(Undo::Since { entry: number as u32, since });
+            note(Undo::Since { entry, since });
         }
+    }
+
+    /// Puts a row where another one was, or none.
+    fn replace(&mut self, number: usize, new: Packed) -> Packed {
+        let Content::Row(row) = &mut self.entries[number].content else { unreachable!("open rows are not replaced") };
+        self.bytes = self.bytes + new.heap_bytes() - row.heap_bytes();
+        std::mem::replace(row, new)
     }
 
     fn find(&self, key: &[u8]) -> Option<usize> {
         let hash = hash(&self.hasher, key);
-        let same = |indexed: &Indexed| indexed.hash == hash && self.entries[indexed.entry as usize].key[..] == *key;
+        let same =
+            |indexed: &Indexed| indexed.hash == hash && self.entries[indexed.entry as usize].content.key() == key;
         self.index.find(spread(hash), same).map(|indexed| indexed.entry as usize)
     }
 
     fn entry(&mut self, key: &[u8], new: impl FnOnce() -> Content) -> usize {
         let Self { index, hasher, entries, .. } = self;
         let hash = hash(hasher, key);
-        let same = |indexed: &Indexed| indexed.hash == hash && entries[indexed.entry as usize].key[..] == *key;
+        let same = |indexed: &Indexed| indexed.hash == hash && entries[indexed.entry as usize].content.key() == key;
         match index.entry(spread(hash), same, Indexed::spread) {
             Slot::Occupied(slot) => slot.get().entry as usize,
             Slot::Vacant(slot) => {
                 let number = entries.len();
                 let entry = u32::try_from(number).expect("memory ends long before 4 billion rows");
                 slot.insert(Indexed { hash, entry });
-                entries.push(Entry { key: key.into(), content: new(), since: self.removals.now() });
+                entries.push(Entry { content: new(), since: self.removals.now() });
                 self.bytes += entries[number].bytes();
                 number
             }
@@ -376,18 +421,32 @@ impl Indexed {
     }
 }
 
-impl Entry {
-    /// Whether there is nothing to be known of the row that a key without an entry would not say too.
-    fn is_vacant(&self) -> bool {
-        match &self.content {
-            Content::Row(row) => row.is_none(),
-            Content::Open(_, steps) => steps.is_empty(),
+impl Content {
+    /// The encoding of the row's key.
+    pub(super) fn key(&self) -> &[u8] {
+        match self {
+            Content::Row(row) => row.key(),
+            Content::Open(open) => &open.key,
         }
     }
 
-    /// About how many bytes it takes without its content.
+    /// Whether there is nothing to be known of the row that a key without an entry would not say too.
+    fn is_vacant(&self) -> bool {
+        match self {
+            Content::Row(row) => !row.stands(),
+            Content::Open(open) => open.steps.is_empty(),
+        }
+    }
+}
+
+impl Entry {
+    /// About how many bytes it takes, its row included, without steps.
     fn bytes(&self) -> usize {
-        ENTRY_BYTES + self.key.heap_bytes()
+        let outside = match &self.content {
+            Content::Row(row) => row.heap_bytes(),
+            Content::Open(open) => OPEN_BYTES + open.key.len(),
+        };
+        ENTRY_BYTES + outside
     }
 }
 
@@ -416,14 +475,13 @@ impl Sorted {
     }
 
     /// The rows to come, left where they are.
-    pub(super) fn to_come(&self) -> impl Iterator<Item = (&[u8], &Content)> {
-        let entries = self.order.as_slice().iter().map(|number| &self.entries[*number as usize]);
-        entries.map(|entry| (&*entry.key, &entry.content))
+    pub(super) fn to_come(&self) -> impl Iterator<Item = &Content> {
+        self.order.as_slice().iter().map(|number| &self.entries[*number as usize].content)
     }
 
-    pub(super) fn next(&mut self) -> Option<(KeyBytes, Content)> {
+    pub(super) fn next(&mut self) -> Option<Content> {
         let entry = &mut self.entries[self.order.next()? as usize];
-        Some((std::mem::take(&mut entry.key), std::mem::replace(&mut entry.content, Content::Row(None))))
+        Some(std::mem::replace(&mut entry.content, Content::Row(Packed::default())))
     }
 }
 
@@ -432,18 +490,4 @@ fn first_bytes(key: &[u8]) -> u128 {
     let length = key.len().min(16);
     first[..length].copy_from_slice(&key[..length]);
     u128::from_be_bytes(first)
-}
-
-/// About how many bytes a row takes.
-fn size_of_row(row: &Row) -> usize {
-    row.iter().map(|value| size_of::<Value>() + heap_bytes(value)).sum::<usize>() + 16
-}
-
-/// What a value has outside itself; allocations are rounded up to 16 bytes, about.
-fn heap_bytes(value: &Value) -> usize {
-    match value {
-        Value::Text(text) | Value::Json(text) => text.len().next_multiple_of(16) + 8,
-        Value::Bytes(bytes) => bytes.len().next_multiple_of(16) + 8,
-        _ => 0,
-    }
 }

@@ -17,7 +17,7 @@ use crate::fold::Writers;
 use crate::manifest::{Manifest, Ownership};
 use crate::ports::{Plugin, Sink, SinkError};
 use crate::step::show_key;
-use crate::value::{Value, ValueRef};
+use crate::value::ValueRef;
 
 /// The tables as they stand, and what the batch under way has done to them.
 pub(super) struct Tables {
@@ -72,7 +72,7 @@ impl Tables {
     pub(super) fn new(manifest: Arc<Manifest>, writers: Writers) -> Tables {
         let shared = |ownership| writers == Writers::Many && ownership == Ownership::Shared;
         let merged = manifest.tables.iter().map(|table| shared(table.ownership)).collect();
-        let tables = manifest.tables.iter().map(|_| BulkTable::default()).collect();
+        let tables = manifest.tables.iter().map(BulkTable::new).collect();
         Tables { manifest, merged, tables, journal: Vec::new(), key: Vec::with_capacity(64), foreseen: Vec::new() }
     }
 
@@ -158,11 +158,10 @@ impl Tables {
     }
 
     fn told(&self, table: u16, whole: &Content, pieces: &Content) -> String {
-        let name = &self.manifest.tables[usize::from(table)].name;
+        let (name, rows) = (&self.manifest.tables[usize::from(table)].name, &self.tables[usize::from(table)]);
         let shown = |content: &Content| match content {
-            Content::Row(Some(row)) => show_key(row),
-            Content::Row(None) => "no row".to_owned(),
-            Content::Open(_, steps) => format!("{} changes", steps.len()),
+            Content::Row(row) => rows.shown(row).map_or_else(|| "no row".to_owned(), |row| show_key(&row)),
+            Content::Open(open) => format!("{} changes", open.steps.len()),
         };
         format!("table {name} has {} whole, {} in pieces", shown(whole), shown(pieces))
     }
@@ -186,7 +185,7 @@ impl Tables {
         }
         let row = |looked_up: &Foreseen| tables[looked_up.table].row_of(looked_up.entry?);
         foreseen.iter().filter_map(row).for_each(|row| {
-            black_box(row.last().is_some_and(|value| *value == Value::Null));
+            black_box(row.stands());
         });
     }
 
@@ -199,7 +198,7 @@ impl Tables {
             Checked::DeleteWhere(filter) => note(rows.delete_where(filter)),
             Checked::Put { row } => {
                 encode_key_of(table, &row, bytes);
-                note(rows.put(bytes, Some(row)));
+                note(rows.put(bytes, Some(&row)));
             }
             Checked::Delete { key } => {
                 key.encode(bytes);
@@ -241,7 +240,7 @@ impl Sink for Applying<'_> {
         let mut find = |key: &Key<'_>| {
             bytes.clear();
             key.encode(bytes);
-            rows.row(bytes).cloned()
+            rows.row(bytes)
         };
         Ok(keys.iter().map(&mut find).collect())
     }

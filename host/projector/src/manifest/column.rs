@@ -77,7 +77,7 @@ impl Column {
                     .to_owned(),
             );
         }
-        Ok(Taken::Text(text))
+        Ok(Taken::Text(text.into()))
     }
 
     fn fits(&self, text: &str, most: u32) -> Result<(), String> {
@@ -99,7 +99,7 @@ impl Column {
                 "{found} bytes, but a column of bytes in a key or an index takes exactly its length, {exactly}"
             )),
             Some(most) if found > most as usize => Err(format!("{found} bytes, but the column takes at most {most}")),
-            _ => Ok(Taken::Bytes(bytes)),
+            _ => Ok(Taken::Bytes(bytes.into())),
         }
     }
 }
@@ -126,7 +126,7 @@ fn double(value: f64) -> Result<Taken<'static>, String> {
 
 fn json(text: &[u8]) -> Result<Taken<'static>, String> {
     CanonicalJson::parse(text)
-        .map(|json| Taken::Json(json.as_str().into()))
+        .map(|json| Taken::Json(json.as_str().to_owned().into()))
         .map_err(|error| format!("the JSON cannot be stored: {error}"))
 }
 
