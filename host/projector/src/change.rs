@@ -77,16 +77,19 @@ pub struct Writes {
 }
 
 /// What one batch does to one table. A read model applies it in this order: `delete_where`, `deletes`, `upserts`, `merges`.
-/// Keys are unique across `deletes`, `upserts` and `merges`, and each list is in key order, so that concurrent writers lock
-/// rows in one order.
+/// Keys are unique across `deletes`, `upserts` and `merges`, and each list is in key order (`upserts` in two parts), so that
+/// concurrent writers lock rows in one order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TableWrites {
     /// Rows to delete by the values of some columns.
     pub delete_where: Vec<RowFilter>,
     /// Rows to delete by key.
     pub deletes: Vec<KeyValues>,
-    /// Rows to insert or replace whole.
+    /// Rows to insert or replace whole: those that are most likely new, then the others.
     pub upserts: Vec<Row>,
+    /// How many of `upserts`, from the first on, are most likely new: nothing is known of them, or that they are not there. A
+    /// hint, and not a promise.
+    pub likely_new: usize,
     /// Rows of a shared table, that other shards change too: to be locked, read, resolved by [`Merge::resolve`] and written
     /// whole, inside the transaction.
     pub merges: Vec<Merge>,

@@ -58,7 +58,15 @@ struct TableFold {
 #[derive(Debug)]
 struct Entry {
     key: KeyValues,
+    before: Before,
     state: State,
+}
+
+/// Whether the row is known to have been there before the batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    There,
+    NotKnown,
 }
 
 #[derive(Debug)]
@@ -119,8 +127,7 @@ impl Fold {
                 };
                 // Asked for a row that is replaced too: what was at hand must not be taken for the row from now on.
                 let at_hand = if merged { None } else { bases.take(table, buffer) };
-                let state = state.over(at_hand, &fold.removals);
-                entry.insert(Entry { key, state })
+                entry.insert(Entry::over(at_hand, key, state, &fold.removals))
             }
         };
         match step {
@@ -140,8 +147,7 @@ impl Fold {
         let TableFold { entries, removals } = &mut self.tables[usize::from(table)];
         for (bytes, key) in encoded.iter().zip(keys) {
             entries.entry_ref(bytes.as_slice()).or_insert_with(|| {
-                let state = State::Open { steps: Vec::new() }.over(bases.take(table, bytes), removals);
-                Entry { key, state }
+                Entry::over(bases.take(table, bytes), key, State::Open { steps: Vec::new() }, removals)
             });
         }
         self.close(table, &encoded, bases)?;
@@ -227,7 +233,7 @@ fn keep_first(kept: &mut Option<Refusal>, result: Result<(), Refusal>) {
 }
 
 impl State {
-    /// The state of a row that is touched for the first time, over the row as it stood before, if that is at hand.
+    /// The same over the row as it stood before, if that is at hand.
     fn over(self, base: Option<Base>, removals: &Removals) -> State {
         match (self, base) {
             (State::Open { .. }, Some(Base::Row(row))) => {
@@ -248,6 +254,12 @@ impl State {
 }
 
 impl Entry {
+    /// A row that is touched for the first time, over the row as it stood before, if that is at hand.
+    fn over(base: Option<Base>, key: KeyValues, state: State, removals: &Removals) -> Entry {
+        let before = if matches!(base, Some(Base::Row(_))) { Before::There } else { Before::NotKnown };
+        Entry { key, before, state: state.over(base, removals) }
+    }
+
     /// The row is another one now. What was done to it before counts only where an event may be at fault for it.
     fn replace(&mut self, new: State, now: Moment) {
         match (&mut self.state, new) {
@@ -284,6 +296,9 @@ impl Entry {
             Base::Row(row) => Some(row),
             Base::Absent => None,
         };
+        if row.is_some() {
+            self.before = Before::There;
+        }
         let (mut since, mut effect) = (0, Effect::Unchanged);
         for (moment, step) in steps {
             if row.as_ref().is_some_and(|row| removals.took(row, since, moment)) {
@@ -356,7 +371,7 @@ impl Folded {
 impl TableFold {
     fn finish(self, folded: &mut Folded) {
         let table = folded.writes.tables.len() as u16;
-        let (mut writes, mut written) = (TableWrites::default(), Vec::new());
+        let (mut writes, mut new, mut changed) = (TableWrites::default(), Vec::new(), Vec::new());
         let mut entries: Vec<_> = self.entries.into_iter().collect();
         entries.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
         for (bytes, mut entry) in entries {
@@ -368,8 +383,8 @@ impl TableFold {
             entry.known(&self.removals);
             match entry.state {
                 State::Known { row: Some(row), effect: Effect::Changed, .. } => {
-                    writes.upserts.push(row);
-                    written.push(bytes);
+                    let rows = if entry.before == Before::There { &mut changed } else { &mut new };
+                    rows.push((row, bytes));
                 }
                 State::Known { row: None, effect: Effect::Changed, .. } => {
                     writes.deletes.push(entry.key);
@@ -379,6 +394,9 @@ impl TableFold {
                 State::Known { row: None, .. } | State::Open { .. } => {}
             }
         }
+        writes.likely_new = new.len();
+        let (upserts, written) = new.into_iter().chain(changed).unzip();
+        writes.upserts = upserts;
         writes.delete_where = self.removals.into_filters();
         folded.writes.tables.push(writes);
         folded.known.written.push(written);

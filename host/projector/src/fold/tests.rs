@@ -100,6 +100,10 @@ fn add(id: i64, number: i64) -> Act {
     Act::Change(crate::Operation::Add, vec![(0, id), (2, number)])
 }
 
+fn insert(id: i64) -> Act {
+    Act::Change(crate::Operation::InsertIfAbsent, vec![(0, id), (1, 1), (2, 0)])
+}
+
 #[test]
 fn an_overflow_on_the_way_counts_though_the_sum_fits() {
     let script = Arc::new(vec![vec![put(1, 1, i64::MAX - 1)], vec![add(1, 5)], vec![add(1, -5)]]);
@@ -125,6 +129,27 @@ fn what_does_not_change_is_not_written() {
         fold_pieces(fold, &mut Scripted(script), &mut bases, (&events(2), std::slice::from_ref(&(1..2)))).unwrap();
     // The sum went up and down again within one batch: folded to nothing.
     assert!(folded.writes.tables[0].is_empty(), "{:?}", folded.writes);
+}
+
+#[test]
+fn rows_that_were_there_come_behind_those_that_may_be_new() {
+    let script = Arc::new(vec![
+        vec![put(1, 1, 0), put(3, 1, 0), put(5, 1, 0)],
+        vec![put(1, 2, 0), put(2, 1, 0), add(3, 1), insert(4), put(5, 2, 0)],
+    ]);
+    for (at_hand, new, others) in [(AtHand::All, vec![2, 4], vec![1, 3, 5]), (AtHand::None, vec![1, 2, 4, 5], vec![3])]
+    {
+        let mut tables = MemoryTables::new(manifest());
+        fold_over(&mut tables, &script, 0..1, at_hand).unwrap();
+        let fold = Fold::new(manifest(), Writers::One);
+        let mut bases = Forgetful { tables: &mut tables, at_hand };
+        let plugin = &mut Scripted(Arc::clone(&script));
+        let folded = fold_pieces(fold, plugin, &mut bases, (&events(2), std::slice::from_ref(&(1..2)))).unwrap();
+        let writes = &folded.writes.tables[0];
+        let ids: Vec<_> = writes.upserts.iter().map(|row| row[0].clone()).collect();
+        let expected: Vec<_> = new.iter().chain(&others).map(|id| Value::Int(*id)).collect();
+        assert_eq!((ids, writes.likely_new), (expected, new.len()), "{at_hand:?}");
+    }
 }
 
 #[test]

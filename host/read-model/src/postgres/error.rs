@@ -51,6 +51,11 @@ pub(super) fn detail(error: &Error) -> Option<&str> {
     error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()?.detail()
 }
 
+/// Whether a key is there already.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    error.as_database_error().is_some_and(DatabaseError::is_unique_violation)
+}
+
 /// Whether something else depends on what was to be dropped.
 pub(super) fn is_depended_on(error: &Error) -> bool {
     code(error).as_deref() == Some("2BP01")

@@ -13,12 +13,11 @@ use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinHandle;
 
 use super::connection::Database;
+use super::copy::messages;
 use super::dialect::{INDEX_MEMORY, ROUGH_STATISTICS, catalog as sql, tables};
 use super::values;
 use crate::filling::{self, Filling};
 
-/// About how many bytes go to the server in one message.
-const MESSAGE_BYTES: usize = 256 << 10;
 /// How many messages may wait for the server.
 const MESSAGES: usize = 4;
 
@@ -66,7 +65,7 @@ impl Filling<Database> for Load {
 
     async fn fill(&self, table: usize, rows: &[Row]) -> Result<(), LoadFault> {
         let kinds: Vec<ColumnType> = self.of.manifest.tables[table].columns.iter().map(|column| column.kind).collect();
-        self.send(table, messages(rows, &kinds)).await
+        self.send(table, messages(rows, &kinds).map(Order::Rows)).await
     }
 
     async fn index(&self, table: usize) -> Result<(), LoadFault> {
@@ -74,20 +73,6 @@ impl Filling<Database> for Load {
         let copying = self.tables[table].lock().await.take().expect("sent to just now");
         copying.task.await.expect("a load does not panic, and nobody aborts it")
     }
-}
-
-/// Rows encoded, in messages of a bearable size.
-fn messages<'r>(rows: &'r [Row], kinds: &'r [ColumnType]) -> impl Iterator<Item = Order> + Send + 'r {
-    let mut rest = rows.iter();
-    std::iter::from_fn(move || {
-        let mut bytes = Vec::with_capacity(MESSAGE_BYTES + (MESSAGE_BYTES >> 3));
-        while bytes.len() < MESSAGE_BYTES
-            && let Some(row) = rest.next()
-        {
-            values::copy_row(row, kinds, &mut bytes);
-        }
-        (!bytes.is_empty()).then_some(Order::Rows(bytes))
-    })
 }
 
 impl Copying {
@@ -108,7 +93,7 @@ async fn fill(of: &Of, number: usize, mut orders: mpsc::Receiver<Order>) -> Resu
     for statement in tables::create_anew(id, table) {
         query(statement).execute(&mut *transaction).await?;
     }
-    if copy(&tables::copy(id, table), &mut transaction, &mut orders).await? == Copied::InPart {
+    if copy(&tables::copy_frozen(id, table), &mut transaction, &mut orders).await? == Copied::InPart {
         return Ok(transaction.rollback().await?);
     }
     query(INDEX_MEMORY).execute(&mut *transaction).await?;

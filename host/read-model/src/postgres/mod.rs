@@ -2,6 +2,7 @@
 //! of all adapters have the same names and the same order.
 
 mod connection;
+mod copy;
 mod dialect;
 mod error;
 pub(crate) mod examine;

@@ -6,6 +6,7 @@ use reel_projector::{ColumnType, Table, Value};
 use sqlx::postgres::PgArguments;
 use sqlx::{PgConnection, Postgres, Row as _, query};
 
+use super::copy::{LikelyNew, Taken};
 use super::dialect::{Sql, tables};
 use super::error::PostgresFault;
 use super::values::{self, ColumnArray};
@@ -30,6 +31,7 @@ struct TableStatements {
     key_kinds: Vec<ColumnType>,
     select: Sql,
     select_for_update: Sql,
+    likely_new: LikelyNew,
     upsert: Sql,
     insert_missing: Sql,
     delete: Sql,
@@ -74,6 +76,7 @@ impl TableStatements {
             key_kinds: table.key_columns().map(|column| column.kind).collect(),
             select: tables::select(id, table),
             select_for_update: tables::select_for_update(id, table),
+            likely_new: LikelyNew::new(id, table),
             upsert: tables::upsert(id, table),
             insert_missing: tables::insert_missing(id, table),
             delete: tables::delete(id, table),
@@ -132,7 +135,7 @@ impl TableStatements {
     }
 
     async fn put(&self, connection: &mut PgConnection, rows: &[Row]) -> Result<(), CommitFault> {
-        if !rows.is_empty() {
+        for rows in pieces(rows, LIMITS) {
             self.with_rows(&self.upsert, rows).execute(&mut *connection).await?;
         }
         Ok(())
@@ -174,8 +177,10 @@ impl Tables for Writer {
         for keys in pieces(&writes.deletes, LIMITS) {
             statements.with_keys(&statements.delete, keys.iter()).execute(&mut *connection).await?;
         }
-        for rows in pieces(&writes.upserts, LIMITS) {
-            statements.with_rows(&statements.upsert, rows).execute(&mut *connection).await?;
+        let (new, others) = writes.upserts.split_at(writes.likely_new);
+        match statements.likely_new.insert(connection, new).await? {
+            Taken::All => statements.put(connection, others).await?,
+            Taken::None => statements.put(connection, &writes.upserts).await?,
         }
         for merges in writes.merges.chunks(CHUNK_ROWS) {
             statements.merge(connection, table, merges).await?;

@@ -54,7 +54,7 @@ macro_rules! on_every_adapter {
 
 on_every_adapter! {
     values: every_edge_round_trips, long_lists_find_every_edge, long_lists_of_texts_that_need_escapes, names_that_sql_reserves, long_values;
-    writes: lists_apply_in_order, a_row_is_replaced_whole, tables_of_keys_only, deletes_by_null,
+    writes: lists_apply_in_order, a_row_is_replaced_whole, rows_that_are_taken_for_new_ones, tables_of_keys_only, deletes_by_null,
         a_wrong_checkpoint_writes_nothing, an_older_epoch_writes_nothing, dead_letters_come_and_go, many_rows_in_one_commit;
     merges: two_shards_add_to_the_same_rows;
     loads: every_row_arrives, every_edge_is_loaded, it_ends_in_one_step, one_that_is_given_up_leaves_nothing,

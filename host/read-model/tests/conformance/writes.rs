@@ -28,7 +28,7 @@ pub(crate) async fn lists_apply_in_order(place: Arc<Place>) {
         ],
         deletes: vec![[int(3)].into(), [int(99)].into()],
         upserts: vec![by(2, text("dee")), by(4, text("eve")), by(6, text("ann"))],
-        merges: Vec::new(),
+        ..TableWrites::default()
     };
     let model = target.read_model(&generation);
     write(model.as_ref(), 2, &writes(&generation, 0, of_table)).await.unwrap();
@@ -44,6 +44,26 @@ pub(crate) async fn a_row_is_replaced_whole(place: Arc<Place>) {
     let bare: Row = [int(1), Value::Null, Value::Null, Value::Null].into();
     upsert(target, &generation, 0, vec![bare.clone()]).await;
     assert_eq!(ask(target, &generation, &all(&generation, 0)).await, [bare]);
+}
+
+/// More of them than an adapter may find worth a way of their own; some are there all the same.
+pub(crate) async fn rows_that_are_taken_for_new_ones(place: Arc<Place>) {
+    let target = place.target.as_ref();
+    let generation = deploy(target, &notes()).await;
+    let model = target.read_model(&generation);
+    let mut expected = std::collections::BTreeMap::new();
+    let commits = [(0..2_500, 0..0), (2_500..5_000, 17..20), (4_000..6_500, 40..43), (6_500..9_000, 0..1_200)];
+    for (at, (new, others)) in (1..).zip(commits) {
+        let words = format!("of commit {at}");
+        let likely_new = new.clone().count();
+        let ids: Vec<i64> = new.chain(others).collect();
+        let upserts: Vec<Row> = ids.iter().map(|id| note(*id, &words)).collect();
+        expected.extend(ids.into_iter().zip(upserts.clone()));
+        let of_table = TableWrites { upserts, likely_new, ..TableWrites::default() };
+        write(model.as_ref(), at, &writes(&generation, 0, of_table)).await.unwrap();
+        let rows = ask(target, &generation, &all(&generation, 0)).await;
+        assert!(rows.into_iter().eq(expected.values().cloned()), "behind commit {at}");
+    }
 }
 
 pub(crate) async fn tables_of_keys_only(place: Arc<Place>) {

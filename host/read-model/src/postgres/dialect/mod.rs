@@ -10,10 +10,17 @@ use crate::query::Case;
 pub(super) use crate::sql::Sql;
 use crate::sql::{Argument, Dialect, Values};
 
-/// Settings of the connections that write. A repeated upsert from arrays must never get a generic plan, which joins the whole table;
-/// nobody waits for a lock, or holds one in his sleep, without end.
-pub(super) const WRITER: [(&str, &str); 3] =
-    [("plan_cache_mode", "force_custom_plan"), ("lock_timeout", "10s"), ("idle_in_transaction_session_timeout", "60s")];
+/// Settings of the connections that write. What comes in arrays is few beside the table, which the planner does not know while a table
+/// is new: it must neither get a generic plan nor join by reading the whole table, as `DELETE` did. Nobody waits for a lock, or holds
+/// one in his sleep, without end.
+pub(super) const WRITER: [(&str, &str); 6] = [
+    ("plan_cache_mode", "force_custom_plan"),
+    ("enable_hashjoin", "off"),
+    ("enable_mergejoin", "off"),
+    ("jit", "off"),
+    ("lock_timeout", "10s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+];
 
 /// Settings of the connections that read.
 pub(super) const READER: [(&str, &str); 2] =

@@ -17,7 +17,8 @@ fn statements_are_reviewed() {
     for (number, table) in manifest.tables.iter().enumerate() {
         said.push(text(tables::lock(id, table)));
         said.extend(tables::create_anew(id, table).map(text));
-        said.extend([tables::copy(id, table), text(tables::add_key(id, number, table))]);
+        said.extend([tables::copy_frozen(id, table), tables::copy(id, table)]);
+        said.push(text(tables::add_key(id, number, table)));
         said.extend(tables::create_indexes(id, number, table).into_iter().map(text));
         said.extend([tables::analyze(id, table), tables::upsert(id, table)].map(text));
         said.extend([tables::insert_missing(id, table), tables::delete(id, table)].map(text));

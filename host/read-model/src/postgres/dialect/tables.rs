@@ -72,9 +72,18 @@ pub(in crate::postgres) fn create_anew(id: GenerationId, table: &Table) -> [Sql;
 
 /// Takes rows in PostgreSQL's binary format, into a table that this transaction made: they are frozen at once, so that no vacuum
 /// has to write them a second time.
+pub(in crate::postgres) fn copy_frozen(id: GenerationId, table: &Table) -> String {
+    format!("{} (FORMAT binary, FREEZE)", copy_text(id, table))
+}
+
+/// Takes rows in PostgreSQL's binary format, whose keys must not be there.
 pub(in crate::postgres) fn copy(id: GenerationId, table: &Table) -> String {
+    format!("{} (FORMAT binary)", copy_text(id, table))
+}
+
+fn copy_text(id: GenerationId, table: &Table) -> String {
     let all: Vec<u16> = (0..table.columns.len() as u16).collect();
-    format!("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)", physical(id, table), named(table, &all).join(", "))
+    format!("COPY {} ({}) FROM STDIN", physical(id, table), named(table, &all).join(", "))
 }
 
 /// Makes the key of a table that has none.
