@@ -2,11 +2,12 @@
 
 FROM rust:1.95.0-bookworm AS build
 WORKDIR /reel
-# The image has the toolchain; rust-toolchain.toml also asks for what only developers need.
+# The image has the toolchain; rust-toolchain.toml also asks for what only developers need. It has perl and make, too, which
+# OpenSSL is built with (kafka-tls: Kafka over TLS, logins by SCRAM).
 ENV RUSTUP_TOOLCHAIN=1.95.0 LIBZ_SYS_STATIC=1
 COPY . .
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/reel/target \
-    cargo build --release --locked --bin reel \
+    cargo build --release --locked --bin reel --features kafka-tls \
     && install -D target/release/reel /out/usr/local/bin/reel \
     && strip /out/usr/local/bin/reel \
     && mkdir -p /out/var/lib/reel

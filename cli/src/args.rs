@@ -122,7 +122,7 @@ pub(crate) struct Flags {
     /// The event store: sqlite:PATH or mongodb://HOST:PORT/DATABASE [default: sqlite: in the data directory]
     #[arg(long, value_name = "URL")]
     pub(crate) store: Option<String>,
-    /// What feeds the host: local: (the event store itself), or kafka://HOST:PORT,…/TOPIC [default: local:]
+    /// What feeds the host: local: (the event store itself), or kafka://HOST:PORT,…/TOPIC, kafkas:// over TLS [default: local:]
     #[arg(long, value_name = "URL")]
     pub(crate) topic: Option<String>,
     /// A read database: [NAME=]sqlite:PATH, [NAME=]postgres://…, [NAME=]mysql://… or [NAME=]sqlserver://…; may be given several times, the first is the default one

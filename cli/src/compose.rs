@@ -228,6 +228,9 @@ fn what_the_image_is_made_of_is_there_and_holds_no_secret() {
     for kept_out in [".env", "target", ".git", ".reel"] {
         assert!(ignored.lines().any(|line| line == kept_out), "{kept_out} does not get into the image");
     }
+    let manifest: toml::Table = read("cli/Cargo.toml").parse().unwrap();
+    assert!(manifest["features"].as_table().unwrap().contains_key("kafka-tls"));
+    assert!(dockerfile.contains(" --bin reel --features kafka-tls "), "the image speaks TLS with Kafka");
     let channel: toml::Table = read("rust-toolchain.toml").parse().unwrap();
     let channel = channel["toolchain"]["channel"].as_str().unwrap();
     assert!(dockerfile.contains(&format!("FROM rust:{channel}-")), "the image builds with {channel}");

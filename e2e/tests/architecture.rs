@@ -16,14 +16,31 @@ fn dependencies_point_in_one_direction() {
 
 #[test]
 fn nothing_banned_is_compiled() {
+    let banned = banned_in(&tree(&["--workspace"]));
+    assert!(banned.is_empty(), "{}", banned.join("\n"));
+}
+
+/// The one exception (docs/decisions.md): the feature, and nothing else, brings OpenSSL, and for Kafka's client alone.
+#[test]
+fn openssl_is_compiled_for_kafkas_client_by_the_feature_only() {
+    let feature = ["--workspace", "--features", "kafka-tls"];
+    let banned = banned_in(&tree(&feature));
+    assert!(matches!(&*banned, [openssl] if openssl.starts_with("openssl-sys ")), "{}", banned.join("\n"));
+    let users = tree(&[&feature[..], &["--invert", "openssl-sys", "--depth", "1"]].concat());
+    let users: Vec<&str> = users.lines().skip(1).filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(users, ["rdkafka-sys"]);
+}
+
+/// What is compiled, a line a package.
+fn tree(arguments: &[&str]) -> String {
     let tree = Command::new(env!("CARGO"))
-        .args(["tree", "--workspace", "--prefix", "none", "--format", "{p}"])
+        .args(["tree", "--prefix", "none", "--format", "{p}"])
+        .args(arguments)
         .current_dir(root())
         .output()
         .expect("cargo runs");
     assert!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr));
-    let banned = banned_in(&String::from_utf8_lossy(&tree.stdout));
-    assert!(banned.is_empty(), "{}", banned.join("\n"));
+    String::from_utf8_lossy(&tree.stdout).into_owned()
 }
 
 fn root() -> &'static Path {

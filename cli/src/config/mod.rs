@@ -192,6 +192,7 @@ fn topic(flag: Option<&str>, file: Option<Given>) -> Result<Topic, CliError> {
     let kafka: Result<TopicUrl, TopicUrlError> = url.whole().parse();
     let kafka =
         kafka.map_err(|error| CliError::Usage(format!("topic {url}: {error}; local: is the event store itself")))?;
+    kafka.check_client().map_err(|error| CliError::Usage(format!("topic {url}: {error}")))?;
     Ok(if kafka.foreign().is_some() { Topic::Foreign(kafka) } else { Topic::Kafka(kafka) })
 }
 
@@ -279,6 +280,29 @@ mod tests {
         assert!(of(Process::Up, "[archive]\nurl = 'none'").is_ok());
     }
 
+    /// Every process says so before it binds or opens anything: all read their configuration first.
+    #[test]
+    fn tls_and_scram_need_a_build_that_has_them() {
+        for (url, shown) in [
+            ("kafkas://bob:hush@a:1/t?ssl.key.password=hush", "kafkas://bob:…@a:1/t?ssl.key.password=…"),
+            (
+                "kafka://bob:hush@a:1/t?sasl.mechanisms=SCRAM-SHA-512",
+                "kafka://bob:…@a:1/t?sasl.mechanisms=SCRAM-SHA-512",
+            ),
+        ] {
+            for process in [Process::Up, Process::CommandService, Process::Host, Process::ReadApi] {
+                let told = config_of(process, "", &[("REEL_TOPIC", url)], &Flags::default());
+                if cfg!(feature = "kafka-tls") {
+                    assert!(matches!(told.unwrap().topic, Topic::Kafka(_)), "{url}");
+                    continue;
+                }
+                let error = told.unwrap_err();
+                assert!(error.contains(shown) && error.contains("--features kafka-tls"), "{error}");
+                assert!(!error.contains("hush"), "{error}");
+            }
+        }
+    }
+
     #[test]
     fn each_process_listens_where_it_is_told() {
         let listen = |process, text, variables: &[(&str, &str)], flag: Option<&str>| {
@@ -341,6 +365,7 @@ mod tests {
         check("store = 'oracle://a:secret@h/d'", &[], "oracle://a:…@h/d");
         check("topic = 'kafak://u:secret@h:1/d'", &[], "topic kafak://u:…@h:1/d: the topic must be kafka://HOST:PORT");
         check("topic = 'kafka://h/d'", &[], "no HOST:PORT");
+        check("topic = 'kafka://h:1/d?socket.timeout=1'", &[], "No such configuration property: \"socket.timeout\"");
         check("topic-partitions = 0", &[], "at least 1");
         check("[targets]\na = 1", &[], "targets.a");
         check("[limits]\nevent-bytes = 600000", &[], "only be lowered");

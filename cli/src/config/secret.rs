@@ -116,7 +116,7 @@ fn without_password(url: &str) -> String {
 
 fn shown_parameter(parameter: &str) -> String {
     let (name, _) = parameter.split_once('=').unwrap_or((parameter, ""));
-    let secret = ["password", "secret", "token"].iter().any(|word| name.to_ascii_lowercase().contains(word));
+    let secret = ["password", "secret", "token", "key.pem"].iter().any(|word| name.to_ascii_lowercase().contains(word));
     if secret { format!("{name}=…") } else { parameter.to_owned() }
 }
 
@@ -132,6 +132,11 @@ mod tests {
             ("postgres://u@h/d?password=secret&sslmode=require", "postgres://u@h/d?password=…&sslmode=require"),
             ("postgres://u:a?secret@h/d", "postgres://u:…@h/d"),
             ("kafka://h:9092/t", "kafka://h:9092/t"),
+            ("kafkas://h:1/t?ssl.key.location=a.pem", "kafkas://h:1/t?ssl.key.location=a.pem"),
+            (
+                "kafkas://u:secret@h:1/t?ssl.key.password=secret&ssl.key.pem=secret&ssl.keystore.password=secret",
+                "kafkas://u:…@h:1/t?ssl.key.password=…&ssl.key.pem=…&ssl.keystore.password=…",
+            ),
             ("sqlite:/a/b", "sqlite:/a/b"),
         ];
         for (url, expected) in shown {

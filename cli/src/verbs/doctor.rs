@@ -121,15 +121,9 @@ async fn topic(url: &TopicUrl, config: &Config) -> Check {
     let found = match find(url).await {
         Ok(found) => found,
         Err(error) => {
-            let remedy = match error {
-                TopicFault::NotLetIn { .. } => {
-                    "mend user and password in the topic's URL, or make that user on the broker"
-                }
-                _ => {
-                    "see that the address is right and the broker runs; a command service makes a topic that is missing"
-                }
-            };
-            return Check::of("topic", url, vec![Problem { what: chain(&error), remedy: remedy.into() }]);
+            let otherwise = "see that the address is right, the broker runs and, where it listens with TLS, the URL begins with kafkas://; a command \
+                 service makes a topic that is missing";
+            return not_found(url, &error, otherwise);
         }
     };
     let mut problems = Vec::new();
@@ -175,10 +169,26 @@ async fn foreign_topic(url: &TopicUrl) -> Check {
             Check::fine("topic", url, note)
         }
         Err(error) => {
-            let remedy = "see that the address is right, the broker runs, and whoever fills the topic has made it";
-            Check::of("topic", url, vec![Problem { what: chain(&error), remedy: remedy.into() }])
+            let otherwise = "see that the address is right, the broker runs and, where it listens with TLS, the URL begins with kafkas://; and \
+                             that whoever fills the topic has made it";
+            not_found(url, &error, otherwise)
         }
     }
+}
+
+/// A topic that cannot be used; `otherwise` is what to do where the fault does not tell.
+fn not_found(url: &TopicUrl, fault: &TopicFault, otherwise: &str) -> Check {
+    let remedy = match fault {
+        TopicFault::NotLetIn { .. } => "mend user and password in the topic's URL, or make that user on the broker",
+        TopicFault::NoTls { .. } => {
+            "add ?ssl.ca.location=FILE to the topic's URL, the certificate (PEM) of who signed the broker's; name the broker by a host \
+             that its certificate names; where it asks for a certificate, give ssl.certificate.location and ssl.key.location"
+        }
+        TopicFault::HungUp { .. } => "write kafka:// for a listener without TLS, or name the one that has it",
+        TopicFault::NoClient { .. } => "see that the files that the topic's URL names are there, and what they must be",
+        _ => otherwise,
+    };
+    Check::of("topic", url, vec![Problem { what: chain(fault), remedy: remedy.into() }])
 }
 
 /// What it means when nobody answers.

@@ -9,4 +9,5 @@ mod faults;
 mod logins;
 mod members;
 mod permissions;
+mod tls;
 mod topics;

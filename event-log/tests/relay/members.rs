@@ -17,20 +17,20 @@ use crate::bed::{Bed, Broker, PATIENCE};
 const SESSION: Duration = Duration::from_secs(10);
 
 /// A member with the partitions that it reads now, and the positions of the events that it heard.
-struct Host {
+pub(crate) struct Host {
     member: Member,
     partitions: BTreeMap<u32, Partition>,
-    heard: BTreeSet<u64>,
+    pub(crate) heard: BTreeSet<u64>,
 }
 
 impl Host {
-    fn join(bed: &Bed, group: &str) -> Host {
+    pub(crate) fn join(bed: &Bed, group: &str) -> Host {
         let member = Member::join(&bed.url, group, None).unwrap();
         Host { member, partitions: BTreeMap::new(), heard: BTreeSet::new() }
     }
 
     /// Hears messages and follows the group, until what is asked holds.
-    async fn until(&mut self, holds: impl Fn(&Host) -> bool) {
+    pub(crate) async fn until(&mut self, holds: impl Fn(&Host) -> bool) {
         let told = timeout(PATIENCE, async {
             while !holds(self) {
                 self.step().await;
@@ -59,7 +59,7 @@ impl Host {
         }
     }
 
-    async fn leave(self) {
+    pub(crate) async fn leave(self) {
         drop(self.partitions);
         self.member.leave().await;
     }

@@ -16,20 +16,22 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use reel_events::foreign::{Format, log_id};
 use reel_events::{LogId, Place};
 use tokio::sync::Mutex;
 
-use super::kafka::{Quiet, TopicFault, TopicUrl, blocking, partitions_of};
+use super::kafka::{Hearing, Quiet, TopicFault, TopicUrl, ask, blocking, partitions_of};
 
 pub use self::feed::ForeignFeed;
 pub use self::log::ForeignLog;
 
 /// How long a broker may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What a client is told that is asked for the partitions' ends: of what is committed.
+const ENDS: [(&str, &str); 2] = [("group.id", "reel"), ("isolation.level", "read_committed")];
 /// How long what is known of the partitions' ends is good enough for whoever only shows it.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -82,11 +84,10 @@ impl ForeignTopic {
     /// # Errors
     /// Where the cluster does not answer.
     pub async fn log_id(&self) -> Result<LogId, TopicFault> {
-        let url = self.url.clone();
-        let cluster = blocking(&self.url, move || {
-            let client: BaseConsumer<Quiet> = url.configure(&[]).create_with_context(Quiet)?;
+        let topic = self.url.topic().to_owned();
+        let cluster = ask(&self.url, &[], move |client| {
             // Asked for its metadata, it says why it does not answer; the cluster's id alone would not.
-            partitions_of(client.client(), url.topic())?;
+            partitions_of(client.client(), &topic)?;
             Ok(client.client().fetch_cluster_id(PATIENCE).unwrap_or_default())
         });
         Ok(log_id(&cluster.await?, self.url.topic()))
@@ -97,8 +98,8 @@ impl ForeignTopic {
     /// # Errors
     /// Where the topic does not answer, is not there, or has more partitions than can be told apart.
     pub async fn ends(&self) -> Result<Arc<[PartitionEnds]>, TopicFault> {
-        let url = self.url.clone();
-        let ends: Arc<[PartitionEnds]> = blocking(&self.url, move || ends(&url)).await?.into();
+        let topic = self.url.topic().to_owned();
+        let ends: Arc<[PartitionEnds]> = ask(&self.url, &ENDS, move |client| ends(client, &topic)).await?.into();
         if ends.len() > Place::MAX_PARTITION as usize + 1 {
             return Err(TopicFault::Changed { url: self.url.to_string(), partitions: ends.len() as u32 });
         }
@@ -157,15 +158,17 @@ fn oldest(url: &TopicUrl, offsets: &[(u32, u64)]) -> Result<Option<i64>, KafkaEr
     Ok(oldest.map(|milliseconds| milliseconds * 1_000))
 }
 
-fn ends(url: &TopicUrl) -> Result<Vec<PartitionEnds>, KafkaError> {
-    let settings = [("group.id", "reel"), ("isolation.level", "read_committed")];
-    let client: BaseConsumer<Quiet> = url.configure(&settings).create_with_context(Quiet)?;
-    let partitions = partitions_of(client.client(), url.topic())?;
+fn ends(client: &BaseConsumer<Hearing>, topic: &str) -> Result<Vec<PartitionEnds>, KafkaError> {
+    let partitions = partitions_of(client.client(), topic)?;
     let each = 0..i32::try_from(partitions).expect("Kafka has fewer partitions");
-    each.map(|partition| ends_of(&client, url.topic(), partition)).collect()
+    each.map(|partition| ends_of(client, topic, partition)).collect()
 }
 
-fn ends_of(client: &BaseConsumer<Quiet>, topic: &str, partition: i32) -> Result<PartitionEnds, KafkaError> {
+fn ends_of<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+) -> Result<PartitionEnds, KafkaError> {
     let (start, end) = client.fetch_watermarks(topic, partition, PATIENCE)?;
     let offset = |offset| u64::try_from(offset).unwrap_or(0);
     Ok(PartitionEnds { start: offset(start), end: offset(end) })

@@ -18,108 +18,13 @@ use rdkafka::{
 };
 use reel_events::{LogPoint, cloud_events::kafka};
 
-use super::{Quiet, TopicUrl};
+use super::{Quiet, TopicFault, TopicUrl, ask, blocking};
 
 /// How long a broker may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long to wait for what the client has to say of its connections, and how much of it is heard.
-const SAID: Duration = Duration::from_millis(10);
-const MOST_SAID: usize = 100;
-
 /// Key, headers and framing of a message, beyond payload and metadata: stream and kind at their longest, three times over.
 const ENVELOPE: usize = 4 << 10;
-
-/// Why the topic cannot be used, by what is to be done.
-#[derive(Debug, thiserror::Error)]
-pub enum TopicFault {
-    /// Passing: back off and try again.
-    #[error("the topic {url} cannot be reached")]
-    Unavailable {
-        /// Which topic.
-        url: String,
-        /// Why.
-        #[source]
-        source: KafkaError,
-    },
-    /// It is not there, and may not be made: make it, or permit it.
-    #[error(
-        "the topic {url} is not there, and the broker refuses to make it: grant its user Create, or make it with {partitions} partitions"
-    )]
-    NotMade {
-        /// Which topic.
-        url: String,
-        /// How many partitions it is to have.
-        partitions: u32,
-        /// What the broker says.
-        #[source]
-        source: KafkaError,
-    },
-    /// It is not there.
-    #[error("the topic {url} is not there")]
-    Missing {
-        /// Which topic.
-        url: String,
-    },
-    /// It is not the one that it was: look at it again.
-    #[error("the topic {url} has another number of partitions now: {partitions}")]
-    Changed {
-        /// Which topic.
-        url: String,
-        /// How many it has.
-        partitions: u32,
-    },
-    /// It holds messages that the client cannot decompress: damaged, or by a codec that it was built without.
-    #[error("the topic {url} holds messages that cannot be decompressed here")]
-    Compressed {
-        /// Which topic.
-        url: String,
-        /// What the client says.
-        #[source]
-        source: KafkaError,
-    },
-    /// The broker does not take the login: a person must look.
-    #[error(
-        "the broker lets nobody in with the login of {url}: see that user and password are right, and that sasl.mechanisms is one of its own"
-    )]
-    NotLetIn {
-        /// Which topic, and which user.
-        url: String,
-        /// What the client says.
-        #[source]
-        source: KafkaError,
-    },
-    /// Reading or writing it is not permitted: a person must look.
-    #[error(
-        "the broker refuses the topic {url}: grant its user Describe and Read there, a command service's Write and DescribeConfigs too"
-    )]
-    Refused {
-        /// Which topic.
-        url: String,
-        /// What the broker says.
-        #[source]
-        source: KafkaError,
-    },
-}
-
-impl TopicFault {
-    /// What an error of the client means for this topic.
-    pub(crate) fn of(url: &TopicUrl, source: KafkaError) -> TopicFault {
-        use RDKafkaErrorCode as Code;
-        let url = url.to_string();
-        match source.rdkafka_error_code() {
-            Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
-                TopicFault::Missing { url }
-            }
-            Some(Code::Authentication | Code::SaslAuthenticationFailed) => TopicFault::NotLetIn { url, source },
-            Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
-                TopicFault::Refused { url, source }
-            }
-            Some(Code::NotImplemented | Code::BadCompression) => TopicFault::Compressed { url, source },
-            _ => TopicFault::Unavailable { url, source },
-        }
-    }
-}
 
 /// A topic as it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +60,8 @@ pub struct Last {
 /// # Errors
 /// Where it cannot be reached, is not there, or may not be looked at.
 pub async fn find(url: &TopicUrl) -> Result<FoundTopic, TopicFault> {
-    let partitions = count_partitions(url.clone()).await?;
+    let topic = url.topic().to_owned();
+    let partitions = ask(url, &[], move |client| partitions_of(client.client(), &topic)).await?;
     Ok(FoundTopic { partitions, largest: largest_batch(url).await })
 }
 
@@ -182,34 +88,18 @@ pub async fn find_or_make(url: &TopicUrl, partitions: u32) -> Result<FoundTopic,
 }
 
 async fn make(url: &TopicUrl, partitions: u32) -> Result<(), TopicFault> {
-    let unavailable = |source| TopicFault::Unavailable { url: url.to_string(), source };
-    let admin: AdminClient<Quiet> = url.configure(&[]).create_with_context(Quiet).map_err(unavailable)?;
+    let failed = |error| TopicFault::of(url, error);
+    let admin: AdminClient<Quiet> = url.configure(&[]).create_with_context(Quiet).map_err(failed)?;
     let count = i32::try_from(partitions).unwrap_or(i32::MAX);
     let topic = NewTopic::new(url.topic(), count, TopicReplication::Fixed(-1));
     let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
-    let made = admin.create_topics([&topic], &options).await.map_err(unavailable)?;
+    let made = admin.create_topics([&topic], &options).await.map_err(failed)?;
     match made.into_iter().next() {
         Some(Err((_, code))) if code != RDKafkaErrorCode::TopicAlreadyExists => {
             Err(TopicFault::NotMade { url: url.to_string(), partitions, source: KafkaError::AdminOp(code) })
         }
         _ => Ok(()),
     }
-}
-
-async fn count_partitions(url: TopicUrl) -> Result<u32, TopicFault> {
-    let asked = url.clone();
-    blocking(&url, move || {
-        let client: BaseConsumer<Quiet> = asked.configure(&[]).create_with_context(Quiet)?;
-        partitions_of(client.client(), asked.topic()).map_err(|error| not_let_in(&client).unwrap_or(error))
-    })
-    .await
-}
-
-/// That the broker did not take the login, where it did not: what is asked of the client only says that no broker answered.
-fn not_let_in(client: &BaseConsumer<Quiet>) -> Option<KafkaError> {
-    let said = std::iter::from_fn(|| client.poll(SAID)).filter_map(Result::err);
-    let refusals = [RDKafkaErrorCode::Authentication, RDKafkaErrorCode::SaslAuthenticationFailed];
-    said.take(MOST_SAID).find(|error| error.rdkafka_error_code().is_some_and(|code| refusals.contains(&code)))
 }
 
 /// How many partitions the topic has, asked through a client that is there already. Blocks.
@@ -317,13 +207,4 @@ fn last_of(message: &BorrowedMessage<'_>) -> Option<Last> {
             None
         }
     }
-}
-
-/// Calls of the client that block, on a thread for that.
-pub(crate) async fn blocking<T: Send + 'static>(
-    url: &TopicUrl,
-    work: impl FnOnce() -> Result<T, KafkaError> + Send + 'static,
-) -> Result<T, TopicFault> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or(Err(KafkaError::Canceled)).map_err(|error| TopicFault::of(url, error))
 }

@@ -1,9 +1,11 @@
-//! The topic in Kafka: where it is (`kafka://…`), and the client settings that producer, consumer and admin share.
+//! The topic in Kafka: where it is (`kafka://…`, `kafkas://…`), and the client settings that producer, consumer and admin share.
 //!
 //! Not here: what is written into it and when (`relay`), how a message looks (`reel_events::cloud_events::kafka`).
 
+mod access;
 mod admin;
 pub mod consumer;
+mod fault;
 mod producer;
 
 use std::{fmt, str::FromStr};
@@ -16,34 +18,51 @@ use rdkafka::{
 };
 use reel_events::foreign::Format;
 
+use self::access::{Access, Transport};
 pub use self::{
-    admin::{FoundTopic, Last, TopicFault, find, find_or_make, last_messages},
+    admin::{FoundTopic, Last, find, find_or_make, last_messages},
+    fault::{Said, TopicFault},
     producer::Publisher,
 };
-pub(crate) use admin::{blocking, is_passing, partitions_of};
+pub(crate) use admin::{is_passing, partitions_of};
+pub(crate) use fault::{Hearing, ask, blocking};
 
-/// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`. User and password (SASL PLAIN) may be
-/// percent-encoded; the settings are librdkafka's own, but for those that describe somebody else's topic: `foreign=cloudevents`, or
-/// `foreign=json` with `kind-field=NAME`; with either `stream-field=NAME`. What is displayed never holds the password.
+/// A topic: `kafka://[USER:PASSWORD@]HOST:PORT[,HOST:PORT…]/TOPIC[?SETTING=VALUE&…]`, or `kafkas://…` over TLS. User and password
+/// may be percent-encoded; they are a login by SASL PLAIN, or by what `sasl.mechanisms` says. The settings are librdkafka's own, but
+/// for those that describe somebody else's topic: `foreign=cloudevents`, or `foreign=json` with `kind-field=NAME`; with either
+/// `stream-field=NAME`. What is displayed never holds the password, nor any setting.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TopicUrl {
     brokers: String,
     topic: String,
-    login: Option<Login>,
+    access: Access,
     settings: Vec<(String, String)>,
     foreign: Option<Format>,
 }
 
-#[derive(Clone, PartialEq, Eq)]
-struct Login {
-    user: String,
-    password: String,
-}
-
 /// Why a text is no topic's URL. It never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the topic must be kafka://HOST:PORT[,HOST:PORT…]/TOPIC: {0}")]
+#[error("the topic must be kafka://HOST:PORT[,HOST:PORT…]/TOPIC, or kafkas://… over TLS: {0}")]
 pub struct TopicUrlError(String);
+
+/// What the client of this build cannot do for a topic.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ClientLacks {
+    /// It was built without OpenSSL.
+    #[error(
+        "this build's client has no OpenSSL, which {what} needs: build Reel by `cargo build --release --features kafka-tls`"
+    )]
+    OpenSsl {
+        /// What is asked of it.
+        what: &'static str,
+    },
+    /// It does not take a setting.
+    #[error("Kafka's client does not take what the URL sets: {why}")]
+    Setting {
+        /// Which, and why, in its own words.
+        why: String,
+    },
+}
 
 /// Settings that the protocol depends on, or that are given in another way.
 const OURS: &[&str] = &[
@@ -63,6 +82,8 @@ const OURS: &[&str] = &[
     "sasl.username",
     "transactional.id",
 ];
+/// The one that the scheme says.
+const PROTOCOL: &str = "security.protocol";
 
 /// How another producer's topic is described: what its messages are, and where they say what happened and to what.
 const FOREIGN: &str = "foreign";
@@ -101,15 +122,32 @@ impl TopicUrl {
         config.set("topic.metadata.refresh.interval.ms", "5000").set("topic.metadata.propagation.max.ms", "2000");
         config.set("socket.keepalive.enable", "true");
         config.set_log_level(RDKafkaLogLevel::Warning);
-        if let Some(Login { user, password }) = &self.login {
-            config.set("security.protocol", "sasl_plaintext").set("sasl.mechanisms", "PLAIN");
-            config.set("sasl.username", user).set("sasl.password", password);
-        }
+        self.access.configure(&mut config);
         let given = self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         for (name, value) in settings.iter().copied().chain(given) {
             config.set(name, value);
         }
         config
+    }
+
+    /// Whether the client that is linked into this build can do what the URL asks for. Connects to nothing.
+    ///
+    /// # Errors
+    /// Where TLS or SCRAM are asked of a client without OpenSSL, or it does not take a setting.
+    pub fn check_client(&self) -> Result<(), ClientLacks> {
+        let client = ClientConfig::new().create_native_config().and_then(|client| client.get("builtin.features"));
+        let features = client.expect("a client says what is built in");
+        if let Some(what) = self.access.lacking(&features) {
+            return Err(ClientLacks::OpenSsl { what });
+        }
+        self.configure(&[]).create_native_config().map(drop).map_err(|error| {
+            let why = match error {
+                // Without the value, which may be a secret.
+                KafkaError::ClientConfig(_, why, ..) => why,
+                other => other.to_string(),
+            };
+            ClientLacks::Setting { why }
+        })
     }
 }
 
@@ -117,26 +155,25 @@ impl FromStr for TopicUrl {
     type Err = TopicUrlError;
 
     fn from_str(text: &str) -> Result<TopicUrl, TopicUrlError> {
-        let rest = text.strip_prefix("kafka://").ok_or_else(|| refused("it does not begin with kafka://"))?;
+        let (transport, rest) =
+            Transport::split(text).ok_or_else(|| refused("it does not begin with kafka:// or kafkas://"))?;
         let (place, query) = rest.split_once('?').map_or((rest, ""), |(place, query)| (place, query));
         let (authority, topic) = place.split_once('/').ok_or_else(|| refused("it names no topic"))?;
         let (login, brokers) = match authority.rsplit_once('@') {
-            Some((login, brokers)) => (Some(Login::parse(login)?), brokers),
+            Some((login, brokers)) => (Some(login), brokers),
             None => (None, authority),
         };
-        brokers.split(',').try_for_each(check_broker)?;
-        check_topic(topic)?;
+        let checked = brokers.split(',').try_for_each(check_broker).and_then(|()| check_topic(topic));
+        checked.map_err(|error| match login {
+            // What is no broker may be a piece of a password.
+            None if rest.contains('@') => refused("percent-encode what is no letter or digit in user and password"),
+            _ => error,
+        })?;
         let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let mut settings = pairs.map(setting).collect::<Result<Vec<_>, _>>()?;
+        let access = Access::take(transport, login, &mut settings)?;
         let foreign = format(&mut settings)?;
-        Ok(TopicUrl { brokers: brokers.to_owned(), topic: topic.to_owned(), login, settings, foreign })
-    }
-}
-
-impl Login {
-    fn parse(text: &str) -> Result<Login, TopicUrlError> {
-        let (user, password) = text.split_once(':').ok_or_else(|| refused("a user needs a password"))?;
-        Ok(Login { user: decoded(user)?, password: decoded(password)? })
+        Ok(TopicUrl { brokers: brokers.to_owned(), topic: topic.to_owned(), access, settings, foreign })
     }
 }
 
@@ -160,6 +197,9 @@ fn check_topic(topic: &str) -> Result<(), TopicUrlError> {
 
 fn setting(pair: &str) -> Result<(String, String), TopicUrlError> {
     let (name, value) = pair.split_once('=').ok_or_else(|| refused(format!("setting {pair:?} has no value")))?;
+    if name == PROTOCOL {
+        return Err(refused(format!("{PROTOCOL} is the scheme's: kafkas:// is TLS, kafka:// is not")));
+    }
     if OURS.contains(&name) {
         return Err(refused(format!("the setting {name} is Reel's own")));
     }
@@ -215,8 +255,7 @@ fn refused(why: impl Into<String>) -> TopicUrlError {
 
 impl fmt::Display for TopicUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = self.login.as_ref().map(|login| format!("{}@", login.user)).unwrap_or_default();
-        write!(f, "kafka://{user}{}/{}", self.brokers, self.topic)
+        write!(f, "{}{}/{}", self.access.shown(), self.brokers, self.topic)
     }
 }
 
@@ -295,6 +334,8 @@ mod tests {
             ("kafka://a:1/a/b", "\"a/b\" is no topic"),
             ("kafka://bob@a:1/t", "a user needs a password"),
             ("kafka://bob:%4@a:1/t", "two hexadecimal digits"),
+            ("kafka://bob:hu/sh@a:1/t", "percent-encode what is no letter or digit"),
+            ("kafka://bob:1/hush@a:1/t", "percent-encode what is no letter or digit"),
             ("kafka://a:1/t?linger.ms", "setting \"linger.ms\" has no value"),
             ("kafka://a:1/t?acks=1", "the setting acks is Reel's own"),
             ("kafka://a:1/t?foreign=avro", "foreign must be cloudevents or json, not \"avro\""),
@@ -305,7 +346,7 @@ mod tests {
             ("kafka://a:1/t?stream-field=x", "stream-field goes with foreign=cloudevents or foreign=json"),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains(expected), "{text}: {error}");
+            assert!(error.contains(expected) && !error.contains("hu"), "{text}: {error}");
         }
     }
 }

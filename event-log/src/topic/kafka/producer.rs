@@ -81,9 +81,8 @@ impl Publisher {
             failure: Mutex::new(None),
             changed: Notify::new(),
         });
-        let producer: ThreadedProducer<Arrivals> = config
-            .create_with_context(Arrivals(Arc::clone(&shared)))
-            .map_err(|source| TopicFault::Unavailable { url: url.to_string(), source })?;
+        let producer: ThreadedProducer<Arrivals> =
+            config.create_with_context(Arrivals(Arc::clone(&shared))).map_err(|error| TopicFault::of(url, error))?;
         let producer = Arc::new(producer);
         let watch = tokio::spawn(watch(Arc::clone(&producer), Arc::clone(&shared), found.partitions));
         Ok(Publisher { topic: url.topic().to_owned(), producer: Some(producer), shared, watch })
