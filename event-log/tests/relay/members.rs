@@ -25,7 +25,7 @@ pub(crate) struct Host {
 
 impl Host {
     pub(crate) fn join(bed: &Bed, group: &str) -> Host {
-        let member = Member::join(&bed.url, group, None).unwrap();
+        let member = Member::join(&bed.url, group, 4, None).unwrap();
         Host { member, partitions: BTreeMap::new(), heard: BTreeSet::new() }
     }
 

@@ -18,7 +18,8 @@ use reel_events::foreign::{Format, Message};
 use tokio::sync::mpsc;
 
 use super::{PATIENCE, ends_of};
-use crate::topic::kafka::consumer::{READ_AHEAD, hand_over, named};
+use crate::topic::kafka::consumer::{hand_over, named};
+use crate::topic::kafka::read_ahead::ReadAhead;
 use crate::topic::kafka::{Quiet, TopicFault, TopicUrl, is_passing};
 
 /// How often a reader looks whether it is to end.
@@ -89,21 +90,14 @@ struct Read {
 
 impl Reader {
     fn open(url: &TopicUrl, format: Format, partition: u32, offset: u64) -> Result<Reader, KafkaError> {
-        let consumer: BaseConsumer<Quiet> = url
-            .configure(
-                &[
-                    &READ_AHEAD[..],
-                    &[
-                        ("group.id", "reel"),
-                        ("enable.auto.commit", "false"),
-                        ("auto.offset.reset", "error"),
-                        ("enable.partition.eof", "true"),
-                        ("isolation.level", "read_committed"),
-                    ],
-                ]
-                .concat(),
-            )
-            .create_with_context(Quiet)?;
+        let settings = [
+            ("group.id", "reel"),
+            ("enable.auto.commit", "false"),
+            ("auto.offset.reset", "error"),
+            ("enable.partition.eof", "true"),
+            ("isolation.level", "read_committed"),
+        ];
+        let consumer: BaseConsumer<Quiet> = ReadAhead::of(1).configure(url, &settings).create_with_context(Quiet)?;
         let partition = i32::try_from(partition).expect("Kafka has fewer partitions");
         let next = i64::try_from(offset).expect("offsets are below 2^63");
         let mut assignment = TopicPartitionList::new();

@@ -24,7 +24,7 @@ use reel_events::cloud_events::kafka::{self, Message};
 use reel_events::{EventBatch, Timestamp};
 use tokio::sync::mpsc;
 
-use super::{TopicUrl, note_error, note_log};
+use super::{TopicUrl, note_error, note_log, read_ahead::ReadAhead};
 use crate::topic::shard::{Carries, Mark, Partition, Piece};
 
 /// How long the group waits for shards that are taken away to end behind their batch. Who is late is fenced by the checkpoint.
@@ -38,19 +38,8 @@ const MARGIN_MS: i64 = 60_000;
 const ASKED: Duration = Duration::from_secs(5);
 /// How often threads look whether they are to end.
 const LOOK: Duration = Duration::from_millis(100);
-/// Messages and bytes of one piece, and how many pieces wait for a shard: with [`READ_AHEAD`] what bounds memory.
-const PIECE_MESSAGES: usize = 20_000;
-const PIECE_BYTES: usize = 8 << 20;
+/// How many pieces wait for a shard.
 const PIECES: usize = 2;
-/// What the client reads ahead of a partition's reader, by default; the topic's URL may say otherwise. It counts keys and payloads
-/// only; a message's headers and the client's own records are a kilobyte more, so that messages are limited, too. A fetch that was
-/// begun comes in whole: it has as many bytes as the partition's share, compressed.
-pub(crate) const READ_AHEAD: [(&str, &str); 4] = [
-    ("queued.min.messages", "20000"),
-    ("queued.max.messages.kbytes", "8192"),
-    ("fetch.message.max.bytes", "1048576"),
-    ("fetch.queue.backoff.ms", "2"),
-];
 /// How long a member may be silent before the group gives its partitions to others, in milliseconds: as long as a lease.
 const SESSION_MS: &str = "10000";
 
@@ -83,14 +72,14 @@ pub struct Member {
 }
 
 impl Member {
-    /// Joins the group `group` for the topic at `url`. Partitions of which the group has read nothing yet begin with what was published
-    /// since about `since`, or with all there is: what is older was seen, and what is missed shows as a hole.
+    /// Joins the group `group` for the topic at `url`, which has so many partitions. Those of which the group has read nothing yet begin
+    /// with what was published since about `since`, or with all there is: what is older was seen, and what is missed shows as a hole.
     ///
     /// # Errors
     /// Where the URL's settings are not librdkafka's. A broker that is away is waited for.
-    pub fn join(url: &TopicUrl, group: &str, since: Option<Timestamp>) -> Result<Member, KafkaError> {
+    pub fn join(url: &TopicUrl, group: &str, partitions: u32, since: Option<Timestamp>) -> Result<Member, KafkaError> {
         let since = since.map(|since| since.micros() / 1_000 - MARGIN_MS).filter(|since| *since > 0);
-        Member::begin(url, group, Reads::Given { since })
+        Member::begin(url, group, Reads::Given { since, ahead: ReadAhead::of(partitions) })
     }
 
     /// Joins the group `group` only to share the partitions of the topic at `url` with its other members: none of their messages comes
@@ -111,26 +100,19 @@ impl Member {
             consumer: OnceLock::new(),
             readers: Mutex::default(),
         };
-        let consumer: Arc<BaseConsumer<Context>> = Arc::new(
-            url.configure(
-                &[
-                    &READ_AHEAD[..],
-                    &[
-                        ("group.id", group),
-                        ("partition.assignment.strategy", "cooperative-sticky"),
-                        ("session.timeout.ms", SESSION_MS),
-                        ("heartbeat.interval.ms", "1000"),
-                        ("auto.offset.reset", "earliest"),
-                        ("enable.auto.commit", "true"),
-                        ("enable.auto.offset.store", "false"),
-                        ("auto.commit.interval.ms", "1000"),
-                        ("enable.partition.eof", "false"),
-                    ],
-                ]
-                .concat(),
-            )
-            .create_with_context(context)?,
-        );
+        let settings = [
+            ("group.id", group),
+            ("partition.assignment.strategy", "cooperative-sticky"),
+            ("session.timeout.ms", SESSION_MS),
+            ("heartbeat.interval.ms", "1000"),
+            ("auto.offset.reset", "earliest"),
+            ("enable.auto.commit", "true"),
+            ("enable.auto.offset.store", "false"),
+            ("auto.commit.interval.ms", "1000"),
+            ("enable.partition.eof", "false"),
+        ];
+        let config = context.reads.ahead().configure(url, &settings);
+        let consumer: Arc<BaseConsumer<Context>> = Arc::new(config.create_with_context(context)?);
         let known = consumer.context().consumer.set(Arc::downgrade(&consumer));
         known.expect("set only here");
         consumer.subscribe(&[url.topic()])?;
@@ -203,9 +185,18 @@ fn poll(consumer: &BaseConsumer<Context>) {
 /// What a member reads of the partitions that it is given.
 enum Reads {
     /// Their messages, those that nobody has read yet from `since` on: milliseconds since the epoch.
-    Given { since: Option<i64> },
+    Given { since: Option<i64>, ahead: ReadAhead },
     /// Nothing: they stand still.
     Nothing,
+}
+
+impl Reads {
+    fn ahead(&self) -> ReadAhead {
+        match self {
+            Reads::Given { ahead, .. } => *ahead,
+            Reads::Nothing => ReadAhead::of(1),
+        }
+    }
 }
 
 struct Context {
@@ -229,7 +220,7 @@ impl Context {
     /// Gives a partition away, with its messages if they are read here.
     fn give(&self, partition: i32) {
         let messages = match self.reads {
-            Reads::Given { .. } => self.read(partition),
+            Reads::Given { ahead, .. } => self.read(partition, ahead),
             Reads::Nothing => Some(Partition { pieces: mpsc::channel(1).1, hint: Box::new(|_| {}) }),
         };
         if let Some(messages) = messages {
@@ -239,14 +230,14 @@ impl Context {
     }
 
     /// Gives a partition a queue of its own, before any of its messages is fetched, and a reader.
-    fn read(&self, partition: i32) -> Option<Partition> {
+    fn read(&self, partition: i32, ahead: ReadAhead) -> Option<Partition> {
         let consumer = self.consumer.get().and_then(Weak::upgrade)?;
         let queue = consumer.split_partition_queue(&self.topic, partition)?;
         let (sender, pieces) = mpsc::channel(PIECES);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
             let (stop, topic) = (Arc::clone(&stop), self.topic.clone());
-            named("kafka partition", move || read(&queue, &topic, &sender, &stop))
+            named("kafka partition", move || read((&queue, &topic), ahead, &sender, &stop))
         };
         self.readers().insert(partition, Reader { stop, thread });
         let (consumer, topic) = (Arc::downgrade(&consumer), self.topic.clone());
@@ -262,7 +253,7 @@ impl Context {
 
     /// Takes partitions over; those that are not read here stand still from the beginning.
     fn assign(&self, consumer: &BaseConsumer<Self>, partitions: &mut TopicPartitionList) -> Result<(), KafkaError> {
-        if let Reads::Given { since: Some(since) } = self.reads
+        if let Reads::Given { since: Some(since), .. } = self.reads
             && let Err(error) = begin(consumer, partitions, since)
         {
             tracing::debug!(%error, "kafka: partitions begin at their start");
@@ -359,14 +350,19 @@ impl ConsumerContext for Context {
 }
 
 /// Reads a partition until it is told to end, or nobody listens any more.
-fn read(queue: &PartitionQueue<Context>, topic: &str, pieces: &mpsc::Sender<Piece>, stop: &AtomicBool) {
+fn read(
+    (queue, topic): (&PartitionQueue<Context>, &str),
+    ahead: ReadAhead,
+    pieces: &mpsc::Sender<Piece>,
+    stop: &AtomicBool,
+) {
     let mut broken = Broken::default();
     let mut like = (0, 0);
     while !stop.load(Ordering::Relaxed) && !pieces.is_closed() {
         // The last piece tells how much room this one will take: one that grows is copied again and again.
         let mut piece = Piece { events: EventBatch::with_capacity(like.0, like.1), ..Piece::default() };
         let mut wait = LOOK;
-        while piece.marks.len() < PIECE_MESSAGES && piece.events.heap_bytes() < PIECE_BYTES {
+        while piece.marks.len() < ahead.messages && piece.events.heap_bytes() < ahead.bytes {
             match queue.poll(wait) {
                 Some(Ok(message)) => {
                     piece.end = message.offset() + 1;

@@ -7,6 +7,7 @@ mod admin;
 pub mod consumer;
 mod fault;
 mod producer;
+pub(crate) mod read_ahead;
 
 use std::{fmt, str::FromStr};
 

@@ -16,8 +16,10 @@ use crate::topic::tail::verify;
 
 /// A shard that hears nothing for so long looks into history. A relay that lives says something ten times a second.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Bytes of events in one batch at most.
-const BATCH_BYTES: usize = 16 << 20;
+/// Bytes of events in one batch of each shard: all together, and at most and at least for each.
+const BYTES: usize = 64 << 20;
+const MOST_BYTES: usize = 16 << 20;
+const FEWEST_BYTES: usize = 1 << 20;
 
 /// Which shard, and where it stands.
 #[derive(Debug, Clone, Copy)]
@@ -276,7 +278,7 @@ impl ShardFeed {
     async fn fill(&mut self, through: u64, most: usize) -> Result<(), TopicError> {
         let at = self.machine.at().position;
         let room = (most - self.taken.len()) as u64;
-        let limit = ReadLimit { events: (through - at).min(room) as usize, bytes: BATCH_BYTES };
+        let limit = ReadLimit { events: (through - at).min(room) as usize, bytes: self.most_bytes() };
         let read = self.store.read(at, limit).await;
         let events = read.map_err(|source| self.failed(source))?;
         let Some(last) = events.len().checked_sub(1) else {
@@ -322,7 +324,11 @@ impl ShardFeed {
         self.machine.at() != self.handed
     }
 
+    fn most_bytes(&self) -> usize {
+        (BYTES / self.place.shards.max(1) as usize).clamp(FEWEST_BYTES, MOST_BYTES)
+    }
+
     fn is_full(&self, most: usize) -> bool {
-        self.taken.len() >= most || self.taken.heap_bytes() >= BATCH_BYTES
+        self.taken.len() >= most || self.taken.heap_bytes() >= self.most_bytes()
     }
 }

@@ -43,7 +43,8 @@ impl Run {
             Topic::Kafka(topic) => {
                 let checkpoints = self.in_layout(topic).await?;
                 let since = self.since(&checkpoints).await;
-                let member = Member::join(&topic.url, &self.group_name(), since);
+                let shards = checkpoints.len() as u32;
+                let member = Member::join(&topic.url, &self.group_name(), shards, since);
                 Group::of(self.clone(), Shared::Own(topic.clone()), &checkpoints, member)?
             }
             Topic::Foreign(topic) => {

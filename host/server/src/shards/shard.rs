@@ -18,6 +18,11 @@ use crate::runner::{Ended, Run, asked, passing};
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// Events in one batch of each shard: all together, and at least for each. A generation's shards may all be here, so that a host's memory
+/// would grow with them; how often a row is written depends on how much of the log one batch of each covers together.
+const EVENTS: usize = 400_000;
+const FEWEST_EVENTS: usize = 5_000;
+
 /// How a shard is reached from outside.
 pub(super) struct Reins {
     pub(super) stop: watch::Sender<bool>,
@@ -71,7 +76,8 @@ impl ShardTask {
     /// Fences whoever ran the shard before, and runs the loop from its checkpoint on.
     async fn once(&self, orders: &mut Orders) -> Result<(), Ended> {
         let parts = parts(&self.run, (self.number, self.shards)).await?;
-        let settings = self.run.settings().await?;
+        let mut settings = self.run.settings().await?;
+        settings.most_events = settings.most_events.min(share(self.shards));
         let source = self.source(&parts.checkpoint).await;
         drive(&self.run, parts, source, (settings, orders)).await
     }
@@ -88,6 +94,11 @@ impl ShardTask {
             Feeding::Foreign(topic) => Box::new(ForeignSource(ForeignFeed::new(topic.clone(), number, at))),
         }
     }
+}
+
+/// Most events in one batch of each of so many shards.
+fn share(shards: u32) -> usize {
+    (EVENTS / shards.max(1) as usize).max(FEWEST_EVENTS)
 }
 
 /// Does what is asked of a shard that another host runs, or nobody: takes it over for one commit. Its owner takes it back.
