@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `REEL_TEST_POSTGRES` | a server, `postgres://user@host:port/postgres`: tests make databases of their own on it |
 //! | `REEL_TEST_KAFKA`, `REEL_TEST_MONGODB` | brokers, `host:port,…`, and a server, `mongodb://host:port`: topics and databases of their own |
+//! | `REEL_TEST_KAFKA_TLS` | a broker's listener with TLS, `host:port?ssl.ca.location=FILE`: in builds with `kafka-tls` |
 //! | `REEL_TEST_MYSQL` | a MySQL or MariaDB server, `mysql://user@host:port/database`: the same |
 //! | `REEL_TEST_SQLSERVER` | a SQL Server, `sqlserver://user:password@host:port/database`: the same |
 //! | `REEL_TEST_REQUIRE` | names of servers (`postgres`, `mongodb`) without which tests fail instead of being passed over |

@@ -8,3 +8,4 @@ mod doctor;
 mod foreign;
 mod observed;
 mod readiness;
+mod tls;
