@@ -78,8 +78,8 @@ impl Servers {
     /// Starts store, broker and read database.
     pub(super) async fn start(target: Target, dice: &mut Dice) -> Servers {
         let folder = tempfile::Builder::new().prefix("reel-campaign-servers-").tempdir().expect("a folder can be made");
-        let installed = std::env::var_os("REEL_SERVERS_DIR").map(PathBuf::from);
-        let programs = installed.unwrap_or_else(|| std::env::temp_dir().join("reel-servers"));
+        let installed = ["REEL_SERVERS_PROGRAMS", "REEL_SERVERS_DIR"].into_iter().find_map(std::env::var_os);
+        let programs = installed.map_or_else(|| std::env::temp_dir().join("reel-servers"), PathBuf::from);
         let read_database = target.server();
         let given = if read_database == Some(Server::Given) { Some(Given::new().await) } else { None };
         let servers = Servers {
