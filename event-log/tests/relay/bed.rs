@@ -23,7 +23,7 @@ use reel_event_log::{
         Pace, Relay, RelayConfig,
         state::{Layout, RelayState, SqliteRelayState},
     },
-    topic::kafka::TopicUrl,
+    topic::kafka::{TopicFault, TopicUrl, find},
 };
 use reel_events::{
     CanonicalJson, EventKind, LogPoint, NewEvent, StreamId,
@@ -57,22 +57,39 @@ impl Broker {
 
     /// The real one; nothing where none is given.
     pub(crate) fn real() -> Option<Broker> {
-        if let Ok(brokers) = std::env::var("REEL_TEST_KAFKA") {
-            return Some(Broker::Real(brokers));
-        }
-        let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|name| name.trim() == "kafka"),
-            "REEL_TEST_REQUIRE names kafka, but REEL_TEST_KAFKA is not set"
-        );
-        println!("passed over: REEL_TEST_KAFKA is not set");
-        None
+        given("kafka").map(Broker::Real)
     }
 
     fn servers(&self) -> String {
         match self {
             Broker::Mock(cluster) => cluster.bootstrap_servers(),
             Broker::Real(servers) => servers.clone(),
+        }
+    }
+}
+
+/// What `REEL_TEST_NAME` says of a listener; nothing where it says nothing, which is a failure where `REEL_TEST_REQUIRE` names it.
+pub(crate) fn given(name: &str) -> Option<String> {
+    let variable = format!("REEL_TEST_{}", name.to_uppercase());
+    let given = std::env::var(&variable).ok();
+    if given.is_none() {
+        let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
+        assert!(
+            !required.split(',').any(|required| required.trim() == name),
+            "REEL_TEST_REQUIRE names {name}, but {variable} is not set"
+        );
+        println!("passed over: {variable} is not set");
+    }
+    given
+}
+
+/// What is found to be wrong in the end: a broker that has just begun takes its time for the first connections.
+pub(crate) async fn fault_of(url: &TopicUrl) -> TopicFault {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match find(url).await.unwrap_err() {
+            TopicFault::Unavailable { .. } if Instant::now() < deadline => {}
+            fault => return fault,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use reel_event_log::topic::kafka::{TopicFault, TopicUrl, find, find_or_make};
 
-use crate::bed::{Bed, Broker, PATIENCE};
+use crate::bed::{Bed, Broker, PATIENCE, given};
 
 /// Operations of Kafka's access control, by its protocol's numbers.
 const READ: u8 = 3;
@@ -22,15 +22,8 @@ const ALLOW: u8 = 3;
 
 /// The topic of `bed`, for the user who may do nothing that is not granted; nothing where no broker has one.
 fn of_guest(bed: &Bed) -> Option<TopicUrl> {
-    match std::env::var("REEL_TEST_KAFKA_ACL") {
-        Ok(broker) => Some(format!("kafka://guest:let%20me%20see@{broker}/{}", bed.url.topic()).parse().unwrap()),
-        Err(_) => {
-            let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
-            assert!(!required.split(',').any(|name| name.trim() == "kafka_acl"), "REEL_TEST_KAFKA_ACL is not set");
-            println!("passed over: REEL_TEST_KAFKA_ACL is not set");
-            None
-        }
-    }
+    let broker = given("kafka_acl")?;
+    Some(format!("kafka://guest:let%20me%20see@{broker}/{}", bed.url.topic()).parse().unwrap())
 }
 
 /// Lets the guest do something with a topic. The client that Reel is built with does not speak of permissions: this is the protocol's

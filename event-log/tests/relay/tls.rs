@@ -1,12 +1,10 @@
 //! A listener that speaks TLS and asks for a login by SCRAM. A real broker only: the mock speaks no TLS; and only in a build with the
 //! feature `kafka-tls`, whose client has OpenSSL.
 
-use std::time::Instant;
-
 use reel_event_log::topic::foreign::ForeignTopic;
 use reel_event_log::topic::kafka::{TopicFault, TopicUrl, find};
 
-use crate::bed::{Bed, Broker, PATIENCE};
+use crate::bed::{Bed, Broker, fault_of, given};
 use crate::members::Host;
 
 /// A certificate that nothing was signed with.
@@ -32,16 +30,13 @@ struct Listener {
 
 /// The listener of `scripts/servers`; nothing where none is given, or this build has no TLS.
 fn listener() -> Option<Listener> {
-    let given = std::env::var("REEL_TEST_KAFKA_TLS").ok().filter(|_| cfg!(feature = "kafka-tls"));
-    let Some(given) = given else {
+    let given = given("kafka_tls")?;
+    if cfg!(not(feature = "kafka-tls")) {
         let required = std::env::var("REEL_TEST_REQUIRE").unwrap_or_default();
-        assert!(
-            !required.split(',').any(|name| name.trim() == "kafka_tls"),
-            "REEL_TEST_REQUIRE names kafka_tls: set REEL_TEST_KAFKA_TLS, and build with --features kafka-tls"
-        );
-        println!("passed over: REEL_TEST_KAFKA_TLS is not set, or the feature kafka-tls is not");
+        assert!(!required.contains("kafka_tls"), "REEL_TEST_REQUIRE names kafka_tls: build with --features kafka-tls");
+        println!("passed over: built without --features kafka-tls");
         return None;
-    };
+    }
     let (broker, ca) = given.split_once('?').expect("HOST:PORT?ssl.ca.location=FILE");
     Some(Listener { broker: broker.to_owned(), ca: ca.to_owned() })
 }
@@ -57,17 +52,6 @@ impl Listener {
         let mut bed = Bed::new(Broker::Real(self.broker.clone()), 0).await;
         bed.url = self.url("reel:let%20me%20in", bed.url.topic(), "sasl.mechanisms=SCRAM-SHA-512");
         bed
-    }
-}
-
-/// What is found in the end: a broker that has just begun takes its time for the first connections.
-async fn fault_of(url: &TopicUrl) -> TopicFault {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match find(url).await.unwrap_err() {
-            TopicFault::Unavailable { .. } if Instant::now() < deadline => {}
-            fault => return fault,
-        }
     }
 }
 
